@@ -1,0 +1,27 @@
+import { z } from "zod";
+import { Hardware } from "./hardware.ts";
+import { NodeState } from "./node.ts";
+
+/** One line of the append-only log. `state` is about a node, the others about one device. */
+export const Change = z
+  .object({
+    revision: z.int(),
+    time: z.iso.datetime({ offset: true }),
+    kind: z.enum(["added", "changed", "moved", "gone", "state"]),
+    node: z.object({ id: z.guid(), name: z.string() }),
+    source: z.string().nullable(),
+    uuid: z.guid().nullable(),
+    state: NodeState.nullable().meta({ description: "kind state: what the node is now" }),
+    hardware: Hardware.nullable().meta({ description: "The device as of this revision; null for kind state" }),
+  })
+  .meta({ id: "Change" });
+export type Change = z.infer<typeof Change>;
+
+export const ChangeList = z
+  .object({
+    changes: z.array(Change),
+    revision: z.int().meta({ description: "The newest revision; ask again with `since` = the last one you have read" }),
+    epoch: z.string().meta({ description: "Another epoch means another history: list again" }),
+    next_page_token: z.string().optional(),
+  })
+  .meta({ id: "ChangeList" });

@@ -1,0 +1,26 @@
+import { z } from "zod";
+
+export const NodeState = z
+  .enum(["LIVE", "LATE", "LOST", "LEFT", "EXPECTED", "CONFLICT", "INCOMPATIBLE"])
+  .meta({ id: "NodeState", description: "LATE: silent for one lease. LOST: for two. LEFT: said LEAVING" });
+export type NodeState = z.infer<typeof NodeState>;
+
+export const Node = z
+  .object({
+    id: z.guid(),
+    name: z.string(),
+    state: NodeState,
+    labels: z.record(z.string(), z.string()),
+    endpoint: z.string().nullable(),
+    last_seen: z.iso.datetime({ offset: true }).nullable(),
+    api: z.object({ min: z.string(), max: z.string() }).nullable().meta({ description: "null: a seed peer, polled" }),
+    generation: z.string().nullable().meta({ description: "The generation of the last report taken in" }),
+    boot_id: z.string().nullable(),
+    first_seen: z.iso.datetime({ offset: true }),
+  })
+  .meta({ id: "Node" });
+export type Node = z.infer<typeof Node>;
+
+export const NodeList = z
+  .object({ nodes: z.array(Node), revision: z.int(), next_page_token: z.string().optional() })
+  .meta({ id: "NodeList" });

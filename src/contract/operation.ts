@@ -1,0 +1,30 @@
+import { z } from "zod";
+
+export const OperationStatus = z.enum(["IN-PROGRESS", "SUCCEEDED", "PARTIAL", "FAILED"]);
+export type OperationStatus = z.infer<typeof OperationStatus>;
+
+export const OperationChild = z
+  .object({
+    name: z.string(),
+    endpoint: z.string().nullable(),
+    status: OperationStatus,
+    found: z.int().nullable().meta({ description: "Devices found; null until known" }),
+    error: z.string().nullable(),
+  })
+  .meta({ id: "OperationChild" });
+export type OperationChild = z.infer<typeof OperationChild>;
+
+/** Work that outlives its request. SUCCEEDED never means "accepted"; PARTIAL means some children failed. */
+export const Operation = z
+  .object({
+    uuid: z.guid(),
+    kind: z.string().meta({ examples: ["discovery"] }),
+    status: OperationStatus,
+    started_at: z.iso.datetime({ offset: true }),
+    finished_at: z.iso.datetime({ offset: true }).nullable(),
+    children: z.array(OperationChild),
+  })
+  .meta({ id: "Operation" });
+export type Operation = z.infer<typeof Operation>;
+
+export const Accepted = z.object({ status: z.literal("IN-PROGRESS"), operation: z.guid() }).meta({ id: "Accepted" });
