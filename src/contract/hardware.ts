@@ -69,7 +69,8 @@ export const Source = z
     type: z.string().nullable(),
     endpoint: z.string().nullable(),
     status: z.enum(["OK", "STALE", "NEVER"]).meta({
-      description: "OK: the last attempt was good. STALE: it failed, last-good hardware is shown. NEVER: no good answer yet",
+      description:
+        "OK: the last attempt was good. STALE: it failed, last-good hardware is shown. NEVER: no good answer yet",
     }),
     observed_at: z.iso.datetime({ offset: true }).nullable().meta({ description: "The last good answer" }),
     count: z.int(),
@@ -83,7 +84,9 @@ export const HardwareList = z
   .object({
     hardware: z.array(Hardware),
     sources: z.array(Source),
-    generation: z.string().meta({ description: "Changes when hardware or sources change; measured values do not count" }),
+    generation: z
+      .string()
+      .meta({ description: "Changes when hardware or sources change; measured values do not count" }),
     next_page_token: z.string().optional(),
   })
   .meta({ id: "HardwareList" });

@@ -1,20 +1,37 @@
 import { z } from "zod";
 
 const version = z.string().regex(/^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$/, "a version is MAJOR.MINOR, such as 1.0");
-const name = z.string().min(1).max(253).regex(/^[\w.:@/-]+$/, "letters, digits and . _ : @ / - only");
+const name = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[\w.:@/-]+$/, "letters, digits and . _ : @ / - only");
 
 /** Registers a tier with the one above it, and renews: the same body each time. The seed's fields, then optional ones. */
 export const Hello = z
   .object({
     status: z.enum(["READY", "LEAVING"]).meta({ description: "LEAVING is a clean shutdown: no alarm" }),
-    endpoint: z.string().min(1).max(1024).meta({
-      description: "Where this tier answers; http without a scheme; `:PORT` means the address this call came from",
-      examples: ["localhost:1337", "http://10.0.0.7:1337/agent", "unix:/run/sinew/driver.sock"],
-    }),
-    type: z.string().min(1).max(64).optional().meta({ description: "A driver's device type", examples: ["CRYPTO"] }),
+    endpoint: z
+      .string()
+      .min(1)
+      .max(1024)
+      .meta({
+        description: "Where this tier answers; http without a scheme; `:PORT` means the address this call came from",
+        examples: ["localhost:1337", "http://10.0.0.7:1337/agent", "unix:/run/sinew/driver.sock"],
+      }),
+    type: z
+      .string()
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ description: "A driver's device type", examples: ["CRYPTO"] }),
     name: name.optional().meta({ description: "Without one a peer is known by its endpoint" }),
     node: z
-      .object({ id: z.guid(), name: name.optional(), labels: z.record(z.string().max(63), z.string().max(255)).optional() })
+      .object({
+        id: z.guid(),
+        name: name.optional(),
+        labels: z.record(z.string().max(63), z.string().max(255)).optional(),
+      })
       .optional(),
     api: z.object({ min: version, max: version }).optional().meta({
       description: "What the peer speaks. Without it the peer is a seed peer: it is polled and says hello once",

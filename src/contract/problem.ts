@@ -39,7 +39,12 @@ export const Problem = z
     detail: z.string(),
     request_id: z.string(),
     errors: z
-      .array(z.object({ pointer: z.string().meta({ description: "JSON pointer, or the parameter's name" }), detail: z.string() }))
+      .array(
+        z.object({
+          pointer: z.string().meta({ description: "JSON pointer, or the parameter's name" }),
+          detail: z.string(),
+        }),
+      )
       .optional(),
   })
   .meta({ id: "Problem" });

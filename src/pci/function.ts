@@ -1,5 +1,5 @@
-import type { Pci } from "../contract/pci.ts";
 import type { Serial } from "../contract/hardware.ts";
+import type { Pci } from "../contract/pci.ts";
 
 /**
  * What was wrong while one function was read. `Absent` is never a problem (a missing attribute is null); these are
