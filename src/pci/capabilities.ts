@@ -18,11 +18,10 @@ export interface CapabilityList {
 }
 
 /** Capability ids: PCI Code and ID Assignment 1.11, sections 2 and 3. */
-export const CAP_PCIX = 0x07;
 export const CAP_SSVID = 0x0d;
-export const CAP_EXPRESS = 0x10;
-export const EXT_CAP_DSN = 0x0003;
-export const EXT_CAP_SRIOV = 0x0010;
+const CAP_EXPRESS = 0x10;
+const EXT_CAP_DSN = 0x0003;
+const EXT_CAP_SRIOV = 0x0010;
 
 const ALL_ONES = 0xffffffff;
 const hex = (value: number) => `0x${value.toString(16).padStart(2, "0")}`;
@@ -58,12 +57,12 @@ export function capabilities(space: ConfigSpace): CapabilityList {
 }
 
 /**
- * Walks the extended list (PCIe 6.0, 7.6.3). Only a PCI Express or PCI-X function has one: elsewhere what is read
- * from 0x100 on can be an alias of the first 256 bytes. Never throws on garbage.
+ * Walks the extended list (PCIe 6.0, 7.6.3). Only a PCI Express function is asked: on others 0x100 can be an alias of
+ * the header (seen on an RS690 host bridge). Never throws on garbage.
  */
 export function extendedCapabilities(space: ConfigSpace, list = capabilities(space)): CapabilityList {
   const found: CapabilityList = { entries: [], bad: null, truncated: false };
-  if (!list.entries.some(({ id }) => id === CAP_EXPRESS || id === CAP_PCIX)) return found;
+  if (!list.entries.some(({ id }) => id === CAP_EXPRESS)) return found;
 
   const seen = new Set<number>();
   let offset = 0x100;
@@ -83,10 +82,10 @@ export function extendedCapabilities(space: ConfigSpace, list = capabilities(spa
   return found;
 }
 
-/** Link speeds in GT/s by their encoding (PCIe 6.0, 7.5.3.6 and 7.5.3.18). */
+/** Link speeds in GT/s by their encoding (PCIe 6.0, 7.5.3.6). */
 const SPEEDS = [null, 2.5, 5, 8, 16, 32, 64] as const;
 /** Encoded as themselves (PCIe 6.0, 7.5.3.6); anything else, such as 0 for no link, is no width. */
-const WIDTHS = new Set([1, 2, 4, 8, 12, 16, 32]);
+const WIDTHS = [1, 2, 4, 8, 12, 16, 32];
 /**
  * Device/Port Types with a link (PCIe 6.0, 7.5.3.2): endpoints, ports and bridges. Root complex integrated endpoints
  * (9) and event collectors (10) have none, whatever their link registers say.
@@ -103,19 +102,18 @@ export function pcieLink(space: ConfigSpace, list = capabilities(space)): PciLin
   const can = read(space, express.offset + 0x0c);
   const is = read(space, express.offset + 0x10);
   if (can === null || is === null) return null;
-  return { ...speedAndWidth(is >>> 16), ...prefixed(speedAndWidth(can)) };
+  const link = {
+    speed_gts: speed(is >>> 16),
+    width: width(is >>> 16),
+    max_speed_gts: speed(can),
+    max_width: width(can),
+  };
+  return Object.values(link).every((value) => value === null) ? null : link;
 }
 
 /** Bits 3:0 and 9:4, laid out alike in Link Capabilities and Link Status. */
-function speedAndWidth(register: number): { speed_gts: number | null; width: number | null } {
-  const width = (register >>> 4) & 0x3f;
-  return { speed_gts: SPEEDS[register & 0xf] ?? null, width: WIDTHS.has(width) ? width : null };
-}
-
-const prefixed = ({ speed_gts, width }: ReturnType<typeof speedAndWidth>) => ({
-  max_speed_gts: speed_gts,
-  max_width: width,
-});
+const speed = (register: number) => SPEEDS[register & 0xf] ?? null;
+const width = (register: number) => WIDTHS.find((lanes) => lanes === ((register >>> 4) & 0x3f)) ?? null;
 
 /** VFs a PF can have and has now (SR-IOV: PCIe 6.0, 9.3.3), or null for a function without the capability. */
 export function sriovCapability(
