@@ -1,0 +1,147 @@
+import type { SourceErrorCode } from "../contract/hardware.ts";
+import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
+import type { World } from "../world.ts";
+import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+
+/** A peer did not answer as it should: `code` is what a source's error says. */
+export class PeerError extends Error {
+  readonly code: SourceErrorCode;
+  readonly status: number | null;
+  constructor(code: SourceErrorCode, message: string, status: number | null = null) {
+    super(message);
+    this.name = "PeerError";
+    this.code = code;
+    this.status = status;
+  }
+}
+
+export interface PeerAnswer {
+  status: number;
+  body: unknown;
+  /** Bytes of the body. */
+  size: number;
+}
+
+export interface PeerRequest {
+  method?: "GET" | "POST";
+  path: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** For the whole answer, body included. */
+  deadlineMs: number;
+  maxBytes: number;
+}
+
+export interface Peer {
+  readonly endpoint: string;
+  /** Sends one request and reads its JSON answer, bounded in time and size. Throws PeerError, nothing else. */
+  request(request: PeerRequest): Promise<PeerAnswer>;
+}
+
+/** A fetch that knows unix sockets, as Bun's does. */
+export type PeerFetch = World["fetch"];
+
+export function createPeer(endpoint: Endpoint, world: Pick<World, "fetch" | "timer">): Peer {
+  const base = endpoint.kind === "unix" ? "http://localhost" : endpoint.base;
+  const shown = formatEndpoint(endpoint);
+  return {
+    endpoint: shown,
+    async request({ method = "GET", path, body, headers = {}, deadlineMs, maxBytes }) {
+      const abort = new AbortController();
+      const timedOut = new PeerError(
+        "timeout",
+        `${method} ${shown}${path}: no complete answer within ${deadlineMs} ms`,
+      );
+      const cancel = world.timer(deadlineMs, () => abort.abort(timedOut));
+      try {
+        const response = await world.fetch(`${base}${path}`, {
+          method,
+          body: body === undefined ? undefined : JSON.stringify(body),
+          headers: {
+            accept: "application/json, application/problem+json",
+            // A compressed answer can be a bomb: ask for none, refuse any.
+            "accept-encoding": "identity",
+            [VERSION_HEADER]: API_VERSION,
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
+            ...headers,
+          },
+          redirect: "manual",
+          signal: abort.signal,
+          ...(endpoint.kind === "unix" ? { unix: endpoint.path } : {}),
+          // Bun only: without it a compressed body is inflated before it can be refused.
+          ...({ decompress: false } as object),
+        });
+        return await readAnswer(response, { maxBytes, what: `${method} ${shown}${path}` });
+      } catch (error) {
+        if (error instanceof PeerError) throw error;
+        if (abort.signal.aborted) throw timedOut;
+        throw new PeerError(
+          "unreachable",
+          `${method} ${shown}${path}: ${error instanceof Error ? error.message : error}`,
+        );
+      } finally {
+        cancel();
+        // Lets go of a body that was not read to its end.
+        abort.abort();
+      }
+    },
+  };
+}
+
+async function readAnswer(
+  response: Response,
+  { maxBytes, what }: { maxBytes: number; what: string },
+): Promise<PeerAnswer> {
+  const { status } = response;
+  if (status === 304) return { status, body: null, size: 0 };
+  if (response.headers.has("content-encoding")) {
+    throw new PeerError("invalid", `${what}: expected an answer without content-encoding`, status);
+  }
+  const bytes = await readBounded(response, maxBytes);
+  if (bytes === null) throw new PeerError("invalid", `${what}: expected at most ${maxBytes} bytes, got more`, status);
+  if (status < 200 || status >= 300) {
+    throw new PeerError("http_status", `${what}: answered ${status}${problemDetail(bytes)}`, status);
+  }
+  try {
+    const body: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return { status, body, size: bytes.byteLength };
+  } catch (error) {
+    throw new PeerError("invalid", `${what}: expected JSON: ${error instanceof Error ? error.message : error}`, status);
+  }
+}
+
+/** The body, or null when it is larger than `maxBytes`; stops reading there. */
+export async function readBounded(from: Response | Request, maxBytes: number): Promise<Uint8Array | null> {
+  if (Number(from.headers.get("content-length") ?? 0) > maxBytes) return null;
+  if (from.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = from.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      size += value.byteLength;
+      if (size > maxBytes) return null;
+      chunks.push(value);
+    }
+  } finally {
+    reader.cancel().catch(() => {}); // the far end is told to stop; whether it listens is its own affair
+  }
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return bytes;
+}
+
+function problemDetail(bytes: Uint8Array): string {
+  try {
+    const { detail } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, 4096)));
+    return typeof detail === "string" ? `: ${detail.slice(0, 300)}` : "";
+  } catch {
+    return ""; // the status alone says it
+  }
+}

@@ -1,0 +1,92 @@
+import { z } from "zod";
+import { type Hello, Registered } from "../contract/hello.ts";
+import { Operation } from "../contract/operation.ts";
+import { firstIssue, parseReport, type Report } from "../contract/peer.ts";
+import type { World } from "../world.ts";
+import { type Peer, PeerError } from "./peer.ts";
+
+/** What one child may cost the tier above it. */
+export interface Limits {
+  devices: number;
+  /** Whether two sources of the child may name one uuid (an agent's may, a driver is one source). */
+  bySource: boolean;
+  bytes: number;
+  /** For one answer. */
+  deadlineMs: number;
+  /** For a whole discovery of one child. */
+  discoveryMs: number;
+}
+
+const invalid = (error: unknown, what: string) =>
+  new PeerError("invalid", `${what}: ${error instanceof Error ? error.message : error}`);
+
+/** `GET /hardware` of a child; null when it answers that `etag` still holds. Throws PeerError. */
+export async function pullReport(peer: Peer, limits: Limits, generation: string | null): Promise<Report | null> {
+  const answer = await peer.request({
+    path: "/hardware",
+    headers: generation === null ? {} : { "if-none-match": `W/"${generation}"` },
+    deadlineMs: limits.deadlineMs,
+    maxBytes: limits.bytes,
+  });
+  if (answer.status === 304) {
+    if (generation !== null) return null;
+    throw new PeerError("invalid", `GET ${peer.endpoint}/hardware: answered 304 to a request without If-None-Match`);
+  }
+  try {
+    return parseReport(answer.body, limits);
+  } catch (error) {
+    throw invalid(error, `GET ${peer.endpoint}/hardware`);
+  }
+}
+
+/** Says hello upward. Throws PeerError. */
+export async function sayHello(peer: Peer, hello: Hello, deadlineMs: number): Promise<Registered> {
+  const answer = await peer.request({ method: "POST", path: "/hello", body: hello, deadlineMs, maxBytes: 65_536 });
+  const parsed = Registered.safeParse(answer.body);
+  if (parsed.success) return parsed.data;
+  const { pointer, detail } = firstIssue(parsed.error);
+  throw new PeerError("invalid", `POST ${peer.endpoint}/hello: ${pointer}: ${detail}`);
+}
+
+const DiscoveryAnswer = z.object({ status: z.string(), operation: z.guid().optional() });
+
+/**
+ * Runs a child's discovery to its end and returns the finished operation, or null for a child that knows no operations
+ * (the seed has none): it is done when a `GET /hardware` started after this returns is valid. Throws PeerError.
+ */
+export async function runDiscovery(peer: Peer, limits: Limits, world: World): Promise<Operation | null> {
+  const bounds = { deadlineMs: limits.deadlineMs, maxBytes: limits.bytes };
+  const answer = await peer.request({ method: "POST", path: "/discovery", body: {}, ...bounds });
+  const accepted = DiscoveryAnswer.safeParse(answer.body);
+  if (!accepted.success) {
+    const { pointer, detail } = firstIssue(accepted.error);
+    throw new PeerError("invalid", `POST ${peer.endpoint}/discovery: ${pointer}: ${detail}`);
+  }
+  const uuid = accepted.data.operation;
+  if (uuid === undefined) return null;
+  const until = world.monotonic() + limits.discoveryMs;
+  for (;;) {
+    const left = until - world.monotonic();
+    if (left <= 0) {
+      throw new PeerError(
+        "timeout",
+        `${peer.endpoint}/operations/${uuid}: not finished after ${limits.discoveryMs} ms`,
+      );
+    }
+    const seconds = Math.max(1, Math.min(10, Math.floor(left / 1000)));
+    const found = await peer.request({
+      path: `/operations/${uuid}`,
+      headers: { prefer: `wait=${seconds}` },
+      ...bounds,
+      deadlineMs: seconds * 1000 + limits.deadlineMs,
+    });
+    const operation = Operation.safeParse(found.body);
+    if (!operation.success) {
+      const { pointer, detail } = firstIssue(operation.error);
+      throw new PeerError("invalid", `GET ${peer.endpoint}/operations/${uuid}: ${pointer}: ${detail}`);
+    }
+    if (operation.data.status !== "IN-PROGRESS") return operation.data;
+    // A peer that does not wait would be asked in a tight loop.
+    await new Promise<void>((resume) => world.timer(100, resume));
+  }
+}

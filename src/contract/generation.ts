@@ -1,0 +1,14 @@
+// Wording and clocks: they change without anything having changed.
+const LEFT_OUT = new Set(["observed_at", "message"]);
+
+/**
+ * A digest of what a driver or agent shows: 32 hex digits that change exactly when hardware or sources do.
+ * Arrays count in the order given, so callers sort before they ask.
+ */
+export async function generationOf(list: { hardware: unknown[]; sources: unknown[] }): Promise<string> {
+  const text = JSON.stringify({ hardware: list.hardware, sources: list.sources }, (key, value) =>
+    LEFT_OUT.has(key) ? undefined : value,
+  );
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest).subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,106 @@
+import { z } from "zod";
+import { Condition } from "./condition.ts";
+import { AttributeValue, Serial, Source } from "./hardware.ts";
+import { Pci } from "./pci.ts";
+
+/** What the seed calls Hardware, as a child may send it: strict in type, generous in what may be missing. */
+const PeerHardware = z.object({
+  uuid: z.guid(),
+  name: z.string().min(1).max(1024).optional(),
+  source: z.string().min(1).max(1024).optional(),
+  first_seen: z.iso.datetime({ offset: true }).optional(),
+  freshness: z.enum(["FRESH", "STALE", "GONE"]).optional(),
+  serials: z.array(Serial).max(64).optional(),
+  attributes: z.record(z.string(), AttributeValue).optional(),
+  acc_specs: z
+    .object({
+      remote: z.int().optional(),
+      num: z.int().optional(),
+      device_type: z.string().min(1).max(64).optional(),
+      acc_capability: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+  acc_status: z
+    .object({
+      setup_required: z.boolean().optional(),
+      reboot_required: z.boolean().optional(),
+      // The seed's misprint, which its implementers copied.
+      reboot_equired: z.boolean().optional(),
+      ready: z.boolean().optional(),
+      conditions: z.array(Condition).max(64).optional(),
+    })
+    .optional(),
+  pci: Pci.nullable().optional(),
+});
+export type PeerHardware = z.infer<typeof PeerHardware>;
+
+const PeerReport = z.object({
+  hardware: z.array(z.unknown()),
+  sources: z.array(Source).max(1000).optional(),
+  generation: z.string().max(128).optional(),
+  next_page_token: z.string().max(4096).optional(),
+});
+
+/** A device as a child sent it: `raw` is forwarded, so unknown fields survive; `value` is what we read. */
+export interface PeerItem {
+  raw: Record<string, unknown>;
+  value: PeerHardware;
+}
+
+export interface Report {
+  items: PeerItem[];
+  /** null: the child has no word for sources (a seed peer). */
+  sources: Source[] | null;
+  generation: string | null;
+  nextPageToken: string | null;
+  /** Entries that were refused, each with where and why; the others stand. */
+  refused: { pointer: string; detail: string }[];
+}
+
+/** Where in the document, and what was expected: the first fault of a failed parse. */
+export function firstIssue(error: z.ZodError, prefix = ""): { pointer: string; detail: string } {
+  const issue = error.issues[0];
+  const path = issue ? issue.path.map(String).join("/") : "";
+  return { pointer: `${prefix}/${path}`, detail: issue?.message ?? "not valid" };
+}
+
+/**
+ * Reads the body of a child's `GET /hardware`. Throws RangeError when it is no such body at all; a device that is not
+ * valid, or whose uuid came before (`bySource`: from the same source), is refused alone.
+ */
+export function parseReport(body: unknown, limits: { devices: number; bySource: boolean }): Report {
+  const parsed = PeerReport.safeParse(body);
+  if (!parsed.success) {
+    const { pointer, detail } = firstIssue(parsed.error);
+    throw new RangeError(`expected {"hardware": [...]}: ${pointer}: ${detail}`);
+  }
+  const { hardware, sources, generation, next_page_token } = parsed.data;
+  if (hardware.length > limits.devices) {
+    throw new RangeError(`expected at most ${limits.devices} devices, got ${hardware.length}`);
+  }
+  const items: PeerItem[] = [];
+  const refused: Report["refused"] = [];
+  const seen = new Set<string>();
+  hardware.forEach((raw, index) => {
+    const item = PeerHardware.safeParse(raw);
+    if (!item.success) {
+      refused.push(firstIssue(item.error, `/hardware/${index}`));
+      return;
+    }
+    const value = { ...item.data, uuid: item.data.uuid.toLowerCase() };
+    const key = limits.bySource ? `${value.source ?? ""} ${value.uuid}` : value.uuid;
+    if (seen.has(key)) {
+      refused.push({ pointer: `/hardware/${index}/uuid`, detail: `${value.uuid} came before in the same report` });
+      return;
+    }
+    seen.add(key);
+    items.push({ raw: raw as Record<string, unknown>, value }); // an object: PeerHardware accepted it
+  });
+  return {
+    items,
+    sources: sources ?? null,
+    generation: generation ?? null,
+    nextPageToken: next_page_token ?? null,
+    refused,
+  };
+}

@@ -1,0 +1,96 @@
+import type { Condition } from "../contract/condition.ts";
+import type { Hardware } from "../contract/hardware.ts";
+import type { PeerItem } from "../contract/peer.ts";
+
+/** A device of a peer that says nothing of its status is not ready by silence. */
+const notReported = (since: string): Condition => ({
+  type: "StatusReported",
+  status: "unknown",
+  reason: "NotReported",
+  message: "the driver sent no acc_status, so nothing says whether this device is ready",
+  action: "have the driver send acc_status.setup_required and acc_status.reboot_required",
+  since,
+});
+
+/**
+ * A child's device as this tier serves it: everything it sent, plus what the contract wants. Adds, never renames.
+ * `now` dates what the child left undated (RFC 3339).
+ */
+export function adopt(
+  { raw, value }: PeerItem,
+  context: { source: string; type: string | null; node: Hardware["node"]; now: string },
+): Hardware {
+  const { source, type, node, now } = context;
+  const specs = value.acc_specs ?? {};
+  const deviceType = specs.device_type ?? type ?? "GENERIC";
+  const status = value.acc_status;
+  const conditions = status === undefined ? [notReported(now)] : (status.conditions ?? []);
+  const setup_required = status?.setup_required ?? false;
+  const reboot_required = status?.reboot_required ?? status?.reboot_equired ?? false;
+  return {
+    ...raw,
+    uuid: value.uuid,
+    name: value.name ?? `${deviceType} ${value.uuid.slice(0, 8)}`,
+    source,
+    node,
+    first_seen: value.first_seen ?? now,
+    freshness: value.freshness ?? "FRESH",
+    serials: value.serials ?? [],
+    attributes: value.attributes ?? {},
+    acc_specs: {
+      ...(raw.acc_specs as object | undefined), // an object or absent: parseReport saw to it
+      remote: specs.remote ?? 0,
+      num: specs.num ?? 1,
+      device_type: deviceType,
+      acc_capability: specs.acc_capability ?? {},
+    },
+    acc_status: {
+      ...(raw.acc_status as object | undefined), // likewise
+      setup_required,
+      reboot_required,
+      ready: status?.ready ?? (status !== undefined && !setup_required && !reboot_required),
+      conditions,
+    },
+    pci: value.pci ?? null,
+  };
+}
+
+/**
+ * Dates what did not change by its first sight: first_seen, and each condition's `since` while its status stays.
+ * Without it every restart of a child would look like a change of all its devices.
+ */
+export function keepDates(device: Hardware, before: Hardware | undefined): Hardware {
+  if (!before) return device;
+  return {
+    ...device,
+    first_seen: before.first_seen,
+    acc_status: {
+      ...device.acc_status,
+      conditions: device.acc_status.conditions.map((condition) => {
+        const same = before.acc_status.conditions.find(({ type }) => type === condition.type);
+        return same?.status === condition.status ? { ...condition, since: same.since } : condition;
+      }),
+    },
+  };
+}
+
+/** The same uuid from two sources: two rows, each saying so. */
+export function markDuplicates(devices: Hardware[], now: string): Hardware[] {
+  const sources = new Map<string, Set<string>>();
+  for (const { uuid, source } of devices) sources.set(uuid, (sources.get(uuid) ?? new Set()).add(source));
+  return devices.map((device) => {
+    const named = sources.get(device.uuid);
+    if (!named || named.size < 2) return device;
+    const others = [...named].filter((name) => name !== device.source).sort();
+    const condition: Condition = {
+      type: "DuplicateIdentity",
+      status: "true",
+      reason: "ReportedTwice",
+      message: `also reported by ${others.join(", ")}`,
+      action: `stop one of ${[device.source, ...others].sort().join(", ")}, or leave it out with --drivers`,
+      since: now,
+    };
+    const kept = device.acc_status.conditions.filter(({ type }) => type !== condition.type);
+    return { ...device, acc_status: { ...device.acc_status, conditions: [...kept, condition] } };
+  });
+}

@@ -1,0 +1,285 @@
+import { parseEndpoint } from "../../client/endpoint.ts";
+import { createPeer, type Peer, PeerError } from "../../client/peer.ts";
+import type { Limits } from "../../client/wrangle.ts";
+import type { Hardware, HardwareList } from "../../contract/hardware.ts";
+import type { Hello, Registered } from "../../contract/hello.ts";
+import type { Operation } from "../../contract/operation.ts";
+import { SinewError } from "../../contract/problem.ts";
+import { API_RANGE } from "../../contract/version.ts";
+import { uuidV5 } from "../../pci/identity.ts";
+import type { Store, World } from "../../world.ts";
+import { keepDates, markDuplicates } from "../adopt.ts";
+import { agreeOnVersion, readEndpoint } from "../greeting.ts";
+import { createInventory } from "../inventory.ts";
+import { leaseSeconds } from "../lease.ts";
+import { createOperations } from "../operations.ts";
+import { createUpward } from "../upward.ts";
+import { type Child, type ChildContext, discoverChild, failChild, pullChild } from "./child.ts";
+import type { Known } from "./identity.ts";
+import { type AgentState, readAgentState } from "./state.ts";
+
+/** What one driver may cost its agent. A device is 1 to 2 kB of JSON. */
+export const DRIVER_LIMITS: Limits = {
+  devices: 10_000,
+  bySource: false,
+  bytes: 16 * 2 ** 20,
+  deadlineMs: 10_000,
+  discoveryMs: 60_000,
+};
+/** All drivers of a node together, so that the node's own report stays within what a conductor takes. */
+const NODE_DEVICES = 20_000;
+const REMOTE_DRIVERS = 64;
+
+export interface BuiltInDriver {
+  name: string;
+  type: string;
+  peer: Peer;
+  /** Its first scan. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface AgentOptions {
+  node: Hardware["node"];
+  labels?: Record<string, string>;
+  drivers: BuiltInDriver[];
+  world: World;
+  store: Store;
+  /** Where this agent answers, as announced upward. */
+  endpoint: string | null;
+  conductor?: Peer | undefined;
+  leaseSeconds?: number | null;
+  bootId?: string;
+  limits?: Partial<Limits>;
+}
+
+/** One node: wrangles its drivers and answers for them all. */
+export interface Agent {
+  readonly node: Hardware["node"];
+  readonly ready: boolean;
+  generation(): string;
+  list(): string;
+  page(limit: number, token: string | undefined): HardwareList;
+  /** All rows with this uuid: two where two sources report it. */
+  devices(uuid: string): Hardware[];
+  hello(hello: Hello, remoteAddress: string | null): Promise<Registered>;
+  /** Asks one driver again, after it said that it changed. */
+  refresh(name: string): void;
+  startDiscovery(): Operation;
+  operation(uuid: string, waitMs: number): Promise<Operation | null>;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function createAgentTier(options: AgentOptions): Promise<Agent> {
+  const { node, world, store, endpoint } = options;
+  const state = readAgentState(await store.load(), world.log);
+  const memory = new Map<string, Known>(state.known.map((known) => [`${known.source} ${known.uuid}`, known]));
+  const context: ChildContext = { node, world, memory, limits: { ...DRIVER_LIMITS, ...options.limits } };
+  const children = new Map<string, Child>();
+  const timers = new Map<string, () => void>();
+  let ready = false;
+  let stopped = false;
+
+  const addChild = (child: Omit<Child, "source" | "devices" | "generation">): Child => {
+    const stored = state.sources.find(({ name }) => name === child.name);
+    const added: Child = {
+      ...child,
+      source: stored
+        ? { ...stored, type: child.type, endpoint: child.peer.endpoint }
+        : {
+            name: child.name,
+            type: child.type,
+            endpoint: child.peer.endpoint,
+            status: "NEVER",
+            observed_at: null,
+            count: 0,
+            error: null,
+          },
+      devices: state.devices.filter(({ source }) => source === child.name),
+      generation: null,
+    };
+    children.set(added.name, added);
+    return added;
+  };
+  for (const { name, type, peer } of options.drivers) {
+    addChild({ name, type, peer, builtIn: true, seed: false, left: false });
+  }
+  for (const { name, type, endpoint: stored, seed, left } of state.drivers) {
+    if (!children.has(name)) {
+      addChild({ name, type, peer: createPeer(parseEndpoint(stored), world), builtIn: false, seed, left });
+    }
+  }
+
+  const merged = () => {
+    const devices = [...children.values()].flatMap((child) => child.devices);
+    const before = new Map(inventory.hardware.map((device) => [`${device.source} ${device.uuid}`, device]));
+    return {
+      hardware: markDuplicates(devices, world.now().toISOString()).map((device) =>
+        keepDates(device, before.get(`${device.source} ${device.uuid}`)),
+      ),
+      sources: [...children.values()].map(({ source }) => source),
+    };
+  };
+  const inventory = await createInventory({ hardware: state.devices, sources: state.sources });
+  const operations = createOperations(world);
+  const upward =
+    options.conductor &&
+    createUpward({
+      peer: options.conductor,
+      world,
+      hello: () => ({
+        status: "READY",
+        endpoint: endpoint ?? "",
+        name: node.name,
+        node: { id: node.id, name: node.name, labels: options.labels },
+        api: API_RANGE,
+        generation: inventory.generation,
+        boot_id: options.bootId,
+      }),
+    });
+
+  const save = () =>
+    store.save({
+      version: 1,
+      drivers: [...children.values()]
+        .filter(({ builtIn }) => !builtIn)
+        .map(({ name, type, peer, seed, left }) => ({ name, type, endpoint: peer.endpoint, seed, left })),
+      devices: [...inventory.hardware],
+      sources: [...inventory.sources],
+      known: [...memory.values()],
+    } satisfies AgentState);
+
+  async function publish() {
+    if (!(await inventory.replace(merged()))) return;
+    await save();
+    if (ready) upward?.announce();
+  }
+
+  /** A node's report must stay one that a conductor takes: the driver that goes over the bound fails, no other. */
+  function bound(child: Child) {
+    const others = [...children.values()].reduce((sum, { devices }) => sum + devices.length, -child.devices.length);
+    if (others + child.devices.length <= NODE_DEVICES) return;
+    child.devices = child.devices.slice(0, Math.max(0, NODE_DEVICES - others));
+    failChild(child, { code: "invalid", message: `expected at most ${NODE_DEVICES} devices on one node, got more` });
+  }
+
+  async function pull(child: Child) {
+    try {
+      await pullChild(child, context);
+      bound(child);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      world.log("warn", "a driver did not answer", { driver: child.name, error: error.message });
+    }
+    await publish();
+    watch(child);
+  }
+
+  const ttl = () => leaseSeconds(children.size, options.leaseSeconds ?? null);
+
+  /** A seed driver is polled; any other is asked only when its lease ran out. */
+  function watch(child: Child) {
+    timers.get(child.name)?.();
+    if (child.builtIn || child.left || stopped) return;
+    const ms = child.seed || child.source.error ? (ttl() * 1000) / 3 : ttl() * 1000;
+    timers.set(
+      child.name,
+      world.timer(ms * (0.75 + 0.25 * world.random()), () => void pull(child)),
+    );
+  }
+
+  async function discover(child: Child) {
+    try {
+      const found = await discoverChild(child, context);
+      bound(child);
+      return found;
+    } finally {
+      await publish();
+      watch(child);
+    }
+  }
+
+  /** The driver a hello is about: by name, without one by endpoint. A built-in driver's name is not given away. */
+  function nameOf(hello: Hello, endpointText: string): string {
+    if (hello.name === undefined) {
+      const known = [...children.values()].find((child) => !child.builtIn && child.peer.endpoint === endpointText);
+      return known?.name ?? endpointText;
+    }
+    return children.get(hello.name)?.builtIn ? `${hello.name}@${endpointText}` : hello.name;
+  }
+
+  async function hello(body: Hello, remoteAddress: string | null): Promise<Registered> {
+    const api = agreeOnVersion(body);
+    const peer = createPeer(readEndpoint(body, { remoteAddress, own: endpoint }), world);
+    const name = nameOf(body, peer.endpoint);
+    const known = children.get(name);
+    const left = body.status === "LEAVING";
+    const seed = body.api === undefined;
+    if (!known && children.size - options.drivers.length >= REMOTE_DRIVERS) {
+      const gone = [...children.values()].find((child) => child.left);
+      if (!gone) throw new SinewError("busy", `expected at most ${REMOTE_DRIVERS} drivers on one node`);
+      children.delete(gone.name);
+    }
+    const child = known ?? addChild({ name, type: body.type ?? null, peer, builtIn: false, seed, left });
+    const changed = !known || child.peer.endpoint !== peer.endpoint || child.left !== left || child.seed !== seed;
+    child.peer = peer;
+    child.seed = seed;
+    child.left = left;
+    child.type = body.type ?? child.type;
+    child.source = { ...child.source, type: child.type, endpoint: peer.endpoint };
+    if (left) {
+      failChild(child, { code: "unreachable", message: `the driver said LEAVING at ${world.now().toISOString()}` });
+      await publish();
+    }
+    // Answered only when it is stored: a registration survives whatever happens next.
+    if (changed) await save();
+    if (left || (!changed && body.generation !== undefined && body.generation === child.generation)) watch(child);
+    else void pull(child);
+    return {
+      status: "REGISTERED",
+      uuid: uuidV5(node.id, `driver ${name}`),
+      api,
+      lease: { ttl_seconds: ttl() },
+    };
+  }
+
+  const startDiscovery = () =>
+    operations.start("discovery", async () =>
+      [...children.values()]
+        .filter(({ left }) => !left)
+        .map((child) => ({ name: child.name, endpoint: child.peer.endpoint, run: () => discover(child) })),
+    );
+
+  return {
+    node,
+    get ready() {
+      return ready;
+    },
+    generation: () => inventory.generation,
+    list: () => inventory.text(),
+    page: (limit, token) => inventory.page(limit, token),
+    devices: (uuid) => inventory.hardware.filter((device) => device.uuid === uuid),
+    hello,
+    refresh(name) {
+      const child = children.get(name);
+      // Before the first scan everything is asked anyway.
+      if (child && ready) void pull(child);
+    },
+    startDiscovery,
+    operation: (uuid, waitMs) => operations.wait(uuid, waitMs),
+    async start() {
+      // The built-in drivers are there before this agent answers for them, so the first hello tells the whole truth.
+      await Promise.all(options.drivers.map((driver) => driver.start()));
+      await Promise.all([...children.values()].filter(({ left }) => !left).map(pull));
+      ready = true;
+      upward?.start();
+    },
+    async stop() {
+      stopped = true;
+      for (const cancel of timers.values()) cancel();
+      await upward?.leave();
+      await Promise.all(options.drivers.map((driver) => driver.stop()));
+    },
+  };
+}
