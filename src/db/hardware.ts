@@ -1,0 +1,99 @@
+import { and, asc, eq, gt, inArray, or } from "drizzle-orm";
+import type { Freshness, Hardware } from "../contract/hardware.ts";
+import { upsert } from "./bulk.ts";
+import type { Reader, Writer } from "./connection.ts";
+import type { HardwareRow, NewHardwareRow } from "./tables.ts";
+
+export type { HardwareRow, NewHardwareRow } from "./tables.ts";
+
+/** A row as the contract's Hardware JSON: the one way out. The body passes as it came, fields unknown here included. */
+export const hardwareText = (row: Pick<HardwareRow, "freshness" | "body">): string =>
+  `{"freshness":${JSON.stringify(row.freshness)},${row.body.slice(1)}`;
+
+/** The one way in. Give the device as received, not as parsed, so that unknown fields stay in the body. */
+export function hardwareRow(device: Hardware, revision: number): NewHardwareRow {
+  const { freshness, ...body } = device;
+  return {
+    node_id: device.node.id,
+    source: device.source,
+    uuid: device.uuid,
+    device_type: device.acc_specs.device_type,
+    vendor_id: device.pci?.vendor_id ?? null,
+    device_id: device.pci?.device_id ?? null,
+    ready: device.acc_status.ready,
+    freshness,
+    path: device.pci?.path ?? null,
+    revision,
+    body: JSON.stringify(body),
+  };
+}
+
+export const hardwareOfNode = (r: Reader, nodeId: string): Promise<HardwareRow[]> =>
+  r.query((db, { hardware }) =>
+    db.select().from(hardware).where(eq(hardware.node_id, nodeId)).orderBy(asc(hardware.id)),
+  );
+
+/** More than one row when sources or nodes disagree about who has the device. */
+export const hardwareByUuid = (r: Reader, uuid: string): Promise<HardwareRow[]> =>
+  r.query((db, { hardware }) => db.select().from(hardware).where(eq(hardware.uuid, uuid)).orderBy(asc(hardware.id)));
+
+export interface HardwareFilter {
+  /** A node's id or name. */
+  node?: string;
+  device_type?: string;
+  vendor_id?: string;
+  ready?: boolean;
+  freshness?: Freshness;
+}
+
+/** One page by id; the id of its last row is `after` for the next. */
+export const listHardware = (
+  r: Reader,
+  filter: HardwareFilter,
+  { after, limit }: { after?: number; limit: number },
+): Promise<HardwareRow[]> =>
+  r.query((db, { hardware, nodes }) => {
+    const { node, device_type, vendor_id, ready, freshness } = filter;
+    const named = (name: string) =>
+      db
+        .select({ id: nodes.id })
+        .from(nodes)
+        .where(or(eq(nodes.id, name), eq(nodes.name, name)));
+    return db
+      .select()
+      .from(hardware)
+      .where(
+        and(
+          node === undefined ? undefined : inArray(hardware.node_id, named(node)),
+          device_type === undefined ? undefined : eq(hardware.device_type, device_type),
+          vendor_id === undefined ? undefined : eq(hardware.vendor_id, vendor_id),
+          ready === undefined ? undefined : eq(hardware.ready, ready),
+          freshness === undefined ? undefined : eq(hardware.freshness, freshness),
+          after === undefined ? undefined : gt(hardware.id, after),
+        ),
+      )
+      .orderBy(asc(hardware.id))
+      .limit(limit);
+  });
+
+/** Adds devices, or replaces those with the same node, source and uuid; a replaced one keeps its id. */
+export const saveHardware = (w: Writer, rows: NewHardwareRow[]): Promise<void> =>
+  upsert(w, w.tables.hardware, ["node_id", "source", "uuid"], rows);
+
+/** Says how fresh a whole node's devices are, without touching their bodies. Resolves to how many it changed. */
+export async function setNodeFreshness(
+  w: Writer,
+  nodeId: string,
+  from: Freshness,
+  to: Freshness,
+  revision: number,
+): Promise<number> {
+  const set = await w.query((db, { hardware }) =>
+    db
+      .update(hardware)
+      .set({ freshness: to, revision })
+      .where(and(eq(hardware.node_id, nodeId), eq(hardware.freshness, from)))
+      .returning({ id: hardware.id }),
+  );
+  return set.length;
+}

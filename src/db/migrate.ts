@@ -1,0 +1,71 @@
+import type { Connection, Dialect } from "./connection.ts";
+
+interface Migration {
+  name: string;
+  statements: string[];
+}
+
+/** The migrations this program was built with, oldest first. */
+export async function readMigrations(dialect: Dialect): Promise<Migration[]> {
+  const { readFile } = await import("node:fs/promises");
+  const folder = new URL(`../../drizzle/${dialect}/`, import.meta.url);
+  const journal: { entries: { tag: string }[] } = JSON.parse(
+    await readFile(new URL("meta/_journal.json", folder), "utf8"),
+  );
+  return Promise.all(
+    journal.entries.map(async ({ tag }) => ({
+      name: tag,
+      statements: (await readFile(new URL(`${tag}.sql`, folder), "utf8")).split("--> statement-breakpoint"),
+    })),
+  );
+}
+
+const LEDGER = "sinew_migrations";
+
+/** The migrations that `connection`'s database has, or null when Sinew never wrote to it. Reads only. */
+export async function appliedMigrations(dialect: Dialect, connection: Connection): Promise<string[] | null> {
+  const found = await connection.run(
+    dialect === "sqlite"
+      ? `SELECT name FROM sqlite_master WHERE type = 'table' AND name = '${LEDGER}'`
+      : `SELECT 1 WHERE to_regclass('${LEDGER}') IS NOT NULL`,
+    [],
+  );
+  if (found.length === 0) return null;
+  return (await connection.run(`SELECT name FROM ${LEDGER} ORDER BY name`, [])).map(([name]) => String(name));
+}
+
+/** Throws when the database was written by a newer Sinew: guessing at its meaning could spoil it. */
+export function refuseNewer(known: Migration[], applied: string[]): void {
+  const names = new Set(known.map(({ name }) => name));
+  const newer = applied.filter((name) => !names.has(name));
+  if (newer.length === 0) return;
+  throw new Error(
+    `a newer Sinew has written this database: it has migration ${newer.join(", ")}, ` +
+      `this program knows up to ${known.at(-1)?.name}. Nothing was changed; run the newer program, or restore a backup`,
+  );
+}
+
+/**
+ * Brings the tables up to date and returns the database's epoch. Call inside a transaction that holds a lock which keeps
+ * other processes from doing the same: what they did meanwhile is looked up here.
+ */
+export async function migrate(dialect: Dialect, connection: Connection, known: Migration[]): Promise<string> {
+  const applied = await appliedMigrations(dialect, connection);
+  refuseNewer(known, applied ?? []);
+  if (applied === null) {
+    await connection.run(`CREATE TABLE ${LEDGER} (name text PRIMARY KEY NOT NULL, applied_at text NOT NULL)`, []);
+  }
+  const mark = dialect === "sqlite" ? (n: number) => `?${n}` : (n: number) => `$${n}`;
+  for (const { name, statements } of known) {
+    if (applied?.includes(name)) continue;
+    for (const statement of statements) await connection.run(statement, []);
+    const now = new Date().toISOString();
+    await connection.run(`INSERT INTO ${LEDGER} (name, applied_at) VALUES (${mark(1)}, ${mark(2)})`, [name, now]);
+  }
+  await connection.run(
+    `INSERT INTO meta (key, value) VALUES ('epoch', ${mark(1)}), ('revision', '0') ON CONFLICT (key) DO NOTHING`,
+    [crypto.randomUUID()],
+  );
+  const [row] = await connection.run(`SELECT value FROM meta WHERE key = 'epoch'`, []);
+  return String(row?.[0]);
+}

@@ -1,0 +1,98 @@
+import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
+import type { Node, NodeState } from "../contract/node.ts";
+import { upsert } from "./bulk.ts";
+import type { Reader, Writer } from "./connection.ts";
+import type { NodeRow } from "./tables.ts";
+
+export type { NodeRow } from "./tables.ts";
+
+export const toNode = (row: NodeRow): Node => ({
+  id: row.id,
+  name: row.name,
+  // `nodeRow` alone writes these three: what is read here was typed there.
+  state: row.state as NodeState,
+  labels: JSON.parse(row.labels) as Node["labels"],
+  endpoint: row.endpoint,
+  last_seen: row.last_seen,
+  api: row.api === null ? null : (JSON.parse(row.api) as Node["api"]),
+  generation: row.generation,
+  boot_id: row.boot_id,
+  first_seen: row.first_seen,
+});
+
+export const nodeRow = (node: Node, revision: number): NodeRow => ({
+  id: node.id,
+  name: node.name,
+  state: node.state,
+  labels: JSON.stringify(node.labels),
+  endpoint: node.endpoint,
+  last_seen: node.last_seen,
+  api: node.api === null ? null : JSON.stringify(node.api),
+  generation: node.generation,
+  boot_id: node.boot_id,
+  first_seen: node.first_seen,
+  revision,
+});
+
+export const allNodes = (r: Reader): Promise<NodeRow[]> =>
+  r.query((db, { nodes }) => db.select().from(nodes).orderBy(asc(nodes.id)));
+
+export const countNodes = (r: Reader): Promise<number> => r.query((db, { nodes }) => db.$count(nodes));
+
+/** One page by id; the id of its last row is `after` for the next. */
+export const listNodes = (
+  r: Reader,
+  { state, after, limit }: { state?: string; after?: string; limit: number },
+): Promise<NodeRow[]> =>
+  r.query((db, { nodes }) =>
+    db
+      .select()
+      .from(nodes)
+      .where(
+        and(
+          state === undefined ? undefined : eq(nodes.state, state),
+          after === undefined ? undefined : gt(nodes.id, after),
+        ),
+      )
+      .orderBy(asc(nodes.id))
+      .limit(limit),
+  );
+
+export async function getNode(r: Reader, id: string): Promise<NodeRow | null> {
+  const [row] = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.id, id)));
+  return row ?? null;
+}
+
+export const saveNode = (w: Writer, row: NodeRow): Promise<void> => upsert(w, w.tables.nodes, ["id"], [row]);
+
+/** Writes down renewals, many to a statement: this is all that an idle fleet writes. */
+export async function touchNodes(w: Writer, seen: { id: string; last_seen: string }[]): Promise<void> {
+  for (let start = 0; start < seen.length; start += 64) {
+    const values = seen.slice(start, start + 64).map(({ id, last_seen }) => sql`(${id}, ${last_seen})`);
+    await w.query((db, { nodes }) =>
+      db
+        .update(nodes)
+        // Both dialects call the columns of VALUES column1, column2.
+        .set({ last_seen: sql`seen.column2` })
+        .from(sql`(VALUES ${sql.join(values, sql`, `)}) AS seen`)
+        .where(sql`${nodes.id} = seen.column1`),
+    );
+  }
+}
+
+/** False when another report was taken in meanwhile: two reports race, the one that saw `from` wins. */
+export async function compareAndSetGeneration(
+  w: Writer,
+  id: string,
+  from: string | null,
+  to: string,
+): Promise<boolean> {
+  const set = await w.query((db, { nodes }) =>
+    db
+      .update(nodes)
+      .set({ generation: to })
+      .where(and(eq(nodes.id, id), from === null ? isNull(nodes.generation) : eq(nodes.generation, from)))
+      .returning({ id: nodes.id }),
+  );
+  return set.length === 1;
+}

@@ -1,0 +1,118 @@
+import { drizzle } from "drizzle-orm/pg-proxy";
+import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
+import { SinewError } from "../contract/problem.ts";
+import { type Connection, createWriter, type Database, type Drizzle, type Value, whileOpen } from "./connection.ts";
+import { appliedMigrations, migrate, readMigrations, refuseNewer } from "./migrate.ts";
+import { explain, isRepeatable, translate } from "./postgres-errors.ts";
+import * as tables from "./tables-postgres.ts";
+
+const OLDEST = 130_000;
+const ATTEMPTS = 5;
+/** "sinew" in ASCII: what processes that apply migrations wait for. */
+const MIGRATION_LOCK = 0x73696e6577;
+
+/** Connects two pools, one of which cannot write, and brings the tables up to date. */
+export async function openPostgres(url: string): Promise<Database> {
+  const { default: postgres } = await import("postgres");
+  const pool = (max: number, settings: Record<string, string>) =>
+    postgres(url, {
+      max,
+      connect_timeout: 10,
+      onnotice: () => {},
+      connection: {
+        application_name: "sinew",
+        // A process stopped inside a transaction must not stop the feed: it holds the revision's lock.
+        idle_in_transaction_session_timeout: 30_000,
+        ...settings,
+      },
+    });
+  const pools: Sql[] = [];
+  try {
+    const writer = pool(8, {});
+    pools.push(writer);
+    const epoch = await prepare(writer);
+    const reader = pool(8, { default_transaction_read_only: "on" });
+    pools.push(reader);
+    return createDatabase(writer, reader, epoch);
+  } catch (error) {
+    await Promise.all(pools.map((sql) => sql.end({ timeout: 1 })));
+    throw new Error(`cannot use the PostgreSQL database ${place(url)}: ${explain(error)}`, { cause: error });
+  }
+}
+
+/** What may be shown of a URL: never the password, wherever in the URL it stands. */
+function place(url: string): string {
+  try {
+    const { hostname, port, pathname } = new URL(url);
+    return `${hostname}${port && `:${port}`}${pathname}`;
+  } catch {
+    return "(its URL cannot be read)";
+  }
+}
+
+/** Returns the epoch. Looks before it writes. */
+async function prepare(sql: Sql): Promise<string> {
+  const [server] = await sql<{ version: number; encoding: string; shown: string }[]>`
+    SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding,
+           current_setting('server_version') AS shown`;
+  if (!server || server.version < OLDEST) throw new Error(`expected PostgreSQL 13 or newer, found ${server?.shown}`);
+  if (server.encoding !== "UTF8") throw new Error(`expected a database in UTF8, found ${server.encoding}`);
+  const known = await readMigrations("postgres");
+  const applied = await appliedMigrations("postgres", unnamed(sql));
+  refuseNewer(known, applied ?? []);
+  return await sql.begin(async (tx) => {
+    await tx`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
+    return migrate("postgres", unnamed(tx), known);
+  });
+}
+
+function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
+  let closed: Promise<void> | null = null;
+  return {
+    dialect: "postgres",
+    epoch,
+    read: createWriter("postgres", prepared(reader), tables, adapt),
+    write: async (work) => {
+      for (let attempt = 1; ; attempt++) {
+        if (closed) throw new SinewError("unavailable", "the database is closed");
+        try {
+          return await begin(writer, (own) => work(createWriter("postgres", own, tables, adapt)));
+        } catch (error) {
+          if (attempt === ATTEMPTS || !isRepeatable(error)) throw translate(error);
+          // Two that met once meet again unless one waits longer.
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+        }
+      }
+    },
+    close: () => {
+      closed ??= Promise.all([reader.end({ timeout: 5 }), writer.end({ timeout: 5 })]).then(() => {});
+      return closed;
+    },
+  };
+}
+
+/** `sql.begin` unwraps promises in its result's type; a box keeps T as it is. */
+async function begin<T>(sql: Sql, work: (own: Connection) => Promise<T>): Promise<T> {
+  const box = await sql.begin(async (tx) => ({ result: await whileOpen(prepared(tx), work) }));
+  return box.result;
+}
+
+const rows = async (query: PendingQuery<Row[]>): Promise<unknown[][]> => (await query.values()) as unknown[][];
+
+/** Each text is prepared once per connection; texts are few (bulk.ts bounds the big ones). */
+const prepared = (sql: Sql | TransactionSql): Connection => ({
+  run: (text, params) =>
+    rows(sql.unsafe(text, params, { prepare: true })).catch((error) => {
+      throw translate(error);
+    }),
+});
+
+/** For statements that run once. */
+const unnamed = (sql: Sql | TransactionSql): Connection => ({ run: (text, params) => rows(sql.unsafe(text, params)) });
+
+/**
+ * Safe because queries use only what the two builders spell alike (`Reader` lends no more), and both run them when awaited.
+ * The tables are of `columns-postgres.ts`, whose cast says the same about their values.
+ */
+const adapt = (connection: Connection): Drizzle =>
+  drizzle(async (text, params: Value[]) => ({ rows: await connection.run(text, params) })) as unknown as Drizzle;

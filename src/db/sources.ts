@@ -1,0 +1,78 @@
+import { and, asc, count, eq, inArray, ne } from "drizzle-orm";
+import type { Source, SourceErrorCode } from "../contract/hardware.ts";
+import { upsert } from "./bulk.ts";
+import type { Reader, Writer } from "./connection.ts";
+import type { SourceRow } from "./tables.ts";
+
+export type { SourceRow } from "./tables.ts";
+
+export const toSource = (row: SourceRow): Source => ({
+  name: row.name,
+  type: row.type,
+  endpoint: row.endpoint,
+  // `sourceRow` alone writes status and code: what is read here was typed there.
+  status: row.status as Source["status"],
+  observed_at: row.observed_at,
+  count: row.count,
+  error: row.error_code === null ? null : { code: row.error_code as SourceErrorCode, message: row.error_message ?? "" },
+});
+
+export const sourceRow = (nodeId: string, source: Source): SourceRow => ({
+  node_id: nodeId,
+  name: source.name,
+  type: source.type,
+  endpoint: source.endpoint,
+  status: source.status,
+  observed_at: source.observed_at,
+  count: source.count,
+  error_code: source.error?.code ?? null,
+  // A broken peer's own words: they may hold what no database stores, and must not cost the whole report.
+  error_message: source.error?.message.toWellFormed().replaceAll("\0", "\uFFFD") ?? null,
+});
+
+export const sourcesOfNode = (r: Reader, nodeId: string): Promise<SourceRow[]> =>
+  r.query((db, { sources }) => db.select().from(sources).where(eq(sources.node_id, nodeId)).orderBy(asc(sources.name)));
+
+/** Makes `rows` the node's sources. Rows that are the same already are not written. */
+export async function replaceSources(w: Writer, nodeId: string, rows: SourceRow[]): Promise<void> {
+  const old = new Map((await sourcesOfNode(w, nodeId)).map((row) => [row.name, row]));
+  const differing = rows.filter((row) => !isSame(row, old.get(row.name)));
+  for (const { name } of rows) old.delete(name);
+  const left = [...old.keys()];
+  if (left.length > 0) {
+    await w.query((db, { sources }) =>
+      db.delete(sources).where(and(eq(sources.node_id, nodeId), inArray(sources.name, left))),
+    );
+  }
+  await upsert(w, w.tables.sources, ["node_id", "name"], differing);
+}
+
+const isSame = (row: SourceRow, old: SourceRow | undefined): boolean =>
+  old !== undefined && (Object.keys(row) as (keyof SourceRow)[]).every((column) => row[column] === old[column]);
+
+/** Sources that are not OK, with their nodes' names. */
+export const failedSources = (r: Reader, limit: number): Promise<(SourceRow & { node_name: string })[]> =>
+  r
+    .query((db, { sources, nodes }) =>
+      db
+        .select({ source: sources, node_name: nodes.name })
+        .from(sources)
+        .innerJoin(nodes, eq(nodes.id, sources.node_id))
+        .where(ne(sources.status, "OK"))
+        .orderBy(asc(sources.node_id), asc(sources.name))
+        .limit(limit),
+    )
+    .then((rows) => rows.map(({ source, node_name }) => ({ ...source, node_name })));
+
+export async function sourcesSummary(r: Reader): Promise<{ total: number; ok: number; stale: number; never: number }> {
+  const rows = await r.query((db, { sources }) =>
+    db.select({ status: sources.status, count: count() }).from(sources).groupBy(sources.status),
+  );
+  const of = (status: Source["status"]) => rows.find((row) => row.status === status)?.count ?? 0;
+  return {
+    total: rows.reduce((sum, row) => sum + row.count, 0),
+    ok: of("OK"),
+    stale: of("STALE"),
+    never: of("NEVER"),
+  };
+}

@@ -1,0 +1,118 @@
+import type { Columns } from "./columns-sqlite.ts";
+
+/** The one definition of the database. `bun scripts/migrations.ts` turns an edit here into migrations for both dialects. */
+export function defineTables({ table, text, bigint, boolean, id, primaryKey, index, uniqueIndex }: Columns) {
+  const nodes = table(
+    "nodes",
+    {
+      id: text("id").primaryKey(),
+      name: text("name").notNull(),
+      state: text("state").notNull(),
+      /** JSON */
+      labels: text("labels").notNull(),
+      endpoint: text("endpoint"),
+      last_seen: text("last_seen"),
+      /** JSON */
+      api: text("api"),
+      generation: text("generation"),
+      boot_id: text("boot_id"),
+      first_seen: text("first_seen").notNull(),
+      revision: bigint("revision").notNull(),
+    },
+    (t) => [index("nodes_name").on(t.name), index("nodes_state").on(t.state, t.id)],
+  );
+
+  const sources = table(
+    "sources",
+    {
+      node_id: text("node_id")
+        .notNull()
+        .references(() => nodes.id),
+      name: text("name").notNull(),
+      type: text("type"),
+      endpoint: text("endpoint"),
+      status: text("status").notNull(),
+      observed_at: text("observed_at"),
+      count: bigint("count").notNull(),
+      error_code: text("error_code"),
+      error_message: text("error_message"),
+    },
+    (t) => [
+      primaryKey({ name: "sources_pk", columns: [t.node_id, t.name] }),
+      index("sources_status").on(t.status, t.node_id),
+    ],
+  );
+
+  const hardware = table(
+    "hardware",
+    {
+      id: id("id"),
+      node_id: text("node_id")
+        .notNull()
+        .references(() => nodes.id),
+      source: text("source").notNull(),
+      uuid: text("uuid").notNull(),
+      device_type: text("device_type").notNull(),
+      vendor_id: text("vendor_id"),
+      device_id: text("device_id"),
+      ready: boolean("ready").notNull(),
+      freshness: text("freshness").notNull(),
+      path: text("path"),
+      revision: bigint("revision").notNull(),
+      /** The Hardware JSON without `freshness`, so that a node falling silent rewrites no body. */
+      body: text("body").notNull(),
+    },
+    (t) => [
+      uniqueIndex("hardware_key").on(t.node_id, t.source, t.uuid),
+      index("hardware_uuid").on(t.uuid),
+      // The id last: a filtered page is one walk along an index, in page order.
+      index("hardware_device_type").on(t.device_type, t.id),
+      index("hardware_vendor_id").on(t.vendor_id, t.id),
+      index("hardware_ready").on(t.ready, t.id),
+      index("hardware_freshness").on(t.freshness, t.id),
+    ],
+  );
+
+  const changes = table("changes", {
+    revision: bigint("revision").primaryKey(),
+    time: text("time").notNull(),
+    kind: text("kind").notNull(),
+    node_id: text("node_id").notNull(),
+    node_name: text("node_name").notNull(),
+    source: text("source"),
+    uuid: text("uuid"),
+    state: text("state"),
+    /** The complete Hardware JSON as of this revision. */
+    body: text("body"),
+  });
+
+  const operations = table(
+    "operations",
+    {
+      uuid: text("uuid").primaryKey(),
+      kind: text("kind").notNull(),
+      status: text("status").notNull(),
+      started_at: text("started_at").notNull(),
+      finished_at: text("finished_at"),
+      /** JSON */
+      children: text("children").notNull(),
+    },
+    (t) => [index("operations_started_at").on(t.started_at)],
+  );
+
+  const meta = table("meta", {
+    key: text("key").primaryKey(),
+    value: text("value").notNull(),
+  });
+
+  return { nodes, sources, hardware, changes, operations, meta };
+}
+
+export type Tables = ReturnType<typeof defineTables>;
+export type NodeRow = Tables["nodes"]["$inferSelect"];
+export type SourceRow = Tables["sources"]["$inferSelect"];
+export type HardwareRow = Tables["hardware"]["$inferSelect"];
+/** A device on its way in: the database gives the id. */
+export type NewHardwareRow = Omit<HardwareRow, "id">;
+export type ChangeRow = Tables["changes"]["$inferSelect"];
+export type OperationRow = Tables["operations"]["$inferSelect"];
