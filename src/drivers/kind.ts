@@ -1,9 +1,10 @@
 import type { DeviceType, Hardware } from "../contract/hardware.ts";
 import type { PciFunction } from "../pci/function.ts";
+import type { Ids } from "./ids.ts";
 
 /** What a kind says of a function it claims. */
 export interface Claim {
-  /** Name from the id table; null when only the class matched. */
+  /** Name from the id table; null when only the vendor or the class matched. */
   name: string | null;
   /** 1 for a card, 0 for a VF or a companion function (Alveo management, GPU audio). */
   num: number;
@@ -16,7 +17,11 @@ export interface Kind {
   /** The driver's name: `--driver NAME`, `/drivers/NAME`, `source` in Hardware. */
   name: string;
   deviceType: DeviceType;
-  claim(fn: Pick<PciFunction, "vendor_id" | "device_id" | "class" | "address" | "sriov">): Claim | null;
+  /**
+   * Null when the function is of another kind or of none. `siblings` are the functions at the same bus and device,
+   * itself included: one card can be several functions, and then only one of them counts.
+   */
+  claim(fn: Ids, siblings?: readonly Ids[]): Claim | null;
   attributes?(fn: PciFunction): Hardware["attributes"];
   capability?(fn: PciFunction): Record<string, unknown>;
 }

@@ -1,0 +1,32 @@
+import type { Condition } from "../contract/condition.ts";
+
+/** A device is ready only when all of these are "true". */
+export const REQUIRED_CONDITIONS = ["Responding", "DriverBound"] as const;
+
+export interface DerivedStatus {
+  setup_required: boolean;
+  reboot_required: boolean;
+  ready: boolean;
+}
+
+/**
+ * `acc_status` without its conditions, which it follows from:
+ * - setup_required: DriverBound is "false", or a SetupRequired condition is "true";
+ * - reboot_required: a RebootRequired condition is "true";
+ * - ready: neither of the two, and every required condition is "true"; one that is missing is not "true".
+ *
+ * Hardware that never heard of conditions (a seed driver's: none of the required ones is there) is judged by the two
+ * booleans it came with, `given`.
+ */
+export function deriveStatus(
+  conditions: readonly Pick<Condition, "type" | "status">[],
+  given: Pick<DerivedStatus, "setup_required" | "reboot_required"> = { setup_required: false, reboot_required: false },
+): DerivedStatus {
+  const is = (type: string, status: Condition["status"]) =>
+    conditions.some((condition) => condition.type === type && condition.status === status);
+  const known = conditions.some((condition) => REQUIRED_CONDITIONS.some((type) => type === condition.type));
+  const setup = is("DriverBound", "false") || is("SetupRequired", "true") || (!known && given.setup_required);
+  const reboot = is("RebootRequired", "true") || (!known && given.reboot_required);
+  const answered = !known || REQUIRED_CONDITIONS.every((type) => is(type, "true") && !is(type, "false"));
+  return { setup_required: setup, reboot_required: reboot, ready: !setup && !reboot && answered };
+}
