@@ -74,10 +74,10 @@ const VENDOR_RULES: Readonly<Record<string, VendorRule>> = {
 };
 
 /**
- * Base classes that say what a function is even where the vendor's other functions are accelerators: storage, network,
- * display, multimedia (the audio of a GPU), bridge, and serial bus (the USB of a card).
+ * Classes that say what a function is even where the vendor's other functions are accelerators: storage, network,
+ * display, multimedia (the audio of a GPU), RAM, flash and CXL memory, bridge, and serial bus (the USB of a card).
  */
-const SPEAKING_CLASSES = new Set(["01", "02", "03", "04", "06", "0c"]);
+const SPEAKING_CLASS = /^(0[12346]|0c|050[012])/;
 
 let byId: Map<string, Identity> | undefined;
 
@@ -99,7 +99,6 @@ export function identify(fn: Pick<Ids, "vendor_id" | "device_id" | "class">): Id
   if (known) return known;
   const rule = VENDOR_RULES[fn.vendor_id];
   if (!rule) return undefined;
-  const base = fn.class.slice(0, 2);
-  if (rule.only ? !rule.only.includes(base) : SPEAKING_CLASSES.has(base)) return undefined;
+  if (rule.only ? !rule.only.includes(fn.class.slice(0, 2)) : SPEAKING_CLASS.test(fn.class)) return undefined;
   return { deviceType: rule.deviceType, name: null, role: null, drivers: rule.drivers, source: rule.source };
 }

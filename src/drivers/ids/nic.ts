@@ -3,6 +3,9 @@ import type { IdGroup } from "../ids.ts";
 /**
  * DPUs and network adapters that are known by id. Not here: the management interfaces of BlueField (15b3:c2d2 to
  * c2d6, class 0801), which carry no traffic, and the NVMe functions of Pensando DSC, which are SSDs by class.
+ *
+ * VFs are here because a guest, and a recording without links, shows no PF, and their class is that of a card. Amazon's
+ * ENA is a VF to Linux, too, and not here: it is the adapter of its machine, whose host nobody sees.
  */
 export const nicIds: readonly IdGroup[] = [
   {
@@ -54,6 +57,55 @@ export const nicIds: readonly IdGroup[] = [
     ids: [
       ["19ee:4000", "NFP4000"],
       ["19ee:6000", "NFP6000"],
+    ],
+  },
+  {
+    source: "linux drivers/net/ethernet/intel/igbvf; pci.ids 2026.10.24",
+    drivers: ["igbvf", "vfio-pci"],
+    ids: [
+      ["8086:10ca", "82576 Virtual Function", "vf"],
+      ["8086:1520", "I350 Ethernet Controller Virtual Function", "vf"],
+    ],
+  },
+  {
+    source: "linux drivers/net/ethernet/intel/ixgbevf/defines.h; pci.ids 2026.10.24",
+    drivers: ["ixgbevf", "vfio-pci"],
+    ids: [
+      ["8086:10ed", "82599 Ethernet Controller Virtual Function", "vf"],
+      ["8086:1515", "X540 Ethernet Controller Virtual Function", "vf"],
+      ["8086:1565", "X550 Virtual Function", "vf"],
+      ["8086:15a8", "Ethernet Connection X552 Virtual Function", "vf"],
+      ["8086:15c5", "X553 Virtual Function", "vf"],
+    ],
+  },
+  {
+    source: "linux drivers/net/ethernet/intel/iavf; pci.ids 2026.10.24",
+    drivers: ["iavf", "vfio-pci"],
+    ids: [
+      ["8086:154c", "Ethernet Virtual Function 700 Series", "vf"],
+      ["8086:1571", "Ethernet Virtual Function 700 Series", "vf"],
+      ["8086:37cd", "Ethernet Virtual Function 700 Series", "vf"],
+      ["8086:1889", "Ethernet Adaptive Virtual Function", "vf"],
+    ],
+  },
+  {
+    source: "linux drivers/net/ethernet/mellanox/mlx5/core/main.c; pci.ids 2026.10.24",
+    drivers: ["mlx5_core", "vfio-pci"],
+    ids: [
+      ["15b3:1014", "MT27700 Family [ConnectX-4 Virtual Function]", "vf"],
+      ["15b3:1016", "MT27710 Family [ConnectX-4 Lx Virtual Function]", "vf"],
+      ["15b3:1018", "MT27800 Family [ConnectX-5 Virtual Function]", "vf"],
+      ["15b3:101a", "MT28800 Family [ConnectX-5 Ex Virtual Function]", "vf"],
+      ["15b3:101c", "MT28908 Family [ConnectX-6 Virtual Function]", "vf"],
+    ],
+  },
+  {
+    source: "pci.ids 2026.10.24",
+    drivers: ["bnxt_en", "vfio-pci"],
+    ids: [
+      ["14e4:16dc", "NetXtreme-E Ethernet Virtual Function", "vf"],
+      ["14e4:1609", "BCM5745X NetXtreme-E Ethernet Virtual Function", "vf"],
+      ["14e4:1806", "BCM5750X NetXtreme-E Ethernet Virtual Function", "vf"],
     ],
   },
 ];
