@@ -25,3 +25,4 @@ export const ChangeList = z
     next_page_token: z.string().optional(),
   })
   .meta({ id: "ChangeList" });
+export type ChangeList = z.infer<typeof ChangeList>;

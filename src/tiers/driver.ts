@@ -38,7 +38,7 @@ export interface Driver {
   generation(): string;
   list(): string;
   page(limit: number, token: string | undefined): HardwareList;
-  device(uuid: string): Hardware | null;
+  devices(uuid: string): Hardware[];
   startDiscovery(): Operation;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
   start(): Promise<void>;
@@ -108,7 +108,7 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     generation: () => inventory.generation,
     list: () => inventory.text(),
     page: (limit, token) => inventory.page(limit, token),
-    device: (uuid) => inventory.hardware.find((device) => device.uuid === uuid) ?? null,
+    devices: (uuid) => inventory.hardware.filter((device) => device.uuid === uuid),
     startDiscovery,
     operation: (uuid, waitMs) => operations.wait(uuid, waitMs),
     async start() {

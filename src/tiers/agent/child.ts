@@ -5,11 +5,9 @@ import type { OperationStatus } from "../../contract/operation.ts";
 import type { Report } from "../../contract/peer.ts";
 import type { World } from "../../world.ts";
 import { adopt } from "../adopt.ts";
+import { settle } from "../settle.ts";
 import { identify, type Known, knownOf } from "./identity.ts";
 
-/** How long a child without operations may take for its first valid answer after a discovery was accepted. */
-const SEED_DISCOVERY_MS = 30_000;
-const SEED_RETRY_MS = 500;
 /** Devices remembered after they left, over all children. */
 const REMEMBERED = 10_000;
 
@@ -115,16 +113,7 @@ export async function discoverChild(
     if (error instanceof PeerError) failChild(child, { code: error.code, message: error.message });
     throw error;
   }
-  const until = world.monotonic() + SEED_DISCOVERY_MS;
-  for (;;) {
-    try {
-      await pullChild(child, context);
-      break;
-    } catch (error) {
-      if (operation || world.monotonic() > until) throw error;
-      await new Promise<void>((resume) => world.timer(SEED_RETRY_MS, resume));
-    }
-  }
+  await settle(world, operation !== null, () => pullChild(child, context));
   const problem = child.source.error?.message ?? operation?.children.find(({ error }) => error)?.error ?? null;
   const said = operation?.status ?? "SUCCEEDED";
   return {

@@ -64,7 +64,10 @@ export function identify(devices: Hardware[], memory: Iterable<Known>): Hardware
   };
   // Serials first, over the whole report: what moved must not lose its uuid to what took its place.
   arrived.forEach((known, index) => {
-    if (known.path === null) return give(index, known.uuid);
+    if (known.path === null) {
+      give(index, known.uuid);
+      return;
+    }
     const key = serialKeys(known).find((key) => newSerials.has(key) && oldSerials.has(key));
     const old = key === undefined ? undefined : oldSerials.get(key);
     if (old) give(index, old.uuid);

@@ -1,0 +1,161 @@
+import { OpenAPIHono, type z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import { PROBLEMS, Problem, type ProblemCode, SinewError } from "../contract/problem.ts";
+import { API_VERSION, negotiate, parseVersion, VERSION_HEADER } from "../contract/version.ts";
+import type { RequestEnv } from "../tiers/tier.ts";
+import type { Log } from "../world.ts";
+
+/** Requests are small everywhere: reports are pulled, never pushed. */
+const MAX_BODY = 1024 * 1024;
+
+export interface Env {
+  /** Undefined where the tier is mounted without a listener of ours. */
+  Bindings: RequestEnv | undefined;
+  Variables: { requestId: string };
+}
+
+export type App = OpenAPIHono<Env>;
+
+/** What every mount shows of itself. */
+export interface Mount {
+  role: "driver" | "agent" | "conductor";
+  name: string;
+  auth: "open";
+  /** Where the mount hangs, without a trailing slash: `""`, `"/agent"`. */
+  basePath: string;
+  /** False until the first scan is served. */
+  ready(): boolean;
+  log: Log;
+}
+
+/** An app with what all routes share: versions, request ids, problems for every error. */
+export function createApp(mount: Mount): App {
+  const app: App = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw invalidRequest(result.error.issues, result.target === "json");
+    },
+  });
+  app.use(async (c, next) => {
+    c.set("requestId", crypto.randomUUID());
+    c.header(VERSION_HEADER, API_VERSION);
+    const asked = c.req.header(VERSION_HEADER);
+    if (asked !== undefined && !(parseVersion(asked) && negotiate({ min: asked, max: asked }))) {
+      throw new SinewError("version_unsupported", `${VERSION_HEADER}: expected ${API_VERSION}, got ${asked}`);
+    }
+    await next();
+  });
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY,
+      onError: () => {
+        throw new SinewError("too_large", `expected a body of at most ${MAX_BODY} bytes`);
+      },
+    }),
+  );
+  app.onError((error, c) => problem(c, error, mount.log));
+  app.notFound((c) => {
+    const allowed = methodsOf(app, c.req.path);
+    if (allowed.length === 0) {
+      return problem(
+        c,
+        new SinewError("not_found", `there is no ${c.req.path} here: see ${mount.basePath}/doc`),
+        mount.log,
+      );
+    }
+    c.header("Allow", allowed.join(", "));
+    const detail = `${c.req.path} takes ${allowed.join(", ")}, got ${c.req.method}`;
+    return problem(c, new SinewError("method_not_allowed", detail), mount.log);
+  });
+  return app;
+}
+
+/** The methods that exist at a path, for 405 and Allow. */
+function methodsOf(app: App, path: string): string[] {
+  const methods = new Set<string>();
+  for (const route of app.routes) {
+    if (route.method === "ALL") continue;
+    const pattern = new RegExp(`^${route.path.replace(/:[^/]+/g, "[^/]+")}$`);
+    if (pattern.test(path)) methods.add(route.method);
+  }
+  if (methods.has("GET")) methods.add("HEAD");
+  return [...methods].sort();
+}
+
+function invalidRequest(issues: readonly z.core.$ZodIssue[], isBody: boolean): SinewError {
+  const errors = issues.slice(0, 20).map((issue) => ({
+    pointer: isBody ? `/${issue.path.map(String).join("/")}` : issue.path.map(String).join("."),
+    detail: issue.message,
+  }));
+  const detail = errors.map(({ pointer, detail }) => (pointer ? `${pointer}: ${detail}` : detail)).join("; ");
+  return new SinewError("invalid", detail || "the request is not valid", { errors });
+}
+
+/** The one place where an error becomes a response (RFC 9457). */
+function problem(c: Context<Env>, thrown: unknown, log: Log): Response {
+  const error = asSinewError(thrown);
+  const [status, title] = PROBLEMS[error.code];
+  const request_id = c.get("requestId") ?? crypto.randomUUID();
+  if (status === 500) {
+    const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause);
+    log("error", "a request failed", { request_id, method: c.req.method, path: c.req.path, cause });
+  }
+  const body: Problem = {
+    type: `urn:sinew:problem:${error.code}`,
+    title,
+    status,
+    code: error.code,
+    detail: error.message,
+    request_id,
+    ...(error.errors ? { errors: error.errors } : {}),
+  };
+  c.header(VERSION_HEADER, API_VERSION);
+  return c.body(JSON.stringify(body), status, { "content-type": "application/problem+json" });
+}
+
+function asSinewError(thrown: unknown): SinewError {
+  if (thrown instanceof SinewError) return thrown;
+  if (thrown instanceof HTTPException) {
+    // zod-openapi says so of a body that is not JSON.
+    const code: ProblemCode = thrown.status === 415 ? "unsupported_media_type" : "invalid";
+    return new SinewError(code, thrown.message || "the request is not valid");
+  }
+  return new SinewError("internal", "something went wrong here; the log has it under this request id", {
+    cause: thrown,
+  });
+}
+
+/** Declares an error of a route by its status. */
+export const problems = <S extends number>(...statuses: S[]) =>
+  Object.fromEntries(
+    statuses.map((status) => [
+      status,
+      {
+        description: Object.values(PROBLEMS).find(([known]) => known === status)?.[1] ?? "An error",
+        content: { "application/problem+json": { schema: Problem } },
+      },
+    ]),
+  ) as Record<S, { description: string; content: { "application/problem+json": { schema: typeof Problem } } }>;
+
+/** A response whose body is JSON text that was made, and cached, by the tier: typed by the schema it follows. */
+export function jsonText(c: Context<Env>, text: string, headers: Record<string, string> = {}): never {
+  // The routes' types know c.json only; this is its equal for text that is JSON of the declared schema already.
+  return c.body(text, 200, { "content-type": "application/json", ...headers }) as never;
+}
+
+/** Seconds to wait from `Prefer: wait=N` (RFC 7240), 60 at most; 0 without one. Keeps the connection open as long. */
+export function preferWait(c: Context<Env>): number {
+  const wait = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})/i.exec(c.req.header("prefer") ?? "")?.[1];
+  const seconds = Math.min(60, Number(wait ?? 0));
+  if (seconds > 0) c.env?.extend?.(seconds + 5);
+  return seconds;
+}
+
+/** Whether If-None-Match names this tag, weakly compared (RFC 9110, 13.1.2). */
+export function matchesTag(c: Context<Env>, tag: string): boolean {
+  const header = c.req.header("if-none-match");
+  if (header === undefined) return false;
+  const opaque = tag.replace(/^W\//, "");
+  return header.split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === opaque);
+}

@@ -1,0 +1,77 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { Accepted, Operation } from "../contract/operation.ts";
+import { SinewError } from "../contract/problem.ts";
+import { type App, type Mount, preferWait, problems } from "./app.ts";
+
+const prefer = z.object({
+  prefer: z
+    .string()
+    .optional()
+    .meta({ description: "`wait=N`: wait up to N seconds (60 at most) for the end", examples: ["wait=10"] }),
+});
+const json = <T extends z.ZodType>(schema: T) => ({ "application/json": { schema } });
+
+const discover = createRoute({
+  method: "post",
+  path: "/discovery",
+  operationId: "discover",
+  summary: "Look for hardware, here and below",
+  description: "No body, `{}` or any JSON object. A second call joins the operation that runs.",
+  request: { headers: prefer },
+  responses: {
+    200: { description: "Finished within the time of `Prefer: wait`", content: json(Operation) },
+    202: {
+      description: "Under way",
+      content: json(Accepted),
+      headers: z.object({ location: z.string().meta({ description: "The operation" }) }),
+    },
+    ...problems(400, 413),
+  },
+});
+
+const getOperation = createRoute({
+  method: "get",
+  path: "/operations/{uuid}",
+  operationId: "getOperation",
+  summary: "How far an operation is",
+  request: { params: z.object({ uuid: z.guid() }), headers: prefer },
+  responses: { 200: { description: "As it stands", content: json(Operation) }, ...problems(400, 404) },
+});
+
+interface Discoverer {
+  startDiscovery(): Operation;
+  operation(uuid: string, waitMs: number): Promise<Operation | null>;
+}
+
+/** The seed's callers send nothing, `{}` or an object, under any content type. */
+function checkBody(text: string) {
+  if (text.trim() === "") return;
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new SinewError("invalid", "expected no body or a JSON object, got text that is not JSON");
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new SinewError("invalid", `expected no body or a JSON object, got ${JSON.stringify(body).slice(0, 40)}`);
+  }
+}
+
+export const discoveryRoutes = <A extends App>(app: A, tier: Discoverer, { basePath }: Mount) =>
+  app
+    .openapi(discover, async (c) => {
+      checkBody(await c.req.text());
+      const started = tier.startDiscovery();
+      const seconds = preferWait(c);
+      const operation = seconds > 0 ? await tier.operation(started.uuid, seconds * 1000) : null;
+      if (operation && operation.finished_at !== null) return c.json(operation, 200);
+      return c.json({ status: "IN-PROGRESS" as const, operation: started.uuid }, 202, {
+        location: `${basePath}/operations/${started.uuid}`,
+      });
+    })
+    .openapi(getOperation, async (c) => {
+      const { uuid } = c.req.valid("param");
+      const operation = await tier.operation(uuid.toLowerCase(), preferWait(c) * 1000);
+      if (!operation) throw new SinewError("not_found", `no operation ${uuid} is known here`);
+      return c.json(operation, 200);
+    });

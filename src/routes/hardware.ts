@@ -1,0 +1,121 @@
+import { createRoute, z } from "@hono/zod-openapi";
+import { FleetHardwareList, Freshness, Hardware, HardwareList } from "../contract/hardware.ts";
+import { SinewError } from "../contract/problem.ts";
+import type { Conductor } from "../tiers/conductor/conductor.ts";
+import { type App, jsonText, matchesTag, problems } from "./app.ts";
+
+/** A parameter that came twice, or is not known, is an error: a filter that is not applied would lie. */
+const limit = z.coerce.number().int().min(1).max(1000);
+export const paging = {
+  limit: limit.default(100).meta({ description: "1 to 1000" }),
+  page_token: z.string().min(1).max(4096).optional().meta({ description: "next_page_token of the page before" }),
+};
+const uuid = z.object({ uuid: z.guid() });
+const conditional = z.object({ "if-none-match": z.string().optional() });
+const json = <T extends z.ZodType>(schema: T, description: string) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+const etag = z.object({ etag: z.string().meta({ description: 'W/"<generation>"' }) });
+
+const list = createRoute({
+  method: "get",
+  path: "/hardware",
+  operationId: "listHardware",
+  summary: "The hardware here, and which source could not say",
+  request: { query: z.strictObject({ ...paging, limit: limit.optional() }), headers: conditional },
+  responses: {
+    200: { ...json(HardwareList, "Hardware and sources"), headers: etag },
+    304: { description: "The generation in If-None-Match still holds" },
+    ...problems(400, 410),
+  },
+});
+
+const get = createRoute({
+  method: "get",
+  path: "/hardware/{uuid}",
+  operationId: "getHardware",
+  summary: "One device",
+  request: { params: uuid },
+  responses: { 200: json(Hardware, "The device"), ...problems(400, 404, 409) },
+});
+
+const listFleet = createRoute({
+  method: "get",
+  path: "/hardware",
+  operationId: "listHardware",
+  summary: "The fleet's hardware, from the database",
+  request: {
+    query: z.strictObject({
+      node: z.string().min(1).max(253).optional().meta({ description: "A node's id or name" }),
+      device_type: z
+        .string()
+        .min(1)
+        .max(64)
+        .optional()
+        .meta({ examples: ["GPU"] }),
+      vendor_id: z
+        .string()
+        .regex(/^[0-9a-f]{4}$/, "expected 4 lower-case hex digits")
+        .optional(),
+      ready: z.enum(["true", "false"]).optional(),
+      freshness: Freshness.optional(),
+      ...paging,
+    }),
+    headers: conditional,
+  },
+  responses: {
+    200: { ...json(FleetHardwareList, "One page; sources that are not OK"), headers: etag },
+    304: { description: "The revision in If-None-Match still holds" },
+    ...problems(400),
+  },
+});
+
+interface Holder {
+  generation(): string;
+  list(): string;
+  page(limit: number, token: string | undefined): HardwareList;
+  devices(uuid: string): Hardware[];
+}
+
+/** `GET /hardware` of a driver or an agent. */
+export const hardwareRoutes = <A extends App>(app: A, tier: Holder) =>
+  app
+    .openapi(list, (c) => {
+      const tag = `W/"${tier.generation()}"`;
+      if (matchesTag(c, tag)) return c.body(null, 304, { etag: tag });
+      const { limit, page_token } = c.req.valid("query");
+      if (limit === undefined && page_token === undefined) return jsonText(c, tier.list(), { etag: tag });
+      return c.json(tier.page(limit ?? 1000, page_token), 200, { etag: tag });
+    })
+    .openapi(get, (c) => {
+      const { uuid } = c.req.valid("param");
+      const [device, ...more] = tier.devices(uuid.toLowerCase());
+      if (!device) throw new SinewError("not_found", `no device ${uuid} is here`);
+      if (more.length === 0) return c.json(device, 200);
+      const sources = [device, ...more].map(({ source }) => source).join(" and ");
+      throw new SinewError(
+        "ambiguous_uuid",
+        `expected one device with uuid ${uuid}, got ${more.length + 1}: from ${sources}`,
+      );
+    });
+
+/** `GET /hardware` of a conductor. */
+export const fleetRoutes = <A extends App>(app: A, conductor: Conductor) =>
+  app
+    .openapi(listFleet, async (c) => {
+      const tag = `W/"${await conductor.revision()}"`;
+      if (matchesTag(c, tag)) return c.body(null, 304, { etag: tag });
+      const { limit, page_token, ready, ...filter } = c.req.valid("query");
+      const text = await conductor.hardware(
+        { ...filter, ...(ready === undefined ? {} : { ready: ready === "true" }) },
+        { limit, page_token },
+      );
+      return jsonText(c, text, { etag: tag });
+    })
+    .openapi(get, async (c) => {
+      const { uuid } = c.req.valid("param");
+      const text = await conductor.device(uuid);
+      if (text === null) throw new SinewError("not_found", `no device ${uuid} is in the fleet`);
+      return jsonText(c, text);
+    });

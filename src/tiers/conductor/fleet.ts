@@ -1,0 +1,53 @@
+import type { Peer } from "../../client/peer.ts";
+import type { Limits } from "../../client/wrangle.ts";
+import type { Hardware } from "../../contract/hardware.ts";
+import type { NodeState } from "../../contract/node.ts";
+import type { Database } from "../../db/database.ts";
+import type { NodeRow } from "../../db/tables.ts";
+import type { World } from "../../world.ts";
+
+/** One agent as its conductor holds it: its row, and what only memory needs. */
+export interface Tracked {
+  row: Omit<NodeRow, "revision">;
+  peer: Peer;
+  /** When it was last heard, on this conductor's monotonic clock. */
+  heard: number;
+  /** For If-None-Match; null has the next pull ask for all. */
+  etag: string | null;
+  failures: number;
+  pulling: Promise<void> | null;
+  /** A newer generation was named while a pull was under way. */
+  again: boolean;
+  /** Takes back the next poll or retry. */
+  cancel: () => void;
+}
+
+/** What the parts of a conductor share. */
+export interface Fleet {
+  db: Database;
+  world: World;
+  limits: Limits;
+  members: Map<string, Tracked>;
+  /** The lease in force, in milliseconds. */
+  ttlMs(): number;
+  stopped: boolean;
+}
+
+export const nodeRef = ({ row }: Tracked): Hardware["node"] => ({ id: row.id, name: row.name });
+
+export const stateOf = ({ row }: Tracked): NodeState => row.state as NodeState; // written from a NodeState only
+
+/** A peer that names no API versions speaks the seed only: it is polled instead of renewing. */
+export const isSeed = ({ row }: Tracked): boolean => row.api === null;
+
+/** States in which a node's last answer is still what is there. */
+export const isCurrent = (state: NodeState) => state === "LIVE" || state === "LATE";
+
+/** What silence makes of a node: LATE after one lease, LOST after two. Null: what it is already. */
+export function expired(tracked: Tracked, now: number, ttlMs: number): NodeState | null {
+  const state = stateOf(tracked);
+  if (!isCurrent(state)) return null;
+  const silent = now - tracked.heard;
+  const next = silent > 2 * ttlMs ? "LOST" : silent > ttlMs ? "LATE" : state;
+  return next === state ? null : next;
+}

@@ -1,0 +1,108 @@
+import type { Freshness } from "../../contract/hardware.ts";
+import type { Node, NodeState } from "../../contract/node.ts";
+import { SinewError } from "../../contract/problem.ts";
+import { changesSince, changeText, currentRevision } from "../../db/changes.ts";
+import type { Database } from "../../db/database.ts";
+import { hardwareByUuid, hardwareText, listHardware } from "../../db/hardware.ts";
+import { listNodes, toNode } from "../../db/nodes.ts";
+import { failedSources, sourcesSummary, toSource } from "../../db/sources.ts";
+
+/** The conductor lists this many of the sources that are not OK; the summary counts all. */
+const SOURCES_SHOWN = 100;
+
+export interface HardwareFilter {
+  node?: string;
+  device_type?: string;
+  vendor_id?: string;
+  ready?: boolean;
+  freshness?: Freshness;
+}
+
+export interface Paging {
+  limit: number;
+  page_token?: string;
+}
+
+/** What the fleet's readers ask for, from the database alone. Texts are JSON bodies. */
+export interface Reads {
+  revision(): Promise<number>;
+  hardware(filter: HardwareFilter, paging: Paging): Promise<string>;
+  /** Null: no such device. Throws SinewError ambiguous_uuid naming every source of it. */
+  device(uuid: string): Promise<string | null>;
+  nodes(
+    filter: { state?: NodeState },
+    paging: Paging,
+  ): Promise<{ nodes: Node[]; revision: number; next_page_token?: string }>;
+  /** Throws SinewError epoch for a position of another history. */
+  changes(since: number, options: { limit: number; epoch?: string }): Promise<string>;
+}
+
+function badToken(): SinewError {
+  const detail = "expected a next_page_token that this list gave";
+  return new SinewError("invalid", `page_token: ${detail}`, { errors: [{ pointer: "page_token", detail }] });
+}
+
+const encode = (position: string) => btoa(position);
+function decode(token: string | undefined): string | undefined {
+  if (token === undefined) return undefined;
+  try {
+    return atob(token);
+  } catch {
+    throw badToken();
+  }
+}
+
+export function createReads(db: Database): Reads {
+  const { read } = db;
+  return {
+    revision: () => currentRevision(read),
+
+    async hardware(filter, { limit, page_token }) {
+      const position = decode(page_token);
+      if (position !== undefined && !/^\d{1,15}$/.test(position)) throw badToken();
+      // Before the rows: a reader that goes on with the feed from here may see a change twice, never miss one.
+      const revision = await currentRevision(read);
+      const after = position === undefined ? undefined : Number(position);
+      const rows = await listHardware(read, filter, { after, limit: limit + 1 });
+      const page = rows.slice(0, limit);
+      const failed = await failedSources(read, SOURCES_SHOWN);
+      const sources = failed.map((row) => ({ ...toSource(row), node: { id: row.node_id, name: row.node_name } }));
+      const rest = {
+        sources,
+        sources_summary: await sourcesSummary(read),
+        generation: String(revision),
+        revision,
+        ...(rows.length > limit ? { next_page_token: encode(String(page.at(-1)?.id)) } : {}),
+      };
+      // The bodies are JSON text already: put together, never parsed.
+      return `{"hardware":[${page.map(hardwareText).join(",")}],${JSON.stringify(rest).slice(1)}`;
+    },
+
+    async device(uuid) {
+      const rows = await hardwareByUuid(read, uuid.toLowerCase());
+      const [row, ...more] = rows;
+      if (!row) return null;
+      if (more.length === 0) return hardwareText(row);
+      const named = rows.map(({ node_id, source }) => `${source} on node ${node_id}`).join(" and ");
+      throw new SinewError("ambiguous_uuid", `expected one device with uuid ${uuid}, got ${rows.length}: ${named}`);
+    },
+
+    async nodes(filter, { limit, page_token }) {
+      const revision = await currentRevision(read);
+      const rows = await listNodes(read, { ...filter, after: decode(page_token), limit: limit + 1 });
+      const nodes = rows.slice(0, limit).map(toNode);
+      const last = rows.length > limit ? nodes.at(-1) : undefined;
+      return { nodes, revision, ...(last ? { next_page_token: encode(last.id) } : {}) };
+    },
+
+    async changes(since, { limit, epoch }) {
+      const revision = await currentRevision(read);
+      if ((epoch !== undefined && epoch !== db.epoch) || since > revision) {
+        throw new SinewError("epoch", `since=${since} belongs to another history: list again, this one is ${db.epoch}`);
+      }
+      const rows = await changesSince(read, since, limit);
+      const rest = { revision: Math.max(revision, rows.at(-1)?.revision ?? 0), epoch: db.epoch };
+      return `{"changes":[${rows.map(changeText).join(",")}],${JSON.stringify(rest).slice(1)}`;
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import type { Change } from "../../contract/change.ts";
+import type { Freshness, Hardware, Source } from "../../contract/hardware.ts";
+import type { Report } from "../../contract/peer.ts";
+import { adopt, keepDates } from "../adopt.ts";
+
+/** A device as the database holds it. */
+export interface StoredDevice {
+  source: string;
+  uuid: string;
+  freshness: Freshness;
+  path: string | null;
+  /** Hardware JSON without freshness. */
+  body: string;
+}
+
+export interface DeviceChange {
+  kind: Exclude<Change["kind"], "state">;
+  device: Hardware;
+  body: string;
+}
+
+/** The name of the source that stands for the node's agent itself: where its answer as a whole was at fault. */
+export const AGENT_SOURCE = "agent";
+
+const parse = (body: string): Hardware => JSON.parse(body); // written by bodyOf below, from a Hardware
+
+/** The Hardware JSON as stored: without freshness, which the row holds. */
+export function bodyOf(device: Hardware): string {
+  const { freshness: _, ...rest } = device;
+  return JSON.stringify(rest);
+}
+
+/**
+ * What a report changes: pure. A device that is not in it is gone only if its source answered well; from a source that
+ * failed, or is not named at all, it is still there as far as anyone knows.
+ */
+export function reconcile(
+  stored: StoredDevice[],
+  report: Report,
+  context: { node: Hardware["node"]; type: string | null; now: string; endpoint: string | null },
+): { changes: DeviceChange[]; sources: Source[] } {
+  const { node, now } = context;
+  const before = new Map(stored.map((row) => [`${row.source} ${row.uuid}`, row]));
+  const sources = sourcesOf(report, context);
+  const good = new Set(report.refused.length > 0 ? [] : sources.filter((s) => s.status === "OK").map((s) => s.name));
+  const changes: DeviceChange[] = [];
+  const seen = new Set<string>();
+
+  for (const item of report.items) {
+    const source = item.value.source ?? AGENT_SOURCE;
+    const key = `${source} ${item.value.uuid}`;
+    const old = before.get(key);
+    seen.add(key);
+    let device = adopt(item, { source, type: context.type, node, now });
+    // A seed peer dates nothing: the first sight here counts.
+    if (old && item.value.first_seen === undefined)
+      device = keepDates(device, { ...parse(old.body), freshness: "FRESH" });
+    const body = bodyOf(device);
+    if (old && old.body === body && old.freshness === device.freshness) continue;
+    const path = device.pci?.path ?? null;
+    const returned = !old || old.freshness === "GONE";
+    const kind = old && path !== old.path ? "moved" : returned ? "added" : "changed";
+    changes.push({ kind, device, body });
+  }
+
+  for (const [key, row] of before) {
+    if (seen.has(key) || row.freshness === "GONE") continue;
+    const freshness = good.has(row.source) ? "GONE" : "STALE";
+    if (freshness === row.freshness) continue;
+    changes.push({
+      kind: freshness === "GONE" ? "gone" : "changed",
+      device: { ...parse(row.body), freshness },
+      body: row.body,
+    });
+  }
+  return { changes, sources };
+}
+
+/** A seed peer has no sources: its one good answer is one. Refused devices make the agent itself a failed source. */
+function sourcesOf(report: Report, { endpoint, now }: { endpoint: string | null; now: string }): Source[] {
+  const agent = (status: Source["status"], error: Source["error"]): Source => ({
+    name: AGENT_SOURCE,
+    type: null,
+    endpoint,
+    status,
+    observed_at: now,
+    count: report.items.length,
+    error,
+  });
+  const [refusal] = report.refused;
+  if (refusal) {
+    const message = `${report.refused.length} devices refused, the first at ${refusal.pointer}: ${refusal.detail}`;
+    return [...(report.sources ?? []), agent("STALE", { code: "invalid", message })];
+  }
+  return report.sources ?? [agent("OK", null)];
+}
+
+/** Whether two lists of sources look different to a reader: times and wording do not count. */
+export function sourcesDiffer(a: Source[], b: Source[]): boolean {
+  const shown = (sources: Source[]) =>
+    JSON.stringify(
+      [...sources]
+        .sort((x, y) => (x.name < y.name ? -1 : 1))
+        .map(({ name, type, endpoint, status, count, error }) => [name, type, endpoint, status, count, error?.code]),
+    );
+  return shown(a) !== shown(b);
+}

@@ -1,0 +1,125 @@
+import type { Freshness, Hardware, Source } from "../../contract/hardware.ts";
+import type { NodeState } from "../../contract/node.ts";
+import type { Report } from "../../contract/peer.ts";
+import { appendChanges, reserveRevisions } from "../../db/changes.ts";
+import type { Database, Writer } from "../../db/database.ts";
+import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../db/hardware.ts";
+import { compareAndSetGeneration, saveNode } from "../../db/nodes.ts";
+import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../db/sources.ts";
+import type { HardwareRow, NodeRow } from "../../db/tables.ts";
+import { type DeviceChange, reconcile, sourcesDiffer } from "./reconcile.ts";
+
+/** What is said of a node rather than of a device. */
+interface NodeChange {
+  state: NodeState;
+  source: string | null;
+}
+
+/**
+ * Writes devices and one `changes` row each, plus one for the node where `state` is given. The revisions are reserved
+ * as the last step before the writes that need them: on PostgreSQL that takes the lock which orders commits.
+ */
+async function record(
+  tx: Writer,
+  node: Hardware["node"],
+  now: string,
+  changes: DeviceChange[],
+  state: NodeChange | null,
+): Promise<number | null> {
+  const count = changes.length + (state ? 1 : 0);
+  if (count === 0) return null;
+  const first = await reserveRevisions(tx, count);
+  await saveHardware(
+    tx,
+    changes.map(({ device }, index) => hardwareRow(device, first + index)),
+  );
+  const common = { time: now, node_id: node.id, node_name: node.name };
+  await appendChanges(tx, [
+    ...changes.map(({ kind, device, body }, index) => ({
+      ...common,
+      revision: first + index,
+      kind,
+      source: device.source,
+      uuid: device.uuid,
+      state: null,
+      body: hardwareText({ freshness: device.freshness, body }),
+    })),
+    ...(state
+      ? [{ ...common, revision: first + changes.length, kind: "state", uuid: null, body: null, ...state }]
+      : []),
+  ]);
+  return first + count - 1;
+}
+
+const stored = (row: HardwareRow) => ({ ...row, freshness: row.freshness as Freshness }); // written from a Freshness only
+
+/** Shows a node's last-good devices as old; the changes to record. */
+async function staleDevices(tx: Writer, nodeId: string): Promise<DeviceChange[]> {
+  const rows = await hardwareOfNode(tx, nodeId);
+  return rows
+    .filter(({ freshness }) => freshness === "FRESH")
+    .map(({ body }) => ({ kind: "changed", device: { ...JSON.parse(body), freshness: "STALE" }, body }));
+}
+
+/** Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. */
+export function writeState(
+  db: Database,
+  row: Omit<NodeRow, "revision">,
+  options: { now: string; devices: "stale" | "keep" },
+): Promise<number | null> {
+  const node = { id: row.id, name: row.name };
+  return db.write(async (tx) => {
+    // Before its revision is known: devices refer to the node's row.
+    await saveNode(tx, { ...row, revision: 0 });
+    const changes = options.devices === "stale" ? await staleDevices(tx, row.id) : [];
+    const state = { state: row.state as NodeState, source: null };
+    const revision = await record(tx, node, options.now, changes, state);
+    if (revision !== null) await saveNode(tx, { ...row, revision });
+    return revision;
+  });
+}
+
+/** Takes a report in: one transaction, one `changes` row per changed device. Null when another conductor was first. */
+export function writeReport(
+  db: Database,
+  report: Report & { generation: string },
+  context: { node: Hardware["node"]; state: NodeState; from: string | null; endpoint: string; now: string },
+): Promise<{ revision: number | null } | null> {
+  const { node, now } = context;
+  return db.write(async (tx) => {
+    if (!(await compareAndSetGeneration(tx, node.id, context.from, report.generation))) return null;
+    const rows = (await hardwareOfNode(tx, node.id)).map(stored);
+    const { changes, sources } = reconcile(rows, report, { node, type: null, now, endpoint: context.endpoint });
+    return { revision: await recordSources(tx, { ...context, changes, sources }) };
+  });
+}
+
+/** Records that a node's agent did not give a good answer: its last-good devices are shown as old. */
+export function writeFailure(
+  db: Database,
+  source: Source,
+  context: { node: Hardware["node"]; state: NodeState; now: string },
+): Promise<number | null> {
+  return db.write(async (tx) => {
+    const before = (await sourcesOfNode(tx, context.node.id)).map(toSource);
+    const others = before.filter(({ name }) => name !== source.name);
+    const changes = await staleDevices(tx, context.node.id);
+    return recordSources(tx, { ...context, changes, sources: [...others, source] });
+  });
+}
+
+async function recordSources(
+  tx: Writer,
+  context: { node: Hardware["node"]; state: NodeState; now: string; changes: DeviceChange[]; sources: Source[] },
+): Promise<number | null> {
+  const { node, state, now, changes, sources } = context;
+  const before = (await sourcesOfNode(tx, node.id)).map(toSource);
+  const differs = sourcesDiffer(before, sources);
+  await replaceSources(
+    tx,
+    node.id,
+    sources.map((source) => sourceRow(node.id, source)),
+  );
+  const first = sources.find(({ status }) => status !== "OK") ?? sources[0];
+  return record(tx, node, now, changes, differs ? { state, source: first?.name ?? null } : null);
+}
