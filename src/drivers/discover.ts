@@ -12,10 +12,10 @@ export interface ScanProblem {
   message: string;
 }
 
-/** What a scan of the bus gives, or a dump, whose problems have a line and no address. */
+/** What a scan of the bus gives, whose problems have the name of a directory, or a dump, whose problems have a line. */
 export interface Scanned {
   functions: readonly PciFunction[];
-  problems: readonly { address?: string | null; line?: number; reason?: string; message: string }[];
+  problems: readonly { name?: string; line?: number; reason?: string; message: string }[];
 }
 
 export interface DiscoverOptions extends Pick<HardwareContext, "node" | "names" | "now"> {
@@ -38,20 +38,10 @@ export interface Discovered {
 export function fromScan(scan: Scanned, options: DiscoverOptions): Discovered {
   const { node, names, now } = options;
   const all = options.all || options.kinds?.includes(generic.name) || false;
-  const wanted = new Set(options.kinds ?? kinds.map((kind) => kind.name));
-  for (const name of wanted) {
-    if (name === generic.name || kinds.some((kind) => kind.name === name)) continue;
-    throw new RangeError(`a kind is one of ${kinds.map((kind) => kind.name).join(", ")}, got ${JSON.stringify(name)}`);
-  }
+  const wanted = namesOf(options.kinds);
   const siblings = Map.groupBy(scan.functions, (fn) => busAndDevice(fn.address));
   const hardware: Hardware[] = [];
-  const problems = scan.problems.map(
-    ({ address = null, line, reason = "Unreadable", message }): ScanProblem => ({
-      address,
-      reason,
-      message: line === undefined ? message : `line ${line}: ${message}`,
-    }),
-  );
+  const problems = scan.problems.map(toProblem);
   for (const fn of scan.functions) {
     const beside = siblings.get(busAndDevice(fn.address)) ?? [];
     const found = classify(fn, beside);
@@ -68,10 +58,38 @@ export function fromScan(scan: Scanned, options: DiscoverOptions): Discovered {
   return { hardware, problems };
 }
 
+/**
+ * Which functions a scan has to read for these kinds: give it as the scan's `wanted`, so that the config space of the
+ * rest is left alone. What could be anything is wanted, too. Throws RangeError as `fromScan` does.
+ */
+export function wantedBy(options: Pick<DiscoverOptions, "kinds" | "all">): (ids: WantedIds) => boolean {
+  const wanted = namesOf(options.kinds);
+  if (options.all || wanted.has(generic.name)) return () => true;
+  return (ids) => {
+    const found = classify({ ...ids, address: "", sriov: null });
+    return found ? wanted.has(found.kind.name) : !hasIds(ids);
+  };
+}
+
+type WantedIds = Pick<PciFunction, "vendor_id" | "device_id" | "class">;
+
+function namesOf(names: readonly string[] = kinds.map((kind) => kind.name)): Set<string> {
+  for (const name of names) {
+    if (name === generic.name || kinds.some((kind) => kind.name === name)) continue;
+    throw new RangeError(`a kind is one of ${kinds.map((kind) => kind.name).join(", ")}, got ${JSON.stringify(name)}`);
+  }
+  return new Set(names);
+}
+
+function toProblem({ name, line, reason = "Unreadable", message }: Scanned["problems"][number]): ScanProblem {
+  const address = name && /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(name) ? name : null;
+  return { address, reason, message: line === undefined ? message : `line ${line}: ${message}` };
+}
+
 const busAndDevice = (address: string) => address.slice(0, address.lastIndexOf("."));
 
 /** ffff is what a missing device reads as, and no vendor. */
-function hasIds(fn: PciFunction): boolean {
+function hasIds(fn: WantedIds): boolean {
   return /^[0-9a-f]{4}$/.test(fn.vendor_id) && fn.vendor_id !== "ffff" && fn.vendor_id !== "0000";
 }
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Condition } from "../../src/contract/condition.ts";
 import { Hardware } from "../../src/contract/hardware.ts";
-import { fromScan } from "../../src/drivers/discover.ts";
 import { type PciNames, toHardware } from "../../src/drivers/hardware.ts";
 import { classify } from "../../src/drivers/registry.ts";
 import { deriveStatus } from "../../src/drivers/status.ts";
@@ -229,57 +228,5 @@ describe("deriveStatus()", () => {
     const duplicate = [said("DuplicateIdentity", "true")];
     expect(deriveStatus(duplicate, { setup_required: false, reboot_required: true }).ready).toBe(false);
     expect(deriveStatus(fine, { setup_required: true, reboot_required: true }).ready).toBe(true);
-  });
-});
-
-describe("fromScan()", () => {
-  const gpu = h100();
-  const nvme = pciFunction("144d:a824", "0108", { address: "0000:02:00.0" });
-  const bridge = pciFunction("8086:2030", "0604", { address: "0000:00:01.0" });
-  const ghost = pciFunction("ffff:ffff", "ffffff", {
-    address: "0000:03:00.0",
-    response: "silent",
-    problems: [problem("AllOnes")],
-  });
-  const scan = { functions: [bridge, gpu, nvme, ghost], problems: [] };
-  const types = (options: { kinds?: string[]; all?: boolean }) =>
-    fromScan(scan, { node, now, ...options }).hardware.map((each) => each.acc_specs.device_type);
-
-  test("lists all kinds, one kind, or everything there is", () => {
-    expect(types({})).toEqual(["GPU", "SSD"]);
-    expect(types({ kinds: ["ssd"] })).toEqual(["SSD"]);
-    expect(types({ kinds: [] })).toEqual([]);
-    expect(types({ all: true })).toEqual(["GENERIC", "GPU", "SSD", "GENERIC"]);
-    expect(types({ kinds: ["generic"] })).toEqual(["GENERIC", "GENERIC"]);
-    expect(types({ kinds: ["gpu"], all: true })).toEqual(["GENERIC", "GPU", "GENERIC"]);
-  });
-
-  test("refuses the name of a kind that there is not", () => {
-    expect(() => types({ kinds: ["gpus"] })).toThrow(RangeError);
-  });
-
-  test("says which functions could be anything, and what the scan could not read", () => {
-    const problems = [
-      { address: "0000:04:00.0", reason: "Unreadable", message: "EIO" },
-      { line: 7, message: "no hex" },
-    ];
-    expect(fromScan({ ...scan, problems }, { node, now, kinds: ["gpu"] }).problems).toEqual([
-      { address: "0000:04:00.0", reason: "Unreadable", message: "EIO" },
-      { address: null, reason: "Unreadable", message: "line 7: no hex" },
-      { address: "0000:03:00.0", reason: "AllOnes", message: "AllOnes happened" },
-    ]);
-  });
-
-  test("counts an Alveo's two functions as one card", () => {
-    const functions = ["10ee:5000", "10ee:5001"].map((id, fn) =>
-      pciFunction(id, "1200", { address: `0000:af:00.${fn}` }),
-    );
-    const { hardware } = fromScan({ functions, problems: [] }, { node, now });
-    expect(hardware.map((each) => each.acc_specs.num)).toEqual([0, 1]);
-  });
-
-  test("gives one device one uuid, whatever driver is bound", () => {
-    const uuids = [gpu, { ...gpu, kernel_driver: "vfio-pci" }].map((fn) => device(fn).uuid);
-    expect(uuids[0]).toBe(uuids[1] as string);
   });
 });
