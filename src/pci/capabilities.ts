@@ -20,7 +20,7 @@ export interface CapabilityList {
 /** Capability ids: PCI Code and ID Assignment 1.11, sections 2 and 3. */
 export const CAP_SSVID = 0x0d;
 const CAP_EXPRESS = 0x10;
-const EXT_CAP_DSN = 0x0003;
+export const EXT_CAP_DSN = 0x0003;
 const EXT_CAP_SRIOV = 0x0010;
 
 const ALL_ONES = 0xffffffff;
