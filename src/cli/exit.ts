@@ -1,0 +1,34 @@
+/** Why the program ends: one line (or several) for people, and the exit status. 1 could not, 2 bad usage. */
+export class Exit extends Error {
+  readonly status: 1 | 2;
+  constructor(status: 1 | 2, message: string) {
+    super(message);
+    this.name = "Exit";
+    this.status = status;
+  }
+}
+
+const WORDS: Record<string, string> = {
+  ENOENT: "it does not exist",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  ENOTDIR: "a part of the path is no directory",
+  EISDIR: "it is a directory",
+  EADDRINUSE: "the port is taken",
+  EADDRNOTAVAIL: "this machine has no such address",
+};
+
+/** What went wrong, in one line. */
+export function reasonOf(error: unknown): string {
+  const code = codeOf(error);
+  if (code && WORDS[code]) return `${WORDS[code]} (${code})`;
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n")[0] ?? "";
+}
+
+/** The errno name of a failed system call, such as `ENOENT`. */
+export const codeOf = (error: unknown): string | null =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;

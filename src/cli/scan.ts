@@ -1,0 +1,142 @@
+import type { Command } from "commander";
+import { stateDirectory } from "../config.ts";
+import { generationOf } from "../contract/generation.ts";
+import type { Hardware, HardwareList, Source } from "../contract/hardware.ts";
+import { fromScan, type Scanned, type ScanProblem } from "../drivers/discover.ts";
+import { generic } from "../drivers/generic.ts";
+import { kinds } from "../drivers/registry.ts";
+import { NIL_UUID } from "../pci/identity.ts";
+import { Exit, reasonOf } from "./exit.ts";
+import { hostFacts, hostName } from "./host.ts";
+import { readNodeId } from "./node-id.ts";
+import { openOrigin, readText } from "./origin.ts";
+import { print } from "./output.ts";
+import { hardwareTable, terminal } from "./table.ts";
+import { printable } from "./text.ts";
+
+export const examples = `
+Examples:
+  sinew scan                          the accelerators of this machine
+  sinew scan --all                    every PCI function, accelerator or not
+  sinew scan --json                   one document, as GET /hardware gives it
+  sinew scan --dump lspci.txt         what \`lspci -xxxx\` of another machine says
+  sinew scan --snapshot host.json     a machine recorded by \`sinew snapshot\`
+
+Exit status: 0 the scan was done, 1 it could not be, 2 bad usage.`;
+
+interface Flags {
+  json?: true;
+  all?: true;
+  sysfs?: string;
+  dump?: string;
+  snapshot?: string;
+  state?: string;
+}
+
+export function define(command: Command): void {
+  command
+    .option("--json", "one JSON document, the body of GET /hardware, and nothing else on stdout")
+    .option("--all", "functions that are no accelerator too, as GENERIC")
+    .option("--sysfs <DIR>", "where sysfs is mounted (default: SINEW_SYSFS, /sys)")
+    .option("--dump <FILE>", "read the output of lspci -x, -xxx or -xxxx instead")
+    .option("--snapshot <FILE>", "replay a machine recorded by `sinew snapshot` instead")
+    .option("--state <DIR>", "state directory, for this node's id; never written (default: as for start)")
+    .action(async () => scan(command.opts<Flags>()));
+}
+
+/** What was read, and whose it is. */
+interface Seen extends Scanned {
+  looked_at: number;
+  node: Hardware["node"];
+  pciIds: string | null;
+}
+
+async function scan(flags: Flags): Promise<void> {
+  const sources = (["sysfs", "dump", "snapshot"] as const).filter((flag) => flags[flag] !== undefined);
+  if (sources.length > 1) throw new Exit(2, `expected one of --${sources.join(" and --")}, found both`);
+  if (sources.some((flag) => flags[flag] === "")) throw new Exit(2, `--${sources[0]}: expected a path, found ""`);
+
+  const seen = flags.dump === undefined ? await scanBus(flags) : await readDump(flags.dump);
+  const names = await pciNames(seen.pciIds);
+  const now = new Date();
+  const { hardware, problems } = fromScan(seen, { node: seen.node, names, now, all: flags.all });
+  for (const problem of problems) process.stderr.write(`sinew: ${describe(problem)}\n`);
+
+  if (flags.json) {
+    const rows = sourcesOf(hardware, now, flags.all);
+    const list: HardwareList = {
+      hardware,
+      sources: rows,
+      generation: await generationOf({ hardware: hardware.map(undated), sources: rows }),
+    };
+    return print(`${JSON.stringify(list)}\n`);
+  }
+  if (hardware.length > 0) return print(hardwareTable(hardware, terminal(process.stdout, process.env)));
+  const more = flags.all ? "" : "; `sinew scan --all` shows them";
+  return print(`None of the ${seen.looked_at} PCI functions looked at is an accelerator${more}.\n`);
+}
+
+async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, state }: Flags): Promise<Seen> {
+  const origin = await openOrigin(snapshot === undefined ? { sysfs } : { snapshot });
+  const id = origin.node?.id ?? (await readNodeId(stateDirectory(state, process.env, hostFacts()))) ?? NIL_UUID;
+  const name = origin.node?.name ?? (process.env.SINEW_NODE || hostName());
+  const { createScanner } = await import("../pci/scanner.ts");
+  const scanner = createScanner({ sysfs: origin.sysfs });
+  try {
+    const { functions, looked_at, problems } = await scanner.scan();
+    const named = problems.map(({ name: address, reason, message }) => ({ address, reason, message }));
+    return { functions, looked_at, problems: named, node: { id, name }, pciIds: origin.pciIds };
+  } catch (error) {
+    throw new Exit(1, `cannot scan: looked for ${origin.sysfs}/bus/pci/devices: ${reasonOf(error)}`);
+  } finally {
+    scanner.close();
+    await origin.close();
+  }
+}
+
+async function readDump(path: string): Promise<Seen> {
+  const text = await readText(path);
+  const { parseDump } = await import("../pci/dump.ts");
+  try {
+    const { functions, problems } = parseDump(text);
+    return {
+      functions,
+      looked_at: functions.length,
+      problems: problems.map(({ line, message }) => ({
+        address: null,
+        reason: "BadLine",
+        message: `line ${line}: ${message}`,
+      })),
+      // A dump says nothing of the machine it is from.
+      node: { id: NIL_UUID, name: "dump" },
+      pciIds: null,
+    };
+  } catch (error) {
+    throw new Exit(1, `cannot read ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** As the agent of this machine would list its built-in drivers. */
+const sourcesOf = (hardware: readonly Hardware[], now: Date, all = false): Source[] =>
+  [...kinds, ...(all ? [generic] : [])].map(({ name, deviceType }) => ({
+    name,
+    type: deviceType,
+    endpoint: null,
+    status: "OK",
+    observed_at: now.toISOString(),
+    count: hardware.filter((device) => device.source === name).length,
+    error: null,
+  }));
+
+// One scan remembers no other: without this the same machine would never have the same generation twice.
+const undated = (device: Hardware) => ({
+  ...device,
+  first_seen: null,
+  acc_status: {
+    ...device.acc_status,
+    conditions: device.acc_status.conditions.map((condition) => ({ ...condition, since: null })),
+  },
+});
+
+const describe = ({ address, reason, message }: ScanProblem) =>
+  printable(`${address === null ? "" : `${address}: `}${reason}: ${message}`);

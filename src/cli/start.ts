@@ -1,0 +1,116 @@
+import type { Command } from "commander";
+import { type Config, ConfigError, parseConfig, SETTINGS } from "../config.ts";
+import { withoutSecrets } from "../config-values.ts";
+import { kinds } from "../drivers/registry.ts";
+import { listen } from "../serve.ts";
+import type { Tier } from "../tiers/tier.ts";
+import { realWorld } from "../world.ts";
+import { Exit, reasonOf } from "./exit.ts";
+import { hostFacts, hostName } from "./host.ts";
+import { createLog } from "./log.ts";
+import { nodeId } from "./node-id.ts";
+import { openOrigin } from "./origin.ts";
+import { print } from "./output.ts";
+import { enterState } from "./state.ts";
+import { stopOnSignal } from "./stop.ts";
+import { introduction } from "./welcome.ts";
+
+export const examples = `
+Examples:
+  sinew start                                          everything on this machine, http://127.0.0.1:1336
+  sinew start --role conductor --db postgres://db/sinew
+  sinew start --role agent --conductor http://127.0.0.1:1336
+  sinew start --role driver --driver gpu --agent http://127.0.0.1:1337 --listen unix:/run/sinew/gpu.sock
+  sinew start --snapshot host.json --listen 127.0.0.1:0 --state /tmp/replay
+
+Each option is also a variable: SINEW_LISTEN, SINEW_NODE_ID...; an option wins. --state is SINEW_STATE_DIR.`;
+
+/** What a role is assembled from: the configuration, with everything settled that it left to the host. */
+export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source"> {
+  /** Of no meaning to a conductor. */
+  node: { id: string; name: string };
+  /** The tree to scan: the host's, or a snapshot written back. */
+  sysfs: string;
+  /** A pci.ids that came with a snapshot; null: the system's, if it has one. */
+  pciIds: string | null;
+  /** What to announce. */
+  endpoint: string;
+}
+
+export function define(command: Command): void {
+  for (const { flag, value, help } of SETTINGS) command.option(`--${flag} <${value}>`, help);
+  command.action(async () => {
+    const given = command.opts<Record<string, string | undefined>>();
+    // commander names --node-id nodeId; everything here says node-id.
+    const flags = Object.fromEntries(
+      command.options.map((option) => [option.long?.slice(2) ?? "", given[option.attributeName()]]),
+    );
+    await start(readConfig(flags));
+  });
+}
+
+function readConfig(flags: Record<string, string | undefined>): Config {
+  try {
+    return parseConfig({ flags, env: process.env, host: hostFacts(), kinds: kinds.map((kind) => kind.name) });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new Exit(2, `cannot start, nothing was done:\n  ${error.problems.join("\n  ")}`);
+  }
+}
+
+async function start(config: Config): Promise<void> {
+  const secretly = (text: string) => withoutSecrets(text, config.db);
+  const log = createLog({
+    format: config.logFormat,
+    write: (line) => process.stderr.write(secretly(line)),
+    now: () => new Date(),
+  });
+  const stopping = stopOnSignal(log);
+  for (const warning of config.warnings) log("warn", warning);
+
+  const lock = await enterState(config);
+  const origin = config.role === "conductor" ? null : await openOrigin(config.source);
+  const node = {
+    // A recorded host keeps its own identity, and the one of this host is neither used nor made.
+    id: config.nodeId ?? origin?.node?.id ?? (await nodeId(config, log)),
+    name: config.node ?? origin?.node?.name ?? hostName(),
+  };
+
+  // The address is known before the tier is: with port 0 the tier announces what the listener got.
+  let tier: Tier | null = null;
+  const listener = await listen(config.listen, (request, env) => tier?.fetch(request, env) ?? starting()).catch(
+    (error) => {
+      throw new Exit(1, `cannot listen on ${written(config.listen)}: ${reasonOf(error)}`);
+    },
+  );
+  stopping.add(() => listener.stop({ graceMs: 3000 }));
+  stopping.add(async () => tier?.stop());
+  stopping.add(async () => {
+    await origin?.close();
+    lock.release();
+  });
+
+  try {
+    const { assembleRole } = await import("./roles.ts");
+    const settled: RoleConfig = {
+      ...config,
+      node,
+      sysfs: origin?.sysfs ?? "/sys",
+      pciIds: origin?.pciIds ?? null,
+      endpoint: config.endpoint ?? listener.endpoint,
+    };
+    const assembled = await assembleRole(settled, realWorld(log), listener.url);
+    tier = assembled;
+    await assembled.start();
+    if (stopping.begun) return;
+    await print(await introduction({ config, tier: assembled, url: listener.url }));
+    await print(`sinew ${config.role} ready on ${listener.url}\n`);
+  } catch (error) {
+    if (stopping.begun) return; // what was cut short by a signal is no failure
+    await origin?.close();
+    throw new Exit(1, secretly(`cannot start ${config.role}: ${reasonOf(error)}`));
+  }
+}
+
+const written = (at: Config["listen"]) => ("unix" in at ? `unix:${at.unix}` : `${at.host}:${at.port}`);
+const starting = () => Response.json({ status: "starting" }, { status: 503, headers: { "retry-after": "1" } });

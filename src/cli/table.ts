@@ -1,0 +1,70 @@
+import type { Hardware } from "../contract/hardware.ts";
+import { printable } from "./text.ts";
+
+/** How a terminal (or a pipe, a file) takes text. */
+export interface Terminal {
+  colour: boolean;
+}
+
+export const terminal = (stream: { isTTY?: boolean }, env: Record<string, string | undefined>): Terminal => ({
+  // https://no-color.org: any value but an empty one.
+  colour: stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb",
+});
+
+const HEADINGS = ["KIND", "ADDRESS", "SLOT", "NAME", "KERNEL DRIVER", "NUMA", "LINK", "READY", "WHY NOT"];
+const READY = HEADINGS.indexOf("READY");
+
+/** One line a device: what it is, where, whether it is ready and if not why. The last column is as long as it must be. */
+export function hardwareTable(devices: readonly Hardware[], { colour }: Terminal): string {
+  const rows = [HEADINGS, ...devices.map(row)];
+  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => [...(cells[column] ?? "")].length)));
+  return rows
+    .map((cells, line) =>
+      cells
+        .map((cell, column) => {
+          const padded = cell + " ".repeat((widths[column] ?? 0) - [...cell].length);
+          return colour && line > 0 && column === READY ? `\x1b[${cell === "yes" ? 32 : 31}m${padded}\x1b[39m` : padded;
+        })
+        .join("  ")
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+function row(device: Hardware): string[] {
+  const { pci } = device;
+  return [
+    device.acc_specs.device_type,
+    pci?.address ?? "-",
+    pci?.slot ?? pci?.label ?? "-",
+    device.name,
+    pci?.kernel_driver ?? "-",
+    pci?.numa_node?.toString() ?? "-",
+    linkOf(device),
+    device.acc_status.ready ? "yes" : "no",
+    device.acc_status.ready ? "" : whyNot(device),
+  ].map(printable);
+}
+
+/** `16.0GT/s x16`, with what the device could do where it does less. */
+function linkOf({ pci }: Hardware): string {
+  const link = pci?.link;
+  if (!link || link.speed_gts === null || link.width === null) return "-";
+  const slower = link.max_speed_gts !== null && link.speed_gts < link.max_speed_gts;
+  const narrower = link.max_width !== null && link.width < link.max_width;
+  const now = `${link.speed_gts}GT/s x${link.width}`;
+  return slower || narrower ? `${now} of ${link.max_speed_gts ?? "?"}GT/s x${link.max_width ?? "?"}` : now;
+}
+
+/** Reasons with their message and action, false ones first. */
+function whyNot({ acc_status: status }: Hardware): string {
+  const against = status.conditions.filter((one) => one.status !== "true");
+  const said = [
+    ...against.filter((one) => one.status === "false"),
+    ...against.filter((one) => one.status === "unknown"),
+  ].map((one) => `${one.reason}: ${one.message}${one.action ? ` (${one.action})` : ""}`);
+  if (status.setup_required) said.push("setup required");
+  if (status.reboot_required) said.push("reboot required");
+  return said.join("; ") || "it does not say why";
+}

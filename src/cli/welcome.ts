@@ -1,0 +1,41 @@
+import { readdir, readFile } from "node:fs/promises";
+import type { Config } from "../config.ts";
+import type { HardwareList } from "../contract/hardware.ts";
+import type { Tier } from "../tiers/tier.ts";
+import { hardwareTable, terminal } from "./table.ts";
+
+/** What a person reads when a role is up: the hardware found, the addresses, who may use them. */
+export async function introduction(started: { config: Config; tier: Tier; url: string }): Promise<string> {
+  const { config, url } = started;
+  const found = config.role === "conductor" ? "" : `${await foundHere(started)}\n`;
+  const web = url.startsWith("unix:") ? ` (curl --unix-socket ${url.slice(5)} http://localhost/hardware)` : "";
+  const at = (path: string) => (web ? path : `${url}${path}`);
+  return `${found}API        ${web ? `${url}${web}` : `${url}/hardware`}
+OpenAPI    ${at("/doc")}
+Reference  ${at("/reference")}
+Auth       open: no credentials, ${web ? "whoever may open the socket" : "loopback only"}
+`;
+}
+
+async function foundHere({ config, tier }: { config: Config; tier: Tier }): Promise<string> {
+  const path = config.role === "all" ? "/agent/hardware" : "/hardware";
+  const response = await tier.fetch(new Request(`http://localhost${path}?limit=1000`));
+  if (!response.ok) return `The hardware found cannot be shown: ${path} answered ${response.status}\n`;
+  // Our own tier's answer, whose schema its tests check.
+  const { hardware, next_page_token } = (await response.json()) as HardwareList;
+  if (hardware.length === 0) return await nothingFound(config);
+  const more = next_page_token ? `More than ${hardware.length} devices; GET ${path} has the rest.\n` : "";
+  return hardwareTable(hardware, terminal(process.stdout, process.env)) + more;
+}
+
+async function nothingFound({ source }: Config): Promise<string> {
+  const flag =
+    "sysfs" in source ? (source.sysfs === "/sys" ? "" : ` --sysfs ${source.sysfs}`) : ` --snapshot ${source.snapshot}`;
+  return `None of the ${await functionsOf(source)} PCI functions looked at is an accelerator; \`sinew scan --all${flag}\` shows them.\n`;
+}
+
+async function functionsOf(source: Config["source"]): Promise<number> {
+  if ("sysfs" in source) return (await readdir(`${source.sysfs}/bus/pci/devices`).catch(() => [])).length;
+  const { functions } = JSON.parse(await readFile(source.snapshot, "utf8")) as { functions?: unknown[] };
+  return functions?.length ?? 0;
+}

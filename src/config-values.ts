@@ -1,0 +1,80 @@
+/** Parsers of the values settings have: null (or what is wrong) for text that is none. No host is asked anything. */
+import { formatEndpoint, parseEndpoint } from "./client/endpoint.ts";
+
+export type Listen = { host: string; port: number } | { unix: string };
+
+/** `HOST:PORT`, `[::1]:PORT` or `unix:PATH`. */
+export function listenAt(text: string, cwd: string): Listen | null {
+  if (text.startsWith("unix:")) {
+    const path = socketPath(text.slice(5), cwd);
+    return path ? { unix: path } : null;
+  }
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host && port <= 65535 ? { host, port } : null;
+}
+
+// sockaddr_un holds 108 bytes with the final zero; a longer path is silently cut or refused, by runtime.
+function socketPath(path: string, cwd: string): string | null {
+  if (!path || path.includes("\0")) return null;
+  const full = path.startsWith("/") ? path : `${cwd}/${path}`;
+  return new TextEncoder().encode(full).length <= 107 ? full : null;
+}
+
+export const isLoopback = (host: string) =>
+  host === "localhost" || host === "::1" || /^127(?:\.(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}$/.test(host);
+
+/** Why auth mode `open` may not listen there; null when it may. */
+export const boundSocket = (listen: Listen): string | null =>
+  "unix" in listen || isLoopback(listen.host)
+    ? null
+    : "a loopback address or unix:PATH, because with --auth open anyone who can connect can use it";
+
+/** A tier's address: `localhost:1337`, `http://host/agent`, `unix:/path`, written in one way. */
+export function peerUrl(text: string): string | null {
+  try {
+    return formatEndpoint(parseEndpoint(text));
+  } catch {
+    return null; // the words of the error repeat the text, and it may hold a password
+  }
+}
+
+/** The URL, or what is wrong with it in words that repeat no password. */
+export function databaseUrl(text: string, cwd: string): { url: string } | { problem: string } {
+  if (text.startsWith("sqlite:")) {
+    const path = text.slice(7);
+    if (!path || path.includes("\0")) return { problem: "sqlite: without a path" };
+    return { url: path === ":memory:" || path.startsWith("/") ? text : `sqlite:${cwd}/${path}` };
+  }
+  if (/^postgres(ql)?:\/\//.test(text)) {
+    return URL.canParse(text) ? { url: text } : { problem: "a postgres URL that cannot be parsed" };
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
+  return { problem: scheme ? `a URL with the scheme ${scheme}` : "a value without either scheme" };
+}
+
+/** Seconds, decimals allowed. */
+export function duration(text: string): number | null {
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  return seconds >= 0.1 && seconds <= 86_400 ? seconds : null;
+}
+
+/** Any UUID but the nil one, which stands for "no node". */
+export const isUuid = (text: string) =>
+  /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i.test(text) && !/^[0-]+$/.test(text);
+
+/** A message with the password of a database URL taken out, as it is written in the URL and decoded. */
+export function withoutSecrets(message: string, db: string): string {
+  const password = URL.canParse(db) ? new URL(db).password : "";
+  if (!password) return message;
+  return [password, safeDecode(password)].reduce((text, secret) => text.replaceAll(secret, "***"), message);
+}
+
+function safeDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,264 @@
+import { boundSocket, databaseUrl, duration, isUuid, type Listen, listenAt, peerUrl } from "./config-values.ts";
+
+export const ROLES = ["all", "conductor", "agent", "driver"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Everything `sinew start` is told, parsed once; nothing below reads flags or the environment again. */
+export interface Config {
+  role: Role;
+  listen: Listen;
+  /** The tier above an agent, with its mount path; null: none, it stands alone. */
+  conductor: string | null;
+  /** The tier above a driver; null: none. */
+  agent: string | null;
+  /** The kind a driver process is of; null for the other roles. */
+  driver: string | null;
+  /** Names of an agent's built-in drivers. */
+  drivers: string[];
+  /** `sqlite:/absolute/path` or a postgres URL, which may hold a password: see `withoutSecrets`. */
+  db: string;
+  /** This node's name; null: the hostname, or the recorded one of a snapshot. */
+  node: string | null;
+  /** null: as kept in the state directory, or the recorded one of a snapshot. */
+  nodeId: string | null;
+  state: string;
+  source: { sysfs: string } | { snapshot: string };
+  /** Seconds of the leases given out; null: by the number of children. */
+  lease: number | null;
+  /** What is announced upward instead of the listener. */
+  endpoint: string | null;
+  auth: "open";
+  logFormat: "text" | "json";
+  /** What is odd without being wrong; logged at start. */
+  warnings: string[];
+}
+
+/** What of the host a default is made from; the command line reads it, tests make it up. */
+export interface HostFacts {
+  uid: number;
+  home: string;
+  cwd: string;
+}
+
+interface Setting {
+  flag: string;
+  env: string;
+  value: string;
+  roles: readonly Role[];
+  help: string;
+}
+
+const ANY = ROLES;
+const ON_NODE = ["all", "agent", "driver"] as const;
+const setting = (flag: string, value: string, roles: readonly Role[], help: string, env = flag): Setting => ({
+  flag,
+  env: `SINEW_${env.toUpperCase().replaceAll("-", "_")}`,
+  value,
+  roles,
+  help,
+});
+
+/** Every setting of `start`: the command line, the environment, the help and the role check are made from this table. */
+export const SETTINGS: readonly Setting[] = [
+  setting("role", "ROLE", ANY, "all, conductor, agent or driver (default: all)"),
+  setting(
+    "listen",
+    "HOST:PORT|unix:PATH",
+    ANY,
+    "default 127.0.0.1, port 1336 (all, conductor), 1337 (agent), 1338 (driver); port 0: a free one",
+  ),
+  setting("conductor", "URL", ["agent"], "the conductor an agent reports to"),
+  setting("agent", "URL", ["driver"], "the agent a driver reports to"),
+  setting("driver", "NAME", ["driver"], "the kind of accelerator a driver process finds"),
+  setting("drivers", "LIST", ["all", "agent"], "the agent's built-in drivers, comma-separated (default: every kind)"),
+  setting(
+    "db",
+    "URL",
+    ["all", "conductor"],
+    "sqlite:PATH or postgres://... (default: conductor.sqlite in the state directory)",
+  ),
+  setting("node", "NAME", ON_NODE, "this node's name (default: the hostname)"),
+  setting(
+    "node-id",
+    "UUID",
+    ON_NODE,
+    "this node's id, for netbooted machines (default: made once, kept in the state directory)",
+  ),
+  setting(
+    "state",
+    "DIR",
+    ANY,
+    "state directory (default: XDG_STATE_HOME/sinew, ~/.local/state/sinew, /var/lib/sinew for root)",
+    "state-dir",
+  ),
+  setting("sysfs", "DIR", ON_NODE, "where sysfs is mounted (default: /sys)"),
+  setting("snapshot", "FILE", ON_NODE, "replay a host recorded by `sinew snapshot` instead of reading sysfs"),
+  setting(
+    "lease",
+    "SECONDS",
+    ["all", "conductor", "agent"],
+    "how long a registration lasts without renewal (default: by the number of peers)",
+  ),
+  setting("endpoint", "URL", ANY, "what to announce instead of the listener"),
+  setting("auth", "MODE", ANY, "open: no credentials, on loopback and unix sockets only (the only mode so far)"),
+  setting("log-format", "FORMAT", ANY, "text or json lines on stderr (default: text)"),
+];
+
+const PORTS: Record<Role, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
+const NAME = /^[\w.:@/-]{1,253}$/;
+
+/** Every bad value at once; the command line shows it and exits 2. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"));
+    this.name = "ConfigError";
+    this.problems = problems;
+  }
+}
+
+export interface ConfigInput {
+  /** By long flag name without dashes, such as `node-id`. */
+  flags: Record<string, string | undefined>;
+  env: Record<string, string | undefined>;
+  host: HostFacts;
+  /** Names of the accelerator kinds there are. */
+  kinds: readonly string[];
+}
+
+/** Where state is kept; for `scan` too, which needs no other setting. */
+export function stateDirectory(
+  flag: string | undefined,
+  env: ConfigInput["env"],
+  host: Pick<HostFacts, "uid" | "home" | "cwd">,
+): string {
+  const chosen = flag ?? (env.SINEW_STATE_DIR || undefined);
+  if (chosen !== undefined) return absolute(chosen, host.cwd);
+  // The XDG specification says a relative XDG_STATE_HOME is invalid and to be ignored.
+  if (env.XDG_STATE_HOME?.startsWith("/")) return `${env.XDG_STATE_HOME}/sinew`;
+  return host.uid === 0 ? "/var/lib/sinew" : `${host.home}/.local/state/sinew`;
+}
+
+const absolute = (path: string, cwd: string) => (path.startsWith("/") ? path : `${cwd}/${path}`);
+
+/** Flags win over the environment, the environment over defaults. Throws ConfigError naming every bad value. */
+export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
+  const problems: string[] = [];
+  const bad = (name: string, expected: string, found: string) => {
+    problems.push(`${name}: expected ${expected}, found ${found}`);
+  };
+  /** The text of a setting and the name to blame; an empty variable counts as unset, as in a compose file. */
+  const given = (flag: string): { name: string; text: string } | null => {
+    const text = flags[flag];
+    if (text !== undefined) return { name: `--${flag}`, text };
+    const known = SETTINGS.find((one) => one.flag === flag);
+    const fromEnv = known && env[known.env];
+    return known && fromEnv ? { name: known.env, text: fromEnv } : null;
+  };
+  const parsed = <T>(flag: string, expected: string, parse: (text: string) => T | null): T | null => {
+    const from = given(flag);
+    if (!from) return null;
+    const value = parse(from.text);
+    if (value === null) bad(from.name, expected, JSON.stringify(from.text));
+    return value;
+  };
+  const oneOf = <T extends string>(flag: string, values: readonly T[]): T | null =>
+    parsed(flag, `one of ${values.join(", ")}`, (text) => values.find((value) => value === text) ?? null);
+  const path = (flag: string) =>
+    parsed(flag, "a path", (text) => (text && !text.includes("\0") ? absolute(text, host.cwd) : null));
+
+  const role = oneOf("role", ROLES) ?? "all";
+  // With a misspelt role nothing can be said about which flags belong to it.
+  const roleKnown = problems.length === 0;
+  for (const { flag, roles } of SETTINGS) {
+    // Only flags: one environment file may serve all roles of a node.
+    if (roleKnown && flags[flag] !== undefined && !roles.includes(role)) {
+      problems.push(`--${flag}: has no use with --role ${role}, only with ${roles.join(", ")}`);
+    }
+  }
+  const applies = (flag: string) => SETTINGS.some((one) => one.flag === flag && one.roles.includes(role));
+  const when = <T>(flag: string, read: () => T | null): T | null => (applies(flag) || !roleKnown ? read() : null);
+
+  const auth = oneOf("auth", ["open"]) ?? "open";
+  const listenFrom = given("listen");
+  const listen = parsed("listen", "HOST:PORT or unix:PATH", (text) => listenAt(text, host.cwd));
+  if (listenFrom && listen) {
+    const problem = boundSocket(listen);
+    if (problem) bad(listenFrom.name, problem, JSON.stringify(listenFrom.text));
+  }
+  const url = (flag: string) =>
+    when(flag, () => {
+      const from = given(flag);
+      const value = from ? peerUrl(from.text) : null;
+      if (from && !value)
+        bad(from.name, "HOST:PORT, an http(s) URL without credentials, or unix:PATH", hideUserInfo(from.text));
+      return value;
+    });
+  const [conductor, agent, endpoint] = [url("conductor"), url("agent"), url("endpoint")];
+
+  const driver = when("driver", () => oneOf("driver", kinds));
+  if (role === "driver" && !given("driver")) bad("--driver", `one of ${kinds.join(", ")}`, "nothing");
+  const drivers = when("drivers", () => {
+    const from = given("drivers");
+    if (!from) return null;
+    const names = from.text.split(",").map((name) => name.trim());
+    const unknown = names.filter((name) => !kinds.includes(name));
+    if (unknown.length)
+      bad(
+        from.name,
+        `a comma-separated list of ${kinds.join(", ")}`,
+        unknown.map((name) => JSON.stringify(name)).join(", "),
+      );
+    return [...new Set(names)];
+  });
+
+  path("state");
+  const state = stateDirectory(flags.state, env, host);
+  const db = when("db", () => {
+    const from = given("db");
+    const value = from && databaseUrl(from.text, host.cwd);
+    if (from && value && "problem" in value) bad(from.name, "sqlite:PATH or postgres://...", value.problem);
+    return value && "url" in value ? value.url : null;
+  });
+  const node = when("node", () =>
+    parsed("node", "1 to 253 letters, digits and . _ : @ / -", (text) => (NAME.test(text) ? text : null)),
+  );
+  const nodeId = when("node-id", () =>
+    parsed("node-id", "a UUID that is not nil", (text) => (isUuid(text) ? text.toLowerCase() : null)),
+  );
+  const [sysfs, snapshot] = [when("sysfs", () => path("sysfs")), when("snapshot", () => path("snapshot"))];
+  if (sysfs && snapshot) bad(given("snapshot")?.name ?? "--snapshot", `no ${given("sysfs")?.name} beside it`, "both");
+  const lease = when("lease", () => parsed("lease", "a number of seconds from 0.1 to 86400", duration));
+  const logFormat = oneOf("log-format", ["text", "json"]) ?? "text";
+
+  if (problems.length) throw new ConfigError(problems);
+  return {
+    role,
+    listen: listen ?? { host: "127.0.0.1", port: PORTS[role] },
+    conductor,
+    agent,
+    driver,
+    drivers: drivers ?? [...kinds],
+    db: db ?? `sqlite:${state}/conductor.sqlite`,
+    node,
+    nodeId,
+    state,
+    source: snapshot ? { snapshot } : { sysfs: sysfs ?? "/sys" },
+    lease,
+    endpoint,
+    auth,
+    logFormat,
+    warnings: strangers(env),
+  };
+}
+
+/** A misspelt variable would otherwise be silence. */
+function strangers(env: ConfigInput["env"]): string[] {
+  const known = new Set(SETTINGS.map((one) => one.env));
+  return Object.keys(env)
+    .filter((name) => name.startsWith("SINEW_") && !known.has(name))
+    .sort()
+    .map((name) => `${name} is set but is no setting of sinew; there are ${[...known].join(", ")}`);
+}
+
+const hideUserInfo = (text: string) => JSON.stringify(text.replace(/[^/]*@/, "***@"));

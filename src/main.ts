@@ -1,0 +1,75 @@
+#!/usr/bin/env bun
+import type { Command } from "commander";
+import { Exit } from "./cli/exit.ts";
+
+/** What a command's module gives: its options and what it does, and examples for its help. */
+interface CommandModule {
+  define(command: Command): void;
+  examples: string;
+}
+
+// Each loads only when it is called: `scan` would otherwise pay for a server it never starts.
+const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
+  start: {
+    summary: "run a conductor, agent or driver, or all three on this machine (the default)",
+    load: () => import("./cli/start.ts"),
+  },
+  scan: {
+    summary: "list this machine's accelerators, each with whether it is ready and if not why",
+    load: () => import("./cli/scan.ts"),
+  },
+  snapshot: {
+    summary: "write this machine's PCI bus as one JSON file that scan and start can replay",
+    load: () => import("./cli/snapshot.ts"),
+  },
+};
+
+const EXAMPLES = `
+Examples:
+  sinew scan                     what is in this machine, and is it ready?
+  sinew scan --json | jq .       the same for programs
+  sinew start                    the same and kept true, as an API on http://127.0.0.1:1336
+  sinew COMMAND --help           options and examples of a command`;
+
+async function main(argv: string[]): Promise<void> {
+  const { Command } = await import("commander");
+  const program = new Command("sinew")
+    .description("Finds the accelerators in a machine, says whether each is ready and why not.")
+    .version(await version(), "-V, --version")
+    .addHelpText("after", EXAMPLES)
+    .showHelpAfterError("(--help shows what there is)")
+    .exitOverride();
+  const called = argv.find((argument) => !argument.startsWith("-"));
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    const command = program.command(name).description(summary);
+    if (called !== name && !(called === "help" && argv.includes(name))) continue;
+    const { define, examples } = await load();
+    command.addHelpText("after", examples);
+    define(command);
+  }
+  await program.parseAsync(argv, { from: "user" });
+}
+
+async function version(): Promise<string> {
+  const { default: manifest } = await import("../package.json", { with: { type: "json" } });
+  return manifest.version;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  if (error instanceof Exit) {
+    console.error(`sinew: ${error.message}`);
+    process.exit(error.status);
+  }
+  // commander has said what is wrong; its own status for bad usage is 1.
+  if (isCommanderError(error)) process.exit(error.exitCode === 0 ? 0 : 2);
+  console.error("sinew: a bug:", error);
+  process.exit(1);
+}
+
+function isCommanderError(error: unknown): error is Error & { exitCode: number } {
+  return (
+    error instanceof Error && "exitCode" in error && "code" in error && String(error.code).startsWith("commander.")
+  );
+}
