@@ -3,14 +3,7 @@ import type { PciFunction } from "../pci/function.ts";
 import { generic } from "./generic.ts";
 import { type HardwareContext, toHardware } from "./hardware.ts";
 import { classify, kinds } from "./registry.ts";
-
-/** What could not be made into a device: said beside the list, so that nothing is dropped silently. */
-export interface ScanProblem {
-  /** null when not even an address is known. */
-  address: string | null;
-  reason: string;
-  message: string;
-}
+import { type ScanProblem, toUnidentified } from "./unidentified.ts";
 
 /** What a scan of the bus gives, whose problems have the name of a directory, or a dump, whose problems have a line. */
 export interface Scanned {
@@ -31,13 +24,13 @@ export interface Discovered {
 }
 
 /**
- * The devices of one driver, or of all, in the order of the scan. A function whose ids could not be read may be
- * anything: it is listed only as GENERIC, on request, and is always among the problems.
+ * The devices of one driver, or of all, in the order of the scan. What could not be read may be anything: it is listed
+ * as GENERIC by the kind "generic", which is among the default ones, and is always among the problems.
  * Throws RangeError for the name of a kind that there is not.
  */
 export function fromScan(scan: Scanned, options: DiscoverOptions): Discovered {
   const { node, names, now } = options;
-  const all = options.all || options.kinds?.includes(generic.name) || false;
+  const { all = false } = options;
   const wanted = namesOf(options.kinds);
   const siblings = Map.groupBy(scan.functions, (fn) => busAndDevice(fn.address));
   const hardware: Hardware[] = [];
@@ -55,6 +48,11 @@ export function fromScan(scan: Scanned, options: DiscoverOptions): Discovered {
     }
     if (!hasIds(fn)) problems.push(...unidentified(fn));
   }
+  if (wanted.has(generic.name)) {
+    const listed = new Set(hardware.map(({ pci }) => pci?.address));
+    const first = new Map(problems.filter(({ address }) => !listed.has(address ?? "")).map((one) => [one.place, one]));
+    hardware.push(...[...first.values()].map((problem) => toUnidentified(problem, { node, now })));
+  }
   return { hardware, problems };
 }
 
@@ -64,7 +62,7 @@ export function fromScan(scan: Scanned, options: DiscoverOptions): Discovered {
  */
 export function wantedBy(options: Pick<DiscoverOptions, "kinds" | "all">): (ids: WantedIds) => boolean {
   const wanted = namesOf(options.kinds);
-  if (options.all || wanted.has(generic.name)) return () => true;
+  if (options.all) return () => true;
   return (ids) => {
     const found = classify({ ...ids, address: "", sriov: null });
     return found ? wanted.has(found.kind.name) : !hasIds(ids);
@@ -73,17 +71,25 @@ export function wantedBy(options: Pick<DiscoverOptions, "kinds" | "all">): (ids:
 
 type WantedIds = Pick<PciFunction, "vendor_id" | "device_id" | "class">;
 
-function namesOf(names: readonly string[] = kinds.map((kind) => kind.name)): Set<string> {
+/** Names of all drivers: one per kind, and the one for what could not be read. */
+export const driverNames: readonly string[] = [...kinds.map((kind) => kind.name), generic.name];
+
+function namesOf(names: readonly string[] = driverNames): Set<string> {
   for (const name of names) {
-    if (name === generic.name || kinds.some((kind) => kind.name === name)) continue;
-    throw new RangeError(`a kind is one of ${kinds.map((kind) => kind.name).join(", ")}, got ${JSON.stringify(name)}`);
+    if (driverNames.includes(name)) continue;
+    throw new RangeError(`a kind is one of ${driverNames.join(", ")}, got ${JSON.stringify(name)}`);
   }
   return new Set(names);
 }
 
 function toProblem({ name, line, reason = "Unreadable", message }: Scanned["problems"][number]): ScanProblem {
   const address = name && /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(name) ? name : null;
-  return { address, reason, message: line === undefined ? message : `line ${line}: ${message}` };
+  return {
+    address,
+    place: name ?? `line ${line}`,
+    reason,
+    message: line === undefined ? message : `line ${line}: ${message}`,
+  };
 }
 
 const busAndDevice = (address: string) => address.slice(0, address.lastIndexOf("."));
@@ -95,6 +101,14 @@ function hasIds(fn: WantedIds): boolean {
 
 function unidentified(fn: PciFunction): ScanProblem[] {
   const { address } = fn;
-  if (fn.problems.length > 0) return fn.problems.map(({ reason, message }) => ({ address, reason, message }));
-  return [{ address, reason: "Unidentified", message: `no vendor id could be read, got ${fn.vendor_id || "nothing"}` }];
+  if (fn.problems.length > 0)
+    return fn.problems.map(({ reason, message }) => ({ address, place: address, reason, message }));
+  return [
+    {
+      address,
+      place: address,
+      reason: "Unidentified",
+      message: `no vendor id could be read, got ${fn.vendor_id || "nothing"}`,
+    },
+  ];
 }

@@ -1,13 +1,13 @@
-import { aichip } from "./aichip.ts";
-import { crypto } from "./crypto.ts";
-import { dsa } from "./dsa.ts";
-import { fec } from "./fec.ts";
-import { fpga } from "./fpga.ts";
-import { gpu } from "./gpu.ts";
 import type { Ids } from "./ids.ts";
 import type { Claim, Kind } from "./kind.ts";
-import { nic } from "./nic.ts";
-import { ssd } from "./ssd.ts";
+import { aichip } from "./kinds/aichip.ts";
+import { crypto } from "./kinds/crypto.ts";
+import { dsa } from "./kinds/dsa.ts";
+import { fec } from "./kinds/fec.ts";
+import { fpga } from "./kinds/fpga.ts";
+import { gpu } from "./kinds/gpu.ts";
+import { nic } from "./kinds/nic.ts";
+import { ssd } from "./kinds/ssd.ts";
 
 /** Every kind there is, in the order people read them. */
 export const kinds: readonly Kind[] = [gpu, fpga, crypto, aichip, nic, ssd, dsa, fec];

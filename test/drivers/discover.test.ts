@@ -20,11 +20,12 @@ describe("fromScan()", () => {
     fromScan(scan, { node, now, ...options }).hardware.map((each) => each.acc_specs.device_type);
 
   test("lists all kinds, one kind, or everything there is", () => {
-    expect(types({})).toEqual(["GPU", "SSD"]);
+    // The ghost may be any of them: it is shown beside the kinds.
+    expect(types({})).toEqual(["GPU", "SSD", "GENERIC"]);
     expect(types({ kinds: ["ssd"] })).toEqual(["SSD"]);
     expect(types({ kinds: [] })).toEqual([]);
     expect(types({ all: true })).toEqual(["GENERIC", "GPU", "SSD", "GENERIC"]);
-    expect(types({ kinds: ["generic"] })).toEqual(["GENERIC", "GENERIC"]);
+    expect(types({ kinds: ["generic"] })).toEqual(["GENERIC"]);
     expect(types({ kinds: ["gpu"], all: true })).toEqual(["GENERIC", "GPU", "GENERIC"]);
   });
 
@@ -39,10 +40,22 @@ describe("fromScan()", () => {
       { line: 7, message: "no hex" },
     ];
     expect(fromScan({ ...scan, problems }, { node, now, kinds: ["gpu"] }).problems).toEqual([
-      { address: "0000:04:00.0", reason: "Unreadable", message: "EIO" },
-      { address: null, reason: "BadName", message: "no address" },
-      { address: null, reason: "Unreadable", message: "line 7: no hex" },
-      { address: "0000:03:00.0", reason: "AllOnes", message: "AllOnes happened" },
+      { address: "0000:04:00.0", place: "0000:04:00.0", reason: "Unreadable", message: "EIO" },
+      { address: null, place: "nonsense", reason: "BadName", message: "no address" },
+      { address: null, place: "line 7", reason: "Unreadable", message: "line 7: no hex" },
+      { address: "0000:03:00.0", place: "0000:03:00.0", reason: "AllOnes", message: "AllOnes happened" },
+    ]);
+  });
+
+  test("lists what could not be read as one entry each, not ready, with the reason", () => {
+    const problems = [
+      { name: "0000:04:00.0", reason: "Unreadable", message: "EIO" },
+      { name: "nonsense", reason: "BadName", message: "no address" },
+    ];
+    const { hardware } = fromScan({ functions: [gpu], problems }, { node, now, kinds: ["generic"] });
+    expect(hardware.map(({ name, acc_status }) => [name, acc_status.ready, acc_status.conditions[0]?.reason])).toEqual([
+      ["Unidentified function 0000:04:00.0", false, "Unreadable"],
+      ["Unidentified function nonsense", false, "BadName"],
     ]);
   });
 
@@ -71,7 +84,7 @@ describe("wantedBy()", () => {
     expect([gpu, bridge, unread].map(wantedBy({}))).toEqual([true, false, true]);
     expect([gpu, bridge, unread].map(wantedBy({ kinds: ["ssd"] }))).toEqual([false, false, true]);
     expect([gpu, bridge, unread].map(wantedBy({ all: true }))).toEqual([true, true, true]);
-    expect([gpu, bridge, unread].map(wantedBy({ kinds: ["generic"] }))).toEqual([true, true, true]);
+    expect([gpu, bridge, unread].map(wantedBy({ kinds: ["generic"] }))).toEqual([false, false, true]);
     expect(() => wantedBy({ kinds: ["gpus"] })).toThrow(RangeError);
   });
 });

@@ -10,7 +10,7 @@ test("src/drivers loads nothing but itself and the device identity, so that a sc
     const text = await Bun.file(`${source}/${file}`).text();
     for (const [, clause, from = ""] of text.matchAll(/^(?:import|export) ([^;]*?) ?from "([^"]+)";/gm)) {
       if (clause?.startsWith("type ")) continue;
-      expect(`${file} ${from}`).toMatch(/ (\.\/[\w/-]+\.ts|\.\.\/ids\.ts|\.\.\/pci\/identity\.ts)$/);
+      expect(`${file} ${from}`).toMatch(/ (\.\/[\w/-]+\.ts|\.\.\/(ids|claim|kind)\.ts|\.\.\/pci\/identity\.ts)$/);
     }
   }
 });

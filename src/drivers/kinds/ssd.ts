@@ -1,5 +1,5 @@
-import { claimAs } from "./claim.ts";
-import type { Kind } from "./kind.ts";
+import { claimAs } from "../claim.ts";
+import type { Kind } from "../kind.ts";
 
 /** Non-volatile memory controllers: programming interface 02 is NVMe, which the kernel's nvme binds by class. */
 export const ssd: Kind = {

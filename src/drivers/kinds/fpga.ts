@@ -1,6 +1,6 @@
-import { claimAs, isVf } from "./claim.ts";
-import { type Ids, identify } from "./ids.ts";
-import type { Kind } from "./kind.ts";
+import { claimAs, isVf } from "../claim.ts";
+import { type Ids, identify } from "../ids.ts";
+import type { Kind } from "../kind.ts";
 
 const XILINX = "10ee";
 

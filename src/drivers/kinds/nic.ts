@@ -1,5 +1,5 @@
-import { claimAs } from "./claim.ts";
-import type { Kind } from "./kind.ts";
+import { claimAs } from "../claim.ts";
+import type { Kind } from "../kind.ts";
 
 /** Ethernet (0200), InfiniBand (0207) and other network controllers (0280), DPUs among them. */
 export const nic: Kind = {

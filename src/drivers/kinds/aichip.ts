@@ -1,5 +1,5 @@
-import { claimAs } from "./claim.ts";
-import type { Kind } from "./kind.ts";
+import { claimAs } from "../claim.ts";
+import type { Kind } from "../kind.ts";
 
 /** AI accelerators. Class 1200, processing accelerator, is one even with ids nobody has published yet. */
 export const aichip: Kind = {

@@ -1,5 +1,5 @@
-import { claimAs } from "./claim.ts";
-import type { Kind } from "./kind.ts";
+import { claimAs } from "../claim.ts";
+import type { Kind } from "../kind.ts";
 
 /**
  * Data movers. Intel's have class 0880, shared with hundreds of uncore functions, so they are known by id; 1201 is the

@@ -1,5 +1,5 @@
-import { claimAs } from "./claim.ts";
-import type { Kind } from "./kind.ts";
+import { claimAs } from "../claim.ts";
+import type { Kind } from "../kind.ts";
 
 /**
  * Crypto and compression offload. Only class 1000 says so by itself: 1080 is also the security processor of every AMD

@@ -1,5 +1,5 @@
-import { claimAs } from "./claim.ts";
-import type { Kind } from "./kind.ts";
+import { claimAs } from "../claim.ts";
+import type { Kind } from "../kind.ts";
 
 const DRIVERS: Readonly<Record<string, readonly string[]>> = {
   "10de": ["nvidia", "nouveau", "vfio-pci"],
