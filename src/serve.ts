@@ -18,7 +18,7 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** Listens on a TCP address (port 0: a free one) or a unix socket, on Bun or Deno. */
 export async function listen(at: Listen, handler: Handler): Promise<Listener> {
   if (!("unix" in at)) return (typeof Bun === "undefined" ? onDeno : onBun)(at, handler);
-  const { clearSocketPath, privately } = await import("./cli/socket.ts");
+  const { clearSocketPath, privately } = await import("./cli/host/socket.ts");
   await clearSocketPath(at.unix);
   // Not chmod afterwards: between the two anyone could connect.
   return privately(() => (typeof Bun === "undefined" ? onDeno : onBun)(at, handler));

@@ -2,14 +2,14 @@ import type { Command } from "commander";
 import { stateDirectory } from "../config.ts";
 import { generationOf } from "../contract/generation.ts";
 import type { Hardware, HardwareList, Source } from "../contract/hardware.ts";
-import { fromScan, type Scanned, type ScanProblem } from "../drivers/discover.ts";
+import { type Discovered, fromScan, type Scanned } from "../drivers/discover.ts";
 import { generic } from "../drivers/generic.ts";
 import { kinds } from "../drivers/registry.ts";
 import { NIL_UUID } from "../pci/identity.ts";
 import { Exit, reasonOf } from "./exit.ts";
-import { hostFacts, hostName } from "./host.ts";
-import { readNodeId } from "./node-id.ts";
-import { openOrigin, readText } from "./origin.ts";
+import { hostFacts, hostName } from "./host/facts.ts";
+import { readNodeId } from "./host/node-id.ts";
+import { openOrigin, readText } from "./host/origin.ts";
 import { print } from "./output.ts";
 import { hardwareTable, terminal } from "./table.ts";
 import { printable } from "./text.ts";
@@ -84,8 +84,7 @@ async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, st
   const scanner = createScanner({ sysfs: origin.sysfs });
   try {
     const { functions, looked_at, problems } = await scanner.scan();
-    const named = problems.map(({ name: address, reason, message }) => ({ address, reason, message }));
-    return { functions, looked_at, problems: named, node: { id, name }, pciIds: origin.pciIds };
+    return { functions, looked_at, problems, node: { id, name }, pciIds: origin.pciIds };
   } catch (error) {
     throw new Exit(1, `cannot scan: looked for ${origin.sysfs}/bus/pci/devices: ${reasonOf(error)}`);
   } finally {
@@ -102,11 +101,7 @@ async function readDump(path: string): Promise<Seen> {
     return {
       functions,
       looked_at: functions.length,
-      problems: problems.map(({ line, message }) => ({
-        address: null,
-        reason: "BadLine",
-        message: `line ${line}: ${message}`,
-      })),
+      problems,
       // A dump says nothing of the machine it is from.
       node: { id: NIL_UUID, name: "dump" },
       pciIds: null,
@@ -118,15 +113,17 @@ async function readDump(path: string): Promise<Seen> {
 
 /** As the agent of this machine would list its built-in drivers. */
 const sourcesOf = (hardware: readonly Hardware[], now: Date, all = false): Source[] =>
-  [...kinds, ...(all ? [generic] : [])].map(({ name, deviceType }) => ({
-    name,
-    type: deviceType,
-    endpoint: null,
-    status: "OK",
-    observed_at: now.toISOString(),
-    count: hardware.filter((device) => device.source === name).length,
-    error: null,
-  }));
+  [...kinds, generic]
+    .filter(({ name }) => all || name !== generic.name || hardware.some((device) => device.source === name))
+    .map(({ name, deviceType }) => ({
+      name,
+      type: deviceType,
+      endpoint: null,
+      status: "OK",
+      observed_at: now.toISOString(),
+      count: hardware.filter((device) => device.source === name).length,
+      error: null,
+    }));
 
 // One scan remembers no other: without this the same machine would never have the same generation twice.
 const undated = (device: Hardware) => ({
@@ -138,5 +135,5 @@ const undated = (device: Hardware) => ({
   },
 });
 
-const describe = ({ address, reason, message }: ScanProblem) =>
+const describe = ({ address, reason, message }: Discovered["problems"][number]) =>
   printable(`${address === null ? "" : `${address}: `}${reason}: ${message}`);

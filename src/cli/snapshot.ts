@@ -6,8 +6,8 @@ import { NIL_UUID } from "../pci/identity.ts";
 import { readTree } from "../pci/snapshot-fs.ts";
 import { scrub } from "../pci/snapshot-scrub.ts";
 import { Exit, reasonOf } from "./exit.ts";
-import { hostFacts, hostName } from "./host.ts";
-import { readNodeId } from "./node-id.ts";
+import { hostFacts, hostName } from "./host/facts.ts";
+import { readNodeId } from "./host/node-id.ts";
 import { print } from "./output.ts";
 
 export const examples = `

@@ -6,13 +6,13 @@ import { listen } from "../serve.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
 import { Exit, reasonOf } from "./exit.ts";
-import { hostFacts, hostName } from "./host.ts";
+import { hostFacts, hostName } from "./host/facts.ts";
+import { nodeId } from "./host/node-id.ts";
+import { openOrigin } from "./host/origin.ts";
+import { enterState } from "./host/state.ts";
+import { stopOnSignal } from "./host/stop.ts";
 import { createLog } from "./log.ts";
-import { nodeId } from "./node-id.ts";
-import { openOrigin } from "./origin.ts";
 import { print } from "./output.ts";
-import { enterState } from "./state.ts";
-import { stopOnSignal } from "./stop.ts";
 import { introduction } from "./welcome.ts";
 
 export const examples = `

@@ -1,8 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Config, Role } from "../config.ts";
-import { acquireLock } from "../ffi/lock.ts";
-import { Exit } from "./exit.ts";
+import type { Config, Role } from "../../config.ts";
+import { acquireLock } from "../../ffi/lock.ts";
+import { Exit } from "../exit.ts";
 import { inState } from "./node-id.ts";
 
 /** Makes the state directory and takes this role's place in it. Throws Exit 1 where another process has it. */

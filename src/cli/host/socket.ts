@@ -1,7 +1,7 @@
 import { lstat, mkdir, stat, unlink } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
-import { codeOf } from "./exit.ts";
+import { codeOf } from "../exit.ts";
 
 /** Makes way for a unix socket: a stale one is unlinked; a live one, or anything else at that path, is an Error. */
 export async function clearSocketPath(path: string): Promise<void> {

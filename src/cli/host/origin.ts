@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Hardware } from "../contract/hardware.ts";
-import { Exit, reasonOf } from "./exit.ts";
+import type { Hardware } from "../../contract/hardware.ts";
+import { Exit, reasonOf } from "../exit.ts";
 
 /** Where a PCI bus is read from. */
 export interface Origin {
@@ -20,8 +20,8 @@ export async function openOrigin(source: { sysfs: string } | { snapshot: string 
   if ("sysfs" in source) return { sysfs: source.sysfs, node: null, pciIds: null, close: async () => {} };
   const text = await readText(source.snapshot);
   const [{ parseSnapshot }, { writeTree }] = await Promise.all([
-    import("../pci/snapshot.ts"),
-    import("../pci/snapshot-fs.ts"),
+    import("../../pci/snapshot.ts"),
+    import("../../pci/snapshot-fs.ts"),
   ]);
   const sysfs = await mkdtemp(join(tmpdir(), "sinew-snapshot-"));
   const close = () => rm(sysfs, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-import type { Log } from "../world.ts";
+import type { Log } from "../../world.ts";
 
 /** The whole way out takes less than 5 s; what is not done by then is left. */
 const DEADLINE_MS = 4500;

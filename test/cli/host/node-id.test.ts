@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nodeId, readNodeId } from "../../src/cli/node-id.ts";
-import type { Log } from "../../src/world.ts";
+import { nodeId, readNodeId } from "../../../src/cli/host/node-id.ts";
+import type { Log } from "../../../src/world.ts";
 
 const OTHER = "7b3f0c52-8a51-4b7e-9c1d-0a4f5e6d7c8b";
 const silent: Log = () => {};

@@ -1,5 +1,5 @@
 import { homedir, hostname } from "node:os";
-import type { HostFacts } from "../config.ts";
+import type { HostFacts } from "../../config.ts";
 
 /** The facts of this host that defaults are made from. */
 export const hostFacts = (): HostFacts => ({ uid: process.getuid?.() ?? -1, home: homedir(), cwd: process.cwd() });

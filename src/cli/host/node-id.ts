@@ -1,9 +1,9 @@
 import { link, open, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { Config } from "../config.ts";
-import { isUuid } from "../config-values.ts";
-import type { Log } from "../world.ts";
-import { codeOf, Exit, reasonOf } from "./exit.ts";
+import type { Config } from "../../config.ts";
+import { isUuid } from "../../config-values.ts";
+import type { Log } from "../../world.ts";
+import { codeOf, Exit, reasonOf } from "../exit.ts";
 
 /** This node's id: the flag, else the file, else a new one written to the file. */
 export async function nodeId(config: Pick<Config, "state" | "nodeId">, log: Log): Promise<string> {
