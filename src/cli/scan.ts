@@ -2,10 +2,11 @@ import type { Command } from "commander";
 import { stateDirectory } from "../config.ts";
 import { generationOf } from "../contract/generation.ts";
 import type { Hardware, HardwareList, Source } from "../contract/hardware.ts";
-import { type Discovered, fromScan, type Scanned } from "../drivers/discover.ts";
+import { type Discovered, fromScan, type Scanned, wantedBy } from "../drivers/discover.ts";
 import { generic } from "../drivers/generic.ts";
 import { kinds } from "../drivers/registry.ts";
 import { NIL_UUID } from "../pci/identity.ts";
+import { pciNames } from "../pci/names.ts";
 import { Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostName } from "./host/facts.ts";
 import { readNodeId } from "./host/node-id.ts";
@@ -57,13 +58,13 @@ async function scan(flags: Flags): Promise<void> {
   if (sources.some((flag) => flags[flag] === "")) throw new Exit(2, `--${sources[0]}: expected a path, found ""`);
 
   const seen = flags.dump === undefined ? await scanBus(flags) : await readDump(flags.dump);
-  const names = await pciNames(seen.pciIds);
+  const names = pciNames({ text: seen.pciIds });
   const now = new Date();
   const { hardware, problems } = fromScan(seen, { node: seen.node, names, now, all: flags.all });
   for (const problem of problems) process.stderr.write(`sinew: ${describe(problem)}\n`);
 
   if (flags.json) {
-    const rows = sourcesOf(hardware, now, flags.all);
+    const rows = sourcesOf(hardware, now);
     const list: HardwareList = {
       hardware,
       sources: rows,
@@ -76,12 +77,12 @@ async function scan(flags: Flags): Promise<void> {
   return print(`None of the ${seen.looked_at} PCI functions looked at is an accelerator${more}.\n`);
 }
 
-async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, state }: Flags): Promise<Seen> {
+async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, state, all }: Flags): Promise<Seen> {
   const origin = await openOrigin(snapshot === undefined ? { sysfs } : { snapshot });
   const id = origin.node?.id ?? (await readNodeId(stateDirectory(state, process.env, hostFacts()))) ?? NIL_UUID;
   const name = origin.node?.name ?? (process.env.SINEW_NODE || hostName());
   const { createScanner } = await import("../pci/scanner.ts");
-  const scanner = createScanner({ sysfs: origin.sysfs });
+  const scanner = createScanner({ sysfs: origin.sysfs, wanted: wantedBy({ all }) });
   try {
     const { functions, looked_at, problems } = await scanner.scan();
     return { functions, looked_at, problems, node: { id, name }, pciIds: origin.pciIds };
@@ -111,19 +112,17 @@ async function readDump(path: string): Promise<Seen> {
   }
 }
 
-/** As the agent of this machine would list its built-in drivers. */
-const sourcesOf = (hardware: readonly Hardware[], now: Date, all = false): Source[] =>
-  [...kinds, generic]
-    .filter(({ name }) => all || name !== generic.name || hardware.some((device) => device.source === name))
-    .map(({ name, deviceType }) => ({
-      name,
-      type: deviceType,
-      endpoint: null,
-      status: "OK",
-      observed_at: now.toISOString(),
-      count: hardware.filter((device) => device.source === name).length,
-      error: null,
-    }));
+/** As the agent of this machine lists its built-in drivers. */
+const sourcesOf = (hardware: readonly Hardware[], now: Date): Source[] =>
+  [...kinds, generic].map(({ name, deviceType }) => ({
+    name,
+    type: deviceType,
+    endpoint: null,
+    status: "OK",
+    observed_at: now.toISOString(),
+    count: hardware.filter((device) => device.source === name).length,
+    error: null,
+  }));
 
 // One scan remembers no other: without this the same machine would never have the same generation twice.
 const undated = (device: Hardware) => ({

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { type Config, ConfigError, parseConfig, SETTINGS } from "../config.ts";
 import { withoutSecrets } from "../config-values.ts";
-import { kinds } from "../drivers/registry.ts";
+import { driverNames } from "../drivers/discover.ts";
 import { listen } from "../serve.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
@@ -51,7 +51,7 @@ export function define(command: Command): void {
 
 function readConfig(flags: Record<string, string | undefined>): Config {
   try {
-    return parseConfig({ flags, env: process.env, host: hostFacts(), kinds: kinds.map((kind) => kind.name) });
+    return parseConfig({ flags, env: process.env, host: hostFacts(), kinds: driverNames });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new Exit(2, `cannot start, nothing was done:\n  ${error.problems.join("\n  ")}`);
