@@ -59,6 +59,14 @@ export async function pullChild(child: Child, context: ChildContext): Promise<vo
   }
 }
 
+/** A serial that can't be read any more (a card that broke, a scan without privileges) is still the card's serial. */
+function remember(device: Hardware, before: Known | undefined): Known {
+  const now = knownOf(device);
+  if (!before) return now;
+  const unread = before.serials.filter(({ kind }) => !now.serials.some((serial) => serial.kind === kind));
+  return { ...now, serials: [...now.serials, ...unread], first_seen: before.first_seen };
+}
+
 function takeReport(child: Child, report: Report, { node, world, memory }: ChildContext) {
   const now = world.now().toISOString();
   const context = { source: child.name, type: child.type, node, now };
@@ -69,7 +77,7 @@ function takeReport(child: Child, report: Report, { node, world, memory }: Child
   );
   const devices = identified.map((device) => {
     const key = `${child.name} ${device.uuid}`;
-    const known = { ...knownOf(device), first_seen: memory.get(key)?.first_seen ?? device.first_seen };
+    const known = remember(device, memory.get(key));
     memory.delete(key); // set anew at the end: the order is the order of last sight
     memory.set(key, known);
     return { ...device, first_seen: known.first_seen };

@@ -1,0 +1,130 @@
+import { createAgent, createConductor, createDriver, type DriverTier, localPeer } from "../create.ts";
+import { openDatabase } from "../db/database.ts";
+import { fromScan, wantedBy } from "../drivers/discover.ts";
+import { generic } from "../drivers/generic.ts";
+import { kinds } from "../drivers/registry.ts";
+import { pciNames } from "../pci/names.ts";
+import { createScanner } from "../pci/scanner.ts";
+import type { Tier } from "../tiers/tier.ts";
+import type { World } from "../world.ts";
+import type { RoleConfig } from "./start.ts";
+import { fileStore } from "./store.ts";
+
+/** Builds the tiers of a role; nothing is scanned and nobody is called before `start()`. */
+export async function assembleRole(config: RoleConfig, world: World, url: string): Promise<Tier> {
+  switch (config.role) {
+    case "conductor":
+      return conductorRole(config, world, {});
+    case "agent":
+      return agentRole(config, world, { basePath: "", endpoint: config.endpoint });
+    case "driver":
+      return driverRole(config, world);
+    case "all":
+      return allRole(config, world, url);
+  }
+}
+
+/** The bus of this node, scanned once for all drivers that ask at the same time. */
+const openBus = ({ sysfs, pciIds, node }: RoleConfig, kinds: readonly string[]) => ({
+  scanner: createScanner({ sysfs, wanted: wantedBy({ kinds }) }),
+  names: pciNames({ text: pciIds }),
+  node,
+});
+type Bus = ReturnType<typeof openBus>;
+
+/** The built-in driver of one kind: a view of the bus. */
+function builtIn(
+  kind: string,
+  { scanner, names, node }: Bus,
+  world: World,
+  options: { basePath?: string; endpoint?: string; agent?: string | undefined } = {},
+): Promise<DriverTier> {
+  const known = [...kinds, generic].find(({ name }) => name === kind);
+  return createDriver({
+    ...options,
+    name: kind,
+    type: known?.deviceType ?? generic.deviceType,
+    node,
+    world,
+    discover: async () => fromScan(await scanner.scan(), { kinds: [kind], names, node, now: world.now() }).hardware,
+  });
+}
+
+const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
+  ...tier,
+  stop: async () => {
+    await tier.stop();
+    await close();
+  },
+});
+
+async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
+  const kind = config.driver ?? generic.name;
+  const bus = openBus(config, [kind]);
+  const { endpoint, agent } = config;
+  return closing(await builtIn(kind, bus, world, { endpoint, agent: agent ?? undefined }), async () =>
+    bus.scanner.close(),
+  );
+}
+
+async function agentRole(
+  config: RoleConfig,
+  world: World,
+  mounted: { basePath: string; endpoint: string; conductor?: ReturnType<typeof localPeer> },
+): Promise<Tier & { drivers: DriverTier[] }> {
+  const bus = openBus(config, config.drivers);
+  const drivers = await Promise.all(
+    config.drivers.map((kind) => builtIn(kind, bus, world, { basePath: `${mounted.basePath}/drivers/${kind}` })),
+  );
+  const agent = await createAgent({
+    node: bus.node,
+    drivers,
+    world,
+    store: fileStore(`${config.state}/agent.json`, world.log),
+    leaseSeconds: config.lease,
+    conductor: mounted.conductor ?? config.conductor ?? undefined,
+    basePath: mounted.basePath,
+    endpoint: mounted.endpoint,
+  });
+  return { ...closing(agent, async () => bus.scanner.close()), drivers };
+}
+
+async function conductorRole(config: RoleConfig, world: World, mounts: Record<string, Tier>): Promise<Tier> {
+  const db = await openDatabase(config.db);
+  const conductor = await createConductor({
+    db,
+    world,
+    leaseSeconds: config.lease,
+    endpoint: config.endpoint,
+    mounts,
+  });
+  return closing(conductor, () => db.close());
+}
+
+/** A conductor at the root, its agent below it and the agent's drivers: three tiers, one process, the same calls. */
+async function allRole(config: RoleConfig, world: World, url: string): Promise<Tier> {
+  const base = `${config.endpoint}/agent`;
+  // Each knows the other by its address; in between there is no network. The conductor is called only after start().
+  let conductor: Tier | null = null;
+  const upward = localPeer({ fetch: (request, env) => (conductor as Tier).fetch(request, env) }, url, world);
+  const agent = await agentRole(config, world, { basePath: "/agent", endpoint: base, conductor: upward });
+  const inProcess: World["fetch"] = async (target, init) =>
+    target.startsWith(base)
+      ? agent.fetch(new Request(`http://localhost${target.slice(base.length)}`, init), { remoteAddress: "127.0.0.1" })
+      : world.fetch(target, init);
+  const mounts: Record<string, Tier> = { "/agent": agent };
+  for (const driver of agent.drivers) mounts[`/drivers/${driver.name}`] = driver;
+  conductor = await conductorRole(config, { ...world, fetch: inProcess }, mounts);
+  const fleet = conductor;
+  return {
+    ...fleet,
+    async start() {
+      await fleet.start();
+      await agent.start();
+    },
+    async stop() {
+      await agent.stop();
+      await fleet.stop();
+    },
+  };
+}
