@@ -1,0 +1,187 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { endAll, startSinew } from "../support/process.ts";
+import { makeTree, type Tree } from "../support/tree.ts";
+import { cleanEnv, lines, run } from "./run.ts";
+
+let home = "";
+let tree: Tree;
+beforeAll(() => {
+  tree = makeTree();
+  tree.add({
+    address: "0000:00:02.0",
+    vendor: "8086",
+    device: "352b",
+    class: "060400",
+    secondary: 1,
+    driver: "pcieport",
+  });
+});
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "sinew-start-"));
+});
+afterEach(async () => {
+  await endAll();
+  rmSync(home, { recursive: true });
+});
+afterAll(() => tree.close());
+
+const state = () => join(home, "state");
+const local = () => ["--state", state(), "--sysfs", tree.sysfs];
+const agent = (...args: string[]) => startSinew(["--role", "agent", ...local(), ...args]);
+
+describe("sinew start", () => {
+  test("names every bad value on stderr, exits 2, and has written and listened nowhere", async () => {
+    const { code, out, err } = await run(
+      ["start", "--role", "driver", "--driver", "gqu", "--db", "sqlite:x", "--listen", "0.0.0.0:0", "--state", state()],
+      cleanEnv(home, { SINEW_AUTH: "none", SINEW_AGENT: "http://ada:hunter2@x" }),
+    );
+    expect(code).toBe(2);
+    expect(out).toBe("");
+    for (const name of ["--driver", "--db", "--listen", "SINEW_AUTH", "SINEW_AGENT"])
+      expect(err).toContain(`\n  ${name}: `);
+    expect(err).not.toContain("hunter2");
+    // .bun is the runtime's own cache.
+    expect(readdirSync(home).filter((name) => name !== ".bun")).toEqual([]);
+  });
+
+  test("prints what was found, the addresses and the auth mode, then as its last line that it is ready", async () => {
+    const { output, url } = await agent();
+    const text = lines(output);
+    expect(text[0]).toBe(
+      `None of the 1 PCI functions looked at is an accelerator; \`sinew scan --all --sysfs ${tree.sysfs}\` shows them.`,
+    );
+    for (const path of ["hardware", "doc", "reference"]) expect(output).toContain(`${url}/${path}\n`);
+    expect(output).toContain("open: no credentials, loopback only");
+    expect(text.at(-1)).toBe(`sinew agent ready on ${url}`);
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  });
+
+  test("shows each device with its readiness and the reason", async () => {
+    tree.add({ address: "0000:3b:00.0", vendor: "8086", device: "4940", class: "0b4000" });
+    const { output } = await startSinew(["--role", "driver", "--driver", "crypto", ...local()]);
+    tree.remove("0000:3b:00.0");
+    expect(lines(output)[0]).toMatch(/^KIND +ADDRESS +SLOT +NAME +KERNEL DRIVER +NUMA +LINK +READY +WHY NOT$/);
+    expect(lines(output)[1]).toMatch(/^CRYPTO +0000:3b:00\.0 .* no +\w+: /);
+  });
+
+  test("keeps its state directory to its owner", async () => {
+    await agent();
+    expect(statSync(state()).mode & 0o777).toBe(0o700);
+    expect(statSync(join(state(), "node-id")).mode & 0o777).toBe(0o600);
+  });
+
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    "exits 0 on %s, which changes nothing when it comes again",
+    async (signal) => {
+      const { pid, stop } = await agent();
+      for (let i = 0; i < 3; i++) process.kill(pid, signal);
+      expect(await stop(signal)).toBe(0);
+    },
+  );
+
+  test("answers a request in flight before it exits", async () => {
+    const { url, stop } = await agent();
+    const body = new ReadableStream({
+      async start(controller) {
+        controller.enqueue(new TextEncoder().encode("{"));
+        // The server has the head of the request when it answers another that was sent after it.
+        await fetch(`${url}/healthz`);
+        void stop("SIGTERM");
+        while (await fetch(`${url}/healthz`, { keepalive: false }).catch(() => null)) await Bun.sleep(5);
+        controller.enqueue(new TextEncoder().encode("}"));
+        controller.close();
+      },
+    });
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${url}/discovery`, { method: "POST", body, headers });
+    expect(response.status).toBe(202);
+  });
+
+  test("gives its place in the state directory back, also when it is killed", async () => {
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) await (await agent()).stop(signal);
+    await (await agent()).stop("SIGTERM");
+  });
+
+  test("exits 1 naming the pid where the role already runs in the state directory", async () => {
+    const { pid } = await agent();
+    const second = await run(["start", "--role", "agent", "--listen", "127.0.0.1:0", ...local()], cleanEnv(home));
+    expect(second).toEqual({ code: 1, out: "", err: `sinew: agent is already running in ${state()} (pid ${pid})\n` });
+    const whole = await run(["start", "--listen", "127.0.0.1:0", ...local()], cleanEnv(home));
+    expect(whole).toMatchObject({ code: 1, out: "" });
+    expect(lines(whole.err)).toHaveLength(1);
+  });
+
+  test("runs beside another role, and a driver beside one of another kind, in one state directory", async () => {
+    await agent();
+    await startSinew(["--role", "driver", "--driver", "gpu", ...local()]);
+    await startSinew(["--role", "driver", "--driver", "nic", ...local()]);
+  });
+
+  test("exits 1 with one line where the port is taken", async () => {
+    const port = new URL((await agent()).url).port;
+    const args = ["start", "--role", "agent", "--listen", `127.0.0.1:${port}`, "--sysfs", tree.sysfs];
+    const { code, out, err } = await run(args, cleanEnv(home));
+    expect({ code, out, err }).toEqual({
+      code: 1,
+      out: "",
+      err: `sinew: cannot listen on 127.0.0.1:${port}: the port is taken (EADDRINUSE)\n`,
+    });
+  });
+
+  test.each(["sqlite:/proc/none/x.sqlite", "postgres://ada:hunter2@127.0.0.1:1/sinew"])(
+    "exits 1 with one line, and no password, where the database %s cannot be opened",
+    async (db) => {
+      const { code, out, err } = await run(
+        ["start", "--role", "conductor", "--listen", "127.0.0.1:0", "--state", state(), "--db", db],
+        cleanEnv(home),
+      );
+      expect({ code, out }).toEqual({ code: 1, out: "" });
+      expect(lines(err)).toHaveLength(1);
+      expect(err).toStartWith("sinew: cannot start conductor: ");
+      expect(err).not.toContain("hunter2");
+    },
+  );
+
+  test("exits 1 with one line where the state directory cannot be one, or its node-id is none", async () => {
+    const file = join(home, "file");
+    writeFileSync(file, "not-an-id");
+    const start = (...args: string[]) =>
+      run(["start", "--role", "agent", "--listen", "127.0.0.1:0", ...args], cleanEnv(home));
+    const noDirectory = await start("--state", join(file, "state"));
+    expect(noDirectory).toMatchObject({ code: 1, out: "" });
+    expect(lines(noDirectory.err)).toHaveLength(1);
+    writeFileSync(join(home, "node-id"), "not-an-id");
+    const noId = await start("--state", home);
+    expect(noId).toMatchObject({ code: 1, out: "" });
+    expect(noId.err).toContain("expected one UUID");
+  });
+
+  test("serves a unix socket", async () => {
+    const { url, output } = await agent("--listen", `unix:${join(home, "run", "agent.sock")}`);
+    expect(url).toBe(`unix:${join(home, "run", "agent.sock")}`);
+    expect(output).toContain("whoever may open the socket");
+    expect((await fetch("http://localhost/hardware", { unix: url.slice(5) })).status).toBe(200);
+  });
+
+  test("logs lines of JSON on stderr when told so", async () => {
+    const args = [
+      "start",
+      "--role",
+      "conductor",
+      "--state",
+      state(),
+      "--listen",
+      "127.0.0.1:0",
+      "--log-format",
+      "json",
+    ];
+    const { err } = await run([...args, "--db", "sqlite:/proc/x/y"], cleanEnv(home, { SINEW_TYPO: "1" }));
+    expect(JSON.parse(lines(err)[0] ?? "")).toMatchObject({
+      level: "warn",
+      message: expect.stringContaining("SINEW_TYPO"),
+    });
+  });
+});
