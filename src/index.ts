@@ -1,13 +1,7 @@
 // The library's surface: what `import { createAgent } from "sinew"` gives.
-export {
-  type AgentOptions,
-  type ConductorOptions,
-  createAgent,
-  createConductor,
-  createDriver,
-  type DriverOptions,
-  type DriverTier,
-} from "./create.ts";
+export { type AgentOptions, createAgent } from "./create/agent.ts";
+export { type ConductorOptions, createConductor } from "./create/conductor.ts";
+export { createDriver, type DriverOptions, type DriverTier } from "./create/driver.ts";
 export { openDatabase } from "./db/database.ts";
 export type { DriverDevice } from "./tiers/driver.ts";
 export type { RequestEnv, Tier } from "./tiers/tier.ts";

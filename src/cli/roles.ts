@@ -1,5 +1,5 @@
-import { createAgent, createConductor, createDriver, type DriverTier, localPeer } from "../create.ts";
-import { openDatabase } from "../db/database.ts";
+import { createDriver, type DriverTier } from "../create/driver.ts";
+import { localPeer } from "../create/mount.ts";
 import { fromScan, wantedBy } from "../drivers/discover.ts";
 import { generic } from "../drivers/generic.ts";
 import { kinds } from "../drivers/registry.ts";
@@ -76,6 +76,8 @@ async function agentRole(
   const drivers = await Promise.all(
     config.drivers.map((kind) => builtIn(kind, bus, world, { basePath: `${mounted.basePath}/drivers/${kind}` })),
   );
+  // Each role loads what it needs and no more: an agent has no use for a database's code.
+  const { createAgent } = await import("../create/agent.ts");
   const agent = await createAgent({
     node: bus.node,
     drivers,
@@ -90,6 +92,10 @@ async function agentRole(
 }
 
 async function conductorRole(config: RoleConfig, world: World, mounts: Record<string, Tier>): Promise<Tier> {
+  const [{ createConductor }, { openDatabase }] = await Promise.all([
+    import("../create/conductor.ts"),
+    import("../db/database.ts"),
+  ]);
   const db = await openDatabase(config.db);
   const conductor = await createConductor({
     db,

@@ -1,0 +1,37 @@
+import type { Limits } from "../client/wrangle.ts";
+import type { Database } from "../db/database.ts";
+import { conductorApp } from "../routes/tiers.ts";
+import { createConductorTier } from "../tiers/conductor/conductor.ts";
+import type { Tier } from "../tiers/tier.ts";
+import { realWorld } from "../world.ts";
+import { mount, mountOf, quietLog, type TierOptions } from "./mount.ts";
+
+export interface ConductorOptions extends TierOptions {
+  /** From `openDatabase`; the caller closes it after `stop()`. */
+  db: Database;
+  leaseSeconds?: number | null;
+  limits?: Partial<Limits>;
+  /** Tiers of this process to serve below, by path: `{ "/agent": agent }`. */
+  mounts?: Record<string, Tier>;
+}
+
+/** The fleet: wrangles its agents and keeps the database right. */
+export async function createConductor(options: ConductorOptions): Promise<Tier> {
+  const { db, world = realWorld(quietLog), mounts = {} } = options;
+  const conductor = await createConductorTier({
+    db,
+    world,
+    leaseSeconds: options.leaseSeconds ?? null,
+    endpoint: options.endpoint ?? null,
+    limits: options.limits,
+  });
+  const app = conductorApp(conductor, mountOf("conductor", "conductor", options, world, conductor));
+  for (const [path, tier] of Object.entries(mounts)) mount(app, path, tier);
+  return {
+    role: "conductor",
+    name: "conductor",
+    fetch: (request, env) => app.fetch(request, env),
+    start: conductor.start,
+    stop: conductor.stop,
+  };
+}

@@ -1,0 +1,54 @@
+import { NIL_UUID } from "../pci/identity.ts";
+import { driverApp } from "../routes/tiers.ts";
+import { createDriverTier, type DriverDevice } from "../tiers/driver.ts";
+import type { Tier } from "../tiers/tier.ts";
+import { realWorld } from "../world.ts";
+import { mountOf, peerAt, quietLog, type TierOptions } from "./mount.ts";
+
+export interface DriverOptions extends TierOptions {
+  /** Names the source on its node. */
+  name: string;
+  /** The device type, such as `"CRYPTO"`. */
+  type: string;
+  /** Finds the devices; `{ uuid }` is the least. A throw becomes the source's error, and last-good devices stay. */
+  discover(): Promise<DriverDevice[]>;
+  node?: { id: string; name: string };
+  /** URL of the agent to say hello to. Default: none; give the driver to `createAgent` instead. */
+  agent?: string | undefined;
+}
+
+/** A driver, and how the agent that holds it in process hears of changes. */
+export interface DriverTier extends Tier {
+  readonly role: "driver";
+  readonly type: string;
+  onChange(listener: () => void): void;
+}
+
+/** One kind of hardware on one node. Serves the seed's driver calls; `start()` runs the first discovery. */
+export async function createDriver(options: DriverOptions): Promise<DriverTier> {
+  const { name, type, discover, world = realWorld(quietLog), bootId = crypto.randomUUID() } = options;
+  const listeners: (() => void)[] = [];
+  const driver = await createDriverTier({
+    name,
+    type,
+    discover,
+    world,
+    bootId,
+    node: options.node ?? { id: NIL_UUID, name: "localhost" },
+    endpoint: options.endpoint ?? null,
+    agent: options.agent === undefined ? undefined : peerAt(options.agent, world),
+    onChange: () => {
+      for (const listener of listeners) listener();
+    },
+  });
+  const app = driverApp(driver, mountOf("driver", name, options, world, driver));
+  return {
+    role: "driver",
+    name,
+    type,
+    fetch: (request, env) => app.fetch(request, env),
+    start: driver.start,
+    stop: driver.stop,
+    onChange: (listener) => listeners.push(listener),
+  };
+}
