@@ -6,6 +6,8 @@ import { Exit } from "./cli/exit.ts";
 interface CommandModule {
   define(command: Command): void;
   examples: string;
+  /** Does it all when that needs no help from a library; false: it does. */
+  directly?(argv: readonly string[]): Promise<boolean>;
 }
 
 // Each loads only when it is called: `scan` would otherwise pay for a server it never starts.
@@ -32,6 +34,9 @@ Examples:
   sinew COMMAND --help           options and examples of a command`;
 
 async function main(argv: string[]): Promise<void> {
+  const [first = "", ...rest] = argv;
+  const direct = Object.hasOwn(COMMANDS, first) ? await COMMANDS[first]?.load() : null;
+  if (await direct?.directly?.(rest)) return;
   const { Command } = await import("commander");
   const program = new Command("sinew")
     .description("Finds the accelerators in a machine, says whether each is ready and why not.")

@@ -26,23 +26,49 @@ Examples:
 Exit status: 0 the scan was done, 1 it could not be, 2 bad usage.`;
 
 interface Flags {
-  json?: true;
-  all?: true;
+  json?: boolean;
+  all?: boolean;
   sysfs?: string;
   dump?: string;
   snapshot?: string;
   state?: string;
 }
 
+const OPTIONS: Record<keyof Flags, { value: string | null; help: string }> = {
+  json: { value: null, help: "one JSON document, the body of GET /hardware, and nothing else on stdout" },
+  all: { value: null, help: "functions that are no accelerator too, as GENERIC" },
+  sysfs: { value: "DIR", help: "where sysfs is mounted (default: SINEW_SYSFS, /sys)" },
+  dump: { value: "FILE", help: "read the output of lspci -x, -xxx or -xxxx instead" },
+  snapshot: { value: "FILE", help: "replay a machine recorded by `sinew snapshot` instead" },
+  state: { value: "DIR", help: "state directory, for this node's id; never written (default: as for start)" },
+};
+
 export function define(command: Command): void {
-  command
-    .option("--json", "one JSON document, the body of GET /hardware, and nothing else on stdout")
-    .option("--all", "functions that are no accelerator too, as GENERIC")
-    .option("--sysfs <DIR>", "where sysfs is mounted (default: SINEW_SYSFS, /sys)")
-    .option("--dump <FILE>", "read the output of lspci -x, -xxx or -xxxx instead")
-    .option("--snapshot <FILE>", "replay a machine recorded by `sinew snapshot` instead")
-    .option("--state <DIR>", "state directory, for this node's id; never written (default: as for start)")
-    .action(async () => scan(command.opts<Flags>()));
+  for (const [name, { value, help }] of Object.entries(OPTIONS)) {
+    command.option(value ? `--${name} <${value}>` : `--${name}`, help);
+  }
+  command.action(async () => scan(command.opts<Flags>()));
+}
+
+/**
+ * Does the scan when `argv` is nothing but good flags, else gives false and leaves help and errors to commander, whose
+ * loading costs as much as the scan of a small machine.
+ */
+export async function directly(argv: readonly string[]): Promise<boolean> {
+  const flags: Record<string, string | boolean> = {};
+  for (let i = 0; i < argv.length; i++) {
+    const name = argv[i]?.startsWith("--") ? argv[i]?.slice(2) : undefined;
+    if (name === undefined || !Object.hasOwn(OPTIONS, name)) return false;
+    if (OPTIONS[name as keyof Flags].value === null) flags[name] = true;
+    else {
+      const value = argv[++i];
+      if (value === undefined || value.startsWith("-")) return false;
+      flags[name] = value;
+    }
+  }
+  // Names and types are as OPTIONS has them.
+  await scan(flags as Flags);
+  return true;
 }
 
 /** What was read, and whose it is. */
