@@ -27,7 +27,8 @@ export async function appliedMigrations(dialect: Dialect, connection: Connection
   const found = await connection.run(
     dialect === "sqlite"
       ? `SELECT name FROM sqlite_master WHERE type = 'table' AND name = '${LEDGER}'`
-      : `SELECT 1 WHERE to_regclass('${LEDGER}') IS NOT NULL`,
+      : // Not to_regclass: it remembers a "no" of before the lock, and two processes would both create the tables.
+        `SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = '${LEDGER}'`,
     [],
   );
   if (found.length === 0) return null;

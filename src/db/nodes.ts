@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, isNull, sql } from "drizzle-orm";
 import type { Node, NodeState } from "../contract/node.ts";
 import { upsert } from "./bulk.ts";
 import type { Reader, Writer } from "./connection.ts";
@@ -37,7 +37,10 @@ export const nodeRow = (node: Node, revision: number): NodeRow => ({
 export const allNodes = (r: Reader): Promise<NodeRow[]> =>
   r.query((db, { nodes }) => db.select().from(nodes).orderBy(asc(nodes.id)));
 
-export const countNodes = (r: Reader): Promise<number> => r.query((db, { nodes }) => db.$count(nodes));
+export async function countNodes(r: Reader): Promise<number> {
+  const [row] = await r.query((db, { nodes }) => db.select({ count: count() }).from(nodes));
+  return row?.count ?? 0;
+}
 
 /** One page by id; the id of its last row is `after` for the next. */
 export const listNodes = (

@@ -10,6 +10,14 @@ export function isRepeatable(error: unknown): boolean {
 
 const LOST = /^(ECONN|ENOTFOUND|EAI_|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EPIPE|CONNECTION_|CONNECT_TIMEOUT)/;
 
+/** The connection is gone or about to be: nothing may be sent on it any more. */
+export function isLoss(error: unknown): boolean {
+  const cause = error instanceof SinewError ? error.cause : error;
+  // The server's own word for it, which its locale does not translate.
+  if (cause instanceof Error && "severity" in cause) return cause.severity === "FATAL" || cause.severity === "PANIC";
+  return LOST.test(codeOf(cause));
+}
+
 /** Trouble of the server, not of the request, is 503; the rest stays what it is. */
 export function translate(error: unknown): unknown {
   const code = codeOf(error);

@@ -3,11 +3,12 @@ import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import { SinewError } from "../contract/problem.ts";
 import { type Connection, createWriter, type Database, type Drizzle, type Value, whileOpen } from "./connection.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "./migrate.ts";
-import { explain, isRepeatable, translate } from "./postgres-errors.ts";
+import { explain, isLoss, isRepeatable, translate } from "./postgres-errors.ts";
 import * as tables from "./tables-postgres.ts";
 
 const OLDEST = 130_000;
 const ATTEMPTS = 5;
+const CLOSE_MS = 5_000;
 /** "sinew" in ASCII: what processes that apply migrations wait for. */
 const MIGRATION_LOCK = 0x73696e6577;
 
@@ -68,33 +69,69 @@ async function prepare(sql: Sql): Promise<string> {
 
 function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
   let closed: Promise<void> | null = null;
+  const writing = new Set<Promise<unknown>>();
+  const repeated = async <T>(work: () => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (attempt === ATTEMPTS || !isRepeatable(error)) throw translate(error);
+        // Two that met once meet again unless one waits longer.
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+      }
+    }
+  };
   return {
     dialect: "postgres",
     epoch,
     read: createWriter("postgres", prepared(reader), tables, adapt),
-    write: async (work) => {
-      for (let attempt = 1; ; attempt++) {
-        if (closed) throw new SinewError("unavailable", "the database is closed");
-        try {
-          return await begin(writer, (own) => work(createWriter("postgres", own, tables, adapt)));
-        } catch (error) {
-          if (attempt === ATTEMPTS || !isRepeatable(error)) throw translate(error);
-          // Two that met once meet again unless one waits longer.
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
-        }
-      }
+    write: (work) => {
+      if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
+      const result = repeated(() => begin(writer, (own) => work(createWriter("postgres", own, tables, adapt))));
+      const ended: Promise<unknown> = result.catch(() => {}).finally(() => writing.delete(ended));
+      writing.add(ended);
+      return result;
     },
     close: () => {
-      closed ??= Promise.all([reader.end({ timeout: 5 }), writer.end({ timeout: 5 })]).then(() => {});
+      closed ??= (async () => {
+        const patience = new Promise((resolve) => setTimeout(resolve, CLOSE_MS));
+        await Promise.race([Promise.all(writing), patience]);
+        // At once: left to itself `end` waits for ever for a connection that died in the middle of a query.
+        await Promise.all([reader.end({ timeout: 0 }), writer.end({ timeout: 0 })]);
+      })();
       return closed;
     },
   };
 }
 
-/** `sql.begin` unwraps promises in its result's type; a box keeps T as it is. */
+/**
+ * `sql.begin`, made safe for a connection that dies inside it: postgres.js 3.4.9 then sends ROLLBACK into a socket that is
+ * null, and throws where nobody can catch it (porsager/postgres#1208). So after the loss it is sent nothing more: its
+ * callback never settles, and `sql.begin` rejects by itself because the connection closed.
+ */
 async function begin<T>(sql: Sql, work: (own: Connection) => Promise<T>): Promise<T> {
-  const box = await sql.begin(async (tx) => ({ result: await whileOpen(prepared(tx), work) }));
-  return box.result;
+  let loss: unknown = null;
+  const guarded = (connection: Connection): Connection => ({
+    run: async (text, params) => {
+      if (loss) throw loss;
+      return connection.run(text, params);
+    },
+  });
+  const begun = sql.begin(async (tx) => {
+    try {
+      // In a box, because postgres.js waits for each element where the result is an array.
+      return { result: await whileOpen(guarded(prepared(tx)), work) };
+    } catch (error) {
+      if (isLoss(error)) loss = error;
+      throw error;
+    } finally {
+      if (loss) await new Promise(() => {});
+    }
+  });
+  begun.catch((error) => {
+    loss = translate(error);
+  });
+  return (await begun).result;
 }
 
 const rows = async (query: PendingQuery<Row[]>): Promise<unknown[][]> => (await query.values()) as unknown[][];

@@ -1,0 +1,307 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Change } from "../../src/contract/change.ts";
+import { Hardware } from "../../src/contract/hardware.ts";
+import type { Operation } from "../../src/contract/operation.ts";
+import { appendChanges, changesSince, currentRevision, reserveRevisions, toChange } from "../../src/db/changes.ts";
+import { type Database, openDatabase } from "../../src/db/database.ts";
+import {
+  hardwareByUuid,
+  hardwareOfNode,
+  hardwareRow,
+  hardwareText,
+  listHardware,
+  saveHardware,
+  setNodeFreshness,
+} from "../../src/db/hardware.ts";
+import {
+  allNodes,
+  compareAndSetGeneration,
+  getNode,
+  listNodes,
+  nodeRow,
+  saveNode,
+  toNode,
+  touchNodes,
+} from "../../src/db/nodes.ts";
+import { failInterrupted, getOperation, saveOperation } from "../../src/db/operations.ts";
+import {
+  failedSources,
+  replaceSources,
+  sourceRow,
+  sourcesOfNode,
+  sourcesSummary,
+  toSource,
+} from "../../src/db/sources.ts";
+import { databases, type TestDatabase } from "../support/databases.ts";
+import { device, node, saveReport, TIME } from "./rows.ts";
+
+describe.each(databases)("queries on $name", ({ open }) => {
+  let place: TestDatabase;
+  let db: Database;
+  beforeAll(async () => {
+    place = await open();
+    db = await openDatabase(place.url);
+  });
+  afterAll(async () => {
+    await db.close();
+    await place.close();
+  });
+  /** A node of its own for each test. */
+  const newNode = async (more: Parameters<typeof node>[1] = {}) => {
+    const made = node(crypto.randomUUID(), more);
+    await db.write((tx) => saveNode(tx, nodeRow(made, 1)));
+    return made;
+  };
+
+  test("a node comes back as it was saved, and saving it again replaces it", async () => {
+    const made = await newNode({ labels: { rack: 'a "1"' }, endpoint: "http://x", boot_id: "b", generation: "g" });
+    expect(toNode((await getNode(db.read, made.id))!)).toEqual(made);
+    const changed = { ...made, state: "LEFT" as const, api: null, labels: {}, boot_id: null };
+    await db.write((tx) => saveNode(tx, nodeRow(changed, 2)));
+    expect(toNode((await getNode(db.read, made.id))!)).toEqual(changed);
+    expect(await getNode(db.read, "nobody")).toBeNull();
+  });
+
+  test("listNodes() pages through a state without missing or repeating one", async () => {
+    const made = await Promise.all(Array.from({ length: 7 }, () => newNode({ state: "CONFLICT" })));
+    await newNode();
+    const seen: string[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = await listNodes(db.read, { state: "CONFLICT", limit: 3, ...(after && { after }) });
+      seen.push(...page.map(({ id }) => id));
+      if (page.length < 3) break;
+      after = page.at(-1)?.id;
+    }
+    expect(seen.toSorted()).toEqual(made.map(({ id }) => id).toSorted());
+    expect((await allNodes(db.read)).length).toBeGreaterThanOrEqual(8);
+  });
+
+  test("touchNodes() writes each node's own time and leaves the others", async () => {
+    const made = await Promise.all(Array.from({ length: 70 }, () => newNode()));
+    const other = await newNode();
+    await db.write((tx) =>
+      touchNodes(
+        tx,
+        made.map(({ id }) => ({ id, last_seen: `seen ${id}` })),
+      ),
+    );
+    for (const { id } of made) expect((await getNode(db.read, id))?.last_seen).toBe(`seen ${id}`);
+    expect((await getNode(db.read, other.id))?.last_seen).toBe(TIME);
+    await db.write((tx) => touchNodes(tx, []));
+  });
+
+  test("compareAndSetGeneration() lets one of two racing reports win", async () => {
+    const { id } = await newNode();
+    const race = (from: string | null, to: string) => db.write((tx) => compareAndSetGeneration(tx, id, from, to));
+    expect((await Promise.all([race(null, "a"), race(null, "b")])).toSorted()).toEqual([false, true]);
+    const now = (await getNode(db.read, id))!.generation;
+    expect(await race("neither", "c")).toBe(false);
+    expect(await race(now, "c")).toBe(true);
+  });
+
+  test("replaceSources() adds, changes and removes, and failures are summed up", async () => {
+    const of = await newNode({ name: "with sources" });
+    const source = (name: string, status: "OK" | "STALE" | "NEVER") =>
+      sourceRow(of.id, {
+        name,
+        type: null,
+        endpoint: null,
+        status,
+        observed_at: TIME,
+        count: 3,
+        error: status === "OK" ? null : { code: "timeout", message: "a broken\0 peer's \ud800 words" },
+      });
+    await db.write((tx) => replaceSources(tx, of.id, [source("a", "OK"), source("b", "OK"), source("c", "NEVER")]));
+    await db.write((tx) => replaceSources(tx, of.id, [source("a", "OK"), source("b", "STALE"), source("d", "OK")]));
+    const rows = await sourcesOfNode(db.read, of.id);
+    expect(rows.map(({ name, status }) => [name, status])).toEqual([
+      ["a", "OK"],
+      ["b", "STALE"],
+      ["d", "OK"],
+    ]);
+    expect(rows.map(toSource)[1]?.error).toEqual({ code: "timeout", message: "a broken\ufffd peer's \ufffd words" });
+    expect(await failedSources(db.read, 100)).toEqual([{ ...source("b", "STALE"), node_name: "with sources" }]);
+    expect(await sourcesSummary(db.read)).toEqual({ total: 3, ok: 2, stale: 1, never: 0 });
+  });
+
+  test("a device comes back byte for byte, unknown fields included", async () => {
+    const of = await newNode();
+    const odd = { ...device(of), zebra: { b: 1, a: [null, "\u0000 \ud800 '\"; DROP TABLE hardware; --", 1e21] } };
+    await db.write((tx) => saveHardware(tx, [hardwareRow(odd, 5)]));
+    const [row] = await hardwareByUuid(db.read, odd.uuid);
+    expect(JSON.parse(hardwareText(row!))).toEqual(JSON.parse(JSON.stringify(odd)));
+    expect(Hardware.parse(JSON.parse(hardwareText(row!))).uuid).toBe(odd.uuid);
+    expect(row).toMatchObject({ ready: true, path: "0000:00/01.0/00.0", vendor_id: "10de", revision: 5 });
+    expect(Object.keys(JSON.parse(row!.body))).not.toContain("freshness");
+  });
+
+  test("saveHardware() replaces by node, source and uuid, keeps the id, and takes the last of two equal ones", async () => {
+    const of = await newNode();
+    const many = Array.from({ length: 130 }, () => device(of));
+    await db.write((tx) =>
+      saveHardware(
+        tx,
+        many.map((each) => hardwareRow(each, 1)),
+      ),
+    );
+    const before = await hardwareOfNode(db.read, of.id);
+    expect(before.length).toBe(130);
+    const twice = [device(of, { uuid: many[0]!.uuid }, "FPGA"), device(of, { uuid: many[0]!.uuid, pci: null }, "DSA")];
+    const elsewhere = device(of, { uuid: many[0]!.uuid, source: "other" });
+    await db.write((tx) =>
+      saveHardware(
+        tx,
+        [...twice, elsewhere].map((each) => hardwareRow(each, 2)),
+      ),
+    );
+    const after = await hardwareOfNode(db.read, of.id);
+    expect(after.length).toBe(131);
+    const replaced = after.find(({ id }) => id === before.find(({ uuid }) => uuid === many[0]!.uuid)?.id);
+    expect(replaced).toMatchObject({ device_type: "DSA", vendor_id: null, path: null, revision: 2 });
+  });
+
+  test("setNodeFreshness() changes what every device says and no body", async () => {
+    const of = await newNode();
+    const devices = [device(of), device(of), device(of, { freshness: "GONE" })];
+    await db.write((tx) =>
+      saveHardware(
+        tx,
+        devices.map((each) => hardwareRow(each, 1)),
+      ),
+    );
+    const before = await hardwareOfNode(db.read, of.id);
+    expect(await db.write((tx) => setNodeFreshness(tx, of.id, "FRESH", "STALE", 9))).toBe(2);
+    const after = await hardwareOfNode(db.read, of.id);
+    expect(after.map(({ body }) => body)).toEqual(before.map(({ body }) => body));
+    expect(after.map((row) => JSON.parse(hardwareText(row)).freshness)).toEqual(["STALE", "STALE", "GONE"]);
+    expect(after.map(({ revision }) => revision)).toEqual([9, 9, 1]);
+  });
+
+  test("listHardware() pages through every filter alone and all together", async () => {
+    const of = await newNode({ name: "paged" });
+    const types = ["P1", "P2"];
+    const devices = Array.from({ length: 40 }, (_, i) => {
+      const made = device(of, { freshness: i % 3 ? "FRESH" : "STALE" }, types[i % 2], i % 5 ? "8086" : "1002");
+      made.acc_status.ready = i % 4 > 0;
+      return made;
+    });
+    await db.write((tx) =>
+      saveHardware(
+        tx,
+        devices.map((each) => hardwareRow(each, 1)),
+      ),
+    );
+    const all = async (filter: Parameters<typeof listHardware>[1]) => {
+      const seen: string[] = [];
+      for (let after: number | undefined; ; ) {
+        const page = await listHardware(db.read, filter, { limit: 7, ...(after && { after }) });
+        seen.push(...page.map(({ uuid }) => uuid));
+        if (page.length < 7) return seen;
+        after = page.at(-1)?.id;
+      }
+    };
+    const expected = (keep: (d: (typeof devices)[number]) => boolean) => devices.filter(keep).map(({ uuid }) => uuid);
+    expect(await all({ node: of.id })).toEqual(expected(() => true));
+    expect(await all({ node: "paged" })).toEqual(expected(() => true));
+    expect(await all({ node: "unknown" })).toEqual([]);
+    expect(await all({ device_type: "P1" })).toEqual(expected((d) => d.acc_specs.device_type === "P1"));
+    expect(await all({ vendor_id: "1002" })).toEqual(expected((d) => d.pci?.vendor_id === "1002"));
+    expect(await all({ node: of.id, ready: false })).toEqual(expected((d) => !d.acc_status.ready));
+    expect(await all({ node: of.id, freshness: "STALE" })).toEqual(expected((d) => d.freshness === "STALE"));
+    expect(await all({ node: "paged", device_type: "P2", vendor_id: "8086", ready: true, freshness: "FRESH" })).toEqual(
+      expected(
+        (d) =>
+          d.acc_specs.device_type === "P2" &&
+          d.pci?.vendor_id === "8086" &&
+          d.acc_status.ready &&
+          d.freshness === "FRESH",
+      ),
+    );
+  });
+
+  test("changesSince() gives the log in order, and the log refuses to be rewritten", async () => {
+    const of = await newNode();
+    const since = await currentRevision(db.read);
+    const devices = Array.from({ length: 5 }, () => device(of));
+    const first = await db.write((tx) => saveReport(tx, devices));
+    expect(first).toBe(since + 1);
+    const rows = await changesSince(db.read, since, 3);
+    expect(rows.map(({ revision }) => revision)).toEqual([first, first + 1, first + 2]);
+    const change = Change.parse(toChange(rows[0]!));
+    expect(change).toMatchObject({ kind: "added", node: { id: of.id }, state: null, uuid: devices[0]!.uuid });
+    expect(change.hardware).toEqual(devices[0]!);
+    const state = { ...rows[0]!, kind: "state", source: null, uuid: null, state: "LOST", body: null };
+    await expect(db.write((tx) => appendChanges(tx, [state]))).rejects.toThrow();
+    const revision = await db.write(async (tx) => {
+      const own = await reserveRevisions(tx, 1);
+      await appendChanges(tx, [{ ...state, revision: own }]);
+      return own;
+    });
+    expect(Change.parse(toChange((await changesSince(db.read, revision - 1, 1))[0]!))).toMatchObject({
+      state: "LOST",
+      hardware: null,
+    });
+  });
+
+  test("text that a database would refuse or alter is refused clearly", async () => {
+    for (const id of ["a\0b", "\ud800"]) {
+      await expect(getNode(db.read, id)).rejects.toMatchObject({ code: "invalid" });
+      await expect(db.write((tx) => saveNode(tx, nodeRow(node(id), 1)))).rejects.toMatchObject({ code: "invalid" });
+    }
+    await expect(getNode(db.read, "a\0b")).rejects.toThrow('text cannot hold U+0000: "a\\u0000b"');
+  });
+
+  test("hostile text is stored as text", async () => {
+    for (const text of [
+      "'; DROP TABLE nodes; --",
+      "$x $1 ?1 :a @b",
+      "%_\\",
+      "\u202e\u{1f4a9}\n",
+      "x".repeat(100_000),
+    ]) {
+      const made = await newNode({ name: text, labels: { [text]: text }, generation: text });
+      expect(toNode((await getNode(db.read, made.id))!)).toEqual(made);
+      const [found] = await db.write(async (tx) => {
+        await saveHardware(tx, [hardwareRow(device(made, {}, text), 1)]);
+        return listHardware(tx, { device_type: text, node: text }, { limit: 10 });
+      });
+      expect(found?.device_type).toBe(text);
+    }
+  });
+
+  test("failInterrupted() ends what a restart cut off and keeps the newest 1,000", async () => {
+    const operation = (i: number, more: Partial<Operation> = {}): Operation => ({
+      uuid: crypto.randomUUID(),
+      kind: "discovery",
+      status: "SUCCEEDED",
+      started_at: new Date(Date.UTC(2026, 0, 1, 0, 0, i)).toISOString(),
+      finished_at: TIME,
+      children: [],
+      ...more,
+    });
+    const child = { name: "x", endpoint: null, found: null, error: null };
+    const running = operation(2000, {
+      status: "IN-PROGRESS",
+      finished_at: null,
+      children: [
+        { ...child, status: "IN-PROGRESS" },
+        { ...child, status: "SUCCEEDED", found: 2 },
+      ],
+    });
+    const old = Array.from({ length: 1005 }, (_, i) => operation(i));
+    await db.write(async (tx) => {
+      for (const each of [...old, running]) await saveOperation(tx, each);
+    });
+    expect(await getOperation(db.read, running.uuid)).toEqual(running);
+    await db.write((tx) => failInterrupted(tx, new Date(TIME)));
+    expect(await getOperation(db.read, running.uuid)).toEqual({
+      ...running,
+      status: "FAILED",
+      finished_at: TIME,
+      children: [{ ...child, status: "FAILED", error: "the conductor restarted" }, running.children[1]!],
+    });
+    const kept = await Promise.all(old.map(({ uuid }) => getOperation(db.read, uuid)));
+    expect(kept.filter((each) => each === null).length).toBe(6);
+    expect(kept.slice(0, 6).every((each) => each === null)).toBe(true);
+  }, 20_000);
+});
