@@ -109,7 +109,8 @@ async function conductorRole(config: RoleConfig, world: World, mounts: Record<st
 
 /** A conductor at the root, its agent below it and the agent's drivers: three tiers, one process, the same calls. */
 async function allRole(config: RoleConfig, world: World, url: string): Promise<Tier> {
-  const base = `${config.endpoint}/agent`;
+  // A socket's path can't be extended: in process any address will do that nobody else has.
+  const base = `${config.endpoint.startsWith("unix:") ? "http://localhost" : config.endpoint}/agent`;
   // Each knows the other by its address; in between there is no network. The conductor is called only after start().
   let conductor: Tier | null = null;
   const upward = localPeer({ fetch: (request, env) => (conductor as Tier).fetch(request, env) }, url, world);

@@ -152,8 +152,9 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
 
   async function publish() {
     if (!(await inventory.replace(merged()))) return;
-    await save();
     if (ready) upward?.announce();
+    // What can't be stored is still served: the next start will know less, which is better than ending now.
+    await save().catch((error) => world.log("error", "the state could not be stored", { error: String(error) }));
   }
 
   /** A node's report must stay one that a conductor takes: the driver that goes over the bound fails, no other. */
@@ -169,8 +170,11 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       await pullChild(child, context);
       bound(child);
     } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      world.log("warn", "a driver did not answer", { driver: child.name, error: error.message });
+      const known = error instanceof PeerError;
+      world.log(known ? "warn" : "error", "a driver's answer could not be taken in", {
+        driver: child.name,
+        error: known ? error.message : String(error),
+      });
     }
     await publish();
     watch(child);
@@ -233,7 +237,11 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       await publish();
     }
     // Answered only when it is stored: a registration survives whatever happens next.
-    if (changed) await save();
+    if (changed) {
+      await save().catch((cause) => {
+        throw new SinewError("unavailable", "the registration could not be stored", { cause });
+      });
+    }
     if (left || (!changed && body.generation !== undefined && body.generation === child.generation)) watch(child);
     else void pull(child);
     return {

@@ -45,8 +45,9 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
 
   async function setState(tracked: Tracked, row: Tracked["row"]) {
     const stale = !isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked));
-    tracked.row = row;
     await writeState(db, row, { now: now(), devices: stale ? "stale" : "keep" });
+    // A report may have been taken in meanwhile: its generation stays.
+    tracked.row = { ...row, generation: tracked.row.generation };
   }
 
   async function renew(tracked: Tracked) {
@@ -63,7 +64,7 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
     body: Hello,
     remoteAddress: string | null,
   ): Promise<{ answer: Registered; changed: Tracked | null }> {
-    const endpoint = readEndpoint(body, { remoteAddress, own: own });
+    const endpoint = readEndpoint(body, { remoteAddress, own });
     const id = body.node?.id.toLowerCase() ?? uuidV5(SEED_NAMESPACE, `agent ${formatEndpoint(endpoint)}`);
     const known = members.get(id);
     const row: Tracked["row"] = {
@@ -120,6 +121,8 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
       if (!state) continue;
       world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
       await setState(tracked, { ...tracked.row, state });
+      // It may have been heard while its silence was written down.
+      if (tracked.heard > time) await renew(tracked);
     }
   }
 

@@ -2,6 +2,7 @@ import { PeerError } from "../../client/peer.ts";
 import { pullReport } from "../../client/wrangle.ts";
 import { generationOf } from "../../contract/generation.ts";
 import type { Report } from "../../contract/peer.ts";
+import { getNode } from "../../db/nodes.ts";
 import { createLimiter } from "../limiter.ts";
 import { type Fleet, isSeed, nodeRef, stateOf, type Tracked } from "./fleet.ts";
 import { AGENT_SOURCE } from "./reconcile.ts";
@@ -37,7 +38,10 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
       now: now(),
     };
     if (!(await writeReport(db, { ...report, generation }, context))) {
-      world.log("info", "another conductor took this report in", { node: tracked.row.name });
+      // Another conductor took one in: begin again from what it wrote.
+      tracked.row.generation = (await getNode(db.read, tracked.row.id))?.generation ?? null;
+      tracked.etag = null;
+      tracked.again = true;
       return;
     }
     tracked.row.generation = generation;

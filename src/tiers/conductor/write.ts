@@ -4,7 +4,7 @@ import type { Report } from "../../contract/peer.ts";
 import { appendChanges, reserveRevisions } from "../../db/changes.ts";
 import type { Database, Writer } from "../../db/database.ts";
 import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../db/hardware.ts";
-import { compareAndSetGeneration, saveNode } from "../../db/nodes.ts";
+import { compareAndSetGeneration, getNode, saveNode } from "../../db/nodes.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../db/sources.ts";
 import type { HardwareRow, NodeRow } from "../../db/tables.ts";
 import { type DeviceChange, reconcile, sourcesDiffer } from "./reconcile.ts";
@@ -69,12 +69,14 @@ export function writeState(
 ): Promise<number | null> {
   const node = { id: row.id, name: row.name };
   return db.write(async (tx) => {
+    // The generation belongs to writeReport: a hello that began before a report must not set it back.
+    const generation = (await getNode(tx, row.id))?.generation ?? null;
     // Before its revision is known: devices refer to the node's row.
-    await saveNode(tx, { ...row, revision: 0 });
+    await saveNode(tx, { ...row, generation, revision: 0 });
     const changes = options.devices === "stale" ? await staleDevices(tx, row.id) : [];
     const state = { state: row.state as NodeState, source: null };
     const revision = await record(tx, node, options.now, changes, state);
-    if (revision !== null) await saveNode(tx, { ...row, revision });
+    if (revision !== null) await saveNode(tx, { ...row, generation, revision });
     return revision;
   });
 }
