@@ -28,5 +28,5 @@ const results = await Promise.all(
 
 const failed = results.filter(({ status }) => status !== 0);
 for (const { name, output } of failed) console.log(`\n--- ${name}\n${output.trimEnd()}`);
-console.log(`\ncheck: ${results.length - failed.length} passed, ${failed.length} failed`);
+console.log(`\ncheck: ${results.length - failed.length} of ${results.length} steps ok`);
 process.exit(failed.length ? 1 : 0);

@@ -69,7 +69,9 @@ try {
   }
   // commander has said what is wrong; its own status for bad usage is 1.
   if (isCommanderError(error)) process.exit(error.exitCode === 0 ? 0 : 2);
-  console.error("sinew: a bug:", error);
+  const missing = error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
+  if (missing) console.error(`sinew: ${error.message}; \`bun install --production\` installs what it needs`);
+  else console.error("sinew: a bug:", error);
   process.exit(1);
 }
 
