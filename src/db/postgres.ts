@@ -94,8 +94,12 @@ function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
     },
     close: () => {
       closed ??= (async () => {
-        const patience = new Promise((resolve) => setTimeout(resolve, CLOSE_MS));
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        const patience = new Promise((resolve) => {
+          timer = setTimeout(resolve, CLOSE_MS);
+        });
         await Promise.race([Promise.all(writing), patience]);
+        clearTimeout(timer);
         // At once: left to itself `end` waits for ever for a connection that died in the middle of a query.
         await Promise.all([reader.end({ timeout: 0 }), writer.end({ timeout: 0 })]);
       })();
