@@ -70,7 +70,12 @@ export const SETTINGS: readonly Setting[] = [
   setting("conductor", "URL", ["agent"], "the conductor an agent reports to"),
   setting("agent", "URL", ["driver"], "the agent a driver reports to"),
   setting("driver", "NAME", ["driver"], "the kind of accelerator a driver process finds"),
-  setting("drivers", "LIST", ["all", "agent"], "the agent's built-in drivers, comma-separated (default: every kind)"),
+  setting(
+    "drivers",
+    "LIST",
+    ["all", "agent"],
+    "the agent's built-in drivers, comma-separated, or none (default: every kind)",
+  ),
   setting(
     "db",
     "URL",
@@ -104,6 +109,7 @@ export const SETTINGS: readonly Setting[] = [
   setting("log-format", "FORMAT", ANY, "text or json lines on stderr (default: text)"),
 ];
 
+const NO_KINDS = "none, because built-in drivers read PCI through Bun's FFI and this is another runtime";
 const PORTS: Record<Role, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
 const NAME = /^[\w.:@/-]{1,253}$/;
 
@@ -122,7 +128,7 @@ export interface ConfigInput {
   flags: Record<string, string | undefined>;
   env: Record<string, string | undefined>;
   host: HostFacts;
-  /** Names of the accelerator kinds there are. */
+  /** Names of the built-in drivers there are; empty where the runtime cannot read a PCI bus. */
   kinds: readonly string[];
 }
 
@@ -196,17 +202,21 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     });
   const [conductor, agent, endpoint] = [url("conductor"), url("agent"), url("endpoint")];
 
-  const driver = when("driver", () => oneOf("driver", kinds));
-  if (role === "driver" && !given("driver")) bad("--driver", `one of ${kinds.join(", ")}`, "nothing");
+  const driver = when("driver", () => (kinds.length ? oneOf("driver", kinds) : null));
+  if (role === "driver" && !kinds.length) bad("--role", `conductor, or agent with --drivers ${NO_KINDS}`, '"driver"');
+  else if (role === "driver" && !given("driver")) bad("--driver", `one of ${kinds.join(", ")}`, "nothing");
   const drivers = when("drivers", () => {
     const from = given("drivers");
-    if (!from) return null;
+    // Not silently none: "found nothing" and "did not look" must never look alike.
+    if (!kinds.length && from?.text !== "none") bad(from?.name ?? "--drivers", NO_KINDS, from?.text ?? "every kind");
+    if (!from || !kinds.length) return null;
+    if (from.text === "none") return [];
     const names = from.text.split(",").map((name) => name.trim());
     const unknown = names.filter((name) => !kinds.includes(name));
     if (unknown.length)
       bad(
         from.name,
-        `a comma-separated list of ${kinds.join(", ")}`,
+        `none or a comma-separated list of ${kinds.join(", ")}`,
         unknown.map((name) => JSON.stringify(name)).join(", "),
       );
     return [...new Set(names)];

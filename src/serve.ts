@@ -1,4 +1,5 @@
 import type { Listen } from "./config-values.ts";
+import { type DenoApi, deno } from "./deno.ts";
 import type { RequestEnv } from "./tiers/tier.ts";
 
 export type Handler = (request: Request, env: RequestEnv) => Response | Promise<Response>;
@@ -17,11 +18,13 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
 /** Listens on a TCP address (port 0: a free one) or a unix socket, on Bun or Deno. */
 export async function listen(at: Listen, handler: Handler): Promise<Listener> {
-  if (!("unix" in at)) return (typeof Bun === "undefined" ? onDeno : onBun)(at, handler);
+  const api = deno();
+  const bind = () => (api ? onDeno(api, at, handler) : onBun(at, handler));
+  if (!("unix" in at)) return bind();
   const { clearSocketPath, privately } = await import("./cli/host/socket.ts");
   await clearSocketPath(at.unix);
   // Not chmod afterwards: between the two anyone could connect.
-  return privately(() => (typeof Bun === "undefined" ? onDeno : onBun)(at, handler));
+  return privately(bind);
 }
 
 function onBun(at: Listen, handler: Handler): Listener {
@@ -44,24 +47,24 @@ function onBun(at: Listen, handler: Handler): Listener {
   };
 }
 
-/** The part of Deno's own API that is used here. */
-interface DenoServe {
-  serve(
-    options: { hostname?: string; port?: number; path?: string; onListen: () => void },
-    handler: (request: Request, info: { remoteAddr: { hostname?: string } }) => Response | Promise<Response>,
-  ): { addr: { port?: number }; shutdown(): Promise<void> };
-}
-
-function onDeno(at: Listen, handler: Handler): Listener {
-  // Only called where there is no Bun, and the one other runtime supported is Deno.
-  const { Deno } = globalThis as unknown as { Deno: DenoServe };
-  const server = Deno.serve(
-    { ...("unix" in at ? { path: at.unix } : { hostname: at.host, port: at.port }), onListen: () => {} },
+function onDeno(api: DenoApi, at: Listen, handler: Handler): Listener {
+  const abort = new AbortController();
+  const server = api.serve(
+    {
+      ...("unix" in at ? { path: at.unix } : { hostname: at.host, port: at.port }),
+      signal: abort.signal,
+      onListen: () => {},
+    },
     (request, info) => handler(request, { remoteAddress: info.remoteAddr.hostname ?? null }),
   );
   return {
     ...addresses(at, server.addr.port ?? 0),
-    stop: ({ graceMs }) => within(graceMs, server.shutdown()),
+    async stop({ graceMs }) {
+      // Aborting a server that has ended is an error in Deno.
+      if (await within(graceMs, server.shutdown())) return;
+      abort.abort();
+      await within(500, server.finished);
+    },
   };
 }
 
@@ -73,8 +76,13 @@ function addresses(at: Listen, port: number): Pick<Listener, "url" | "endpoint">
   return { url, endpoint: wildcard ? `:${port}` : url };
 }
 
-async function within(ms: number, work: Promise<void>): Promise<void> {
+/** Whether `work` ended in time. */
+async function within(ms: number, work: Promise<void>): Promise<boolean> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([work, new Promise<void>((done) => (timer = setTimeout(done, ms)))]);
+  const late = new Promise<boolean>((done) => {
+    timer = setTimeout(() => done(false), ms);
+  });
+  const ended = await Promise.race([work.then(() => true), late]);
   clearTimeout(timer);
+  return ended;
 }

@@ -17,6 +17,20 @@ const problems = (flags: ConfigInput["flags"], env: ConfigInput["env"] = {}): re
 };
 
 describe("parseConfig()", () => {
+  test("takes none for an agent without built-in drivers", () => {
+    expect(config({ role: "agent", drivers: "none" }).drivers).toEqual([]);
+    expect(problems({ role: "agent", drivers: "none,gpu" })).toHaveLength(1);
+  });
+
+  test("has to be told none where the runtime has no built-in drivers", () => {
+    const elsewhere = (flags: ConfigInput["flags"]) => () => parseConfig({ flags, env: {}, host, kinds: [] });
+    expect(elsewhere({ role: "agent", drivers: "none" })().drivers).toEqual([]);
+    expect(elsewhere({ role: "conductor" })().role).toBe("conductor");
+    expect(elsewhere({ role: "agent" })).toThrow("--drivers: expected none");
+    expect(elsewhere({ drivers: "gpu" })).toThrow("--drivers: expected none");
+    expect(elsewhere({ role: "driver", driver: "gpu" })).toThrow("--role: expected conductor, or agent");
+  });
+
   test("gives the whole node on loopback when nothing is said", () => {
     expect(config()).toEqual({
       role: "all",
@@ -118,7 +132,7 @@ describe("parseConfig()", () => {
     expect(problems({ role: "driver", driver: "gqu" })).toEqual(['--driver: expected one of gpu, crypto, found "gqu"']);
     expect(problems({ role: "driver" })).toEqual(["--driver: expected one of gpu, crypto, found nothing"]);
     expect(problems({ drivers: "gpu,fgpa" })).toEqual([
-      '--drivers: expected a comma-separated list of gpu, crypto, found "fgpa"',
+      '--drivers: expected none or a comma-separated list of gpu, crypto, found "fgpa"',
     ]);
   });
 

@@ -8,7 +8,7 @@ import { kinds } from "../drivers/registry.ts";
 import { NIL_UUID } from "../pci/identity.ts";
 import { pciNames } from "../pci/names.ts";
 import { Exit, reasonOf } from "./exit.ts";
-import { hostFacts, hostName } from "./host/facts.ts";
+import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
 import { readNodeId } from "./host/node-id.ts";
 import { openOrigin, readText } from "./host/origin.ts";
 import { print } from "./output.ts";
@@ -107,6 +107,9 @@ async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, st
   const origin = await openOrigin(snapshot === undefined ? { sysfs } : { snapshot });
   const id = origin.node?.id ?? (await readNodeId(stateDirectory(state, process.env, hostFacts()))) ?? NIL_UUID;
   const name = origin.node?.name ?? (process.env.SINEW_NODE || hostName());
+  if (hostKinds().length === 0) {
+    throw new Exit(1, "cannot scan: the bus is read through Bun's FFI, and this is another runtime (--dump works)");
+  }
   const { createScanner } = await import("../pci/scanner.ts");
   const scanner = createScanner({ sysfs: origin.sysfs, wanted: wantedBy({ all }) });
   try {

@@ -1,12 +1,11 @@
 import type { Command } from "commander";
 import { type Config, ConfigError, parseConfig, SETTINGS } from "../config.ts";
 import { withoutSecrets } from "../config-values.ts";
-import { driverNames } from "../drivers/discover.ts";
 import { listen } from "../serve.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
 import { Exit, reasonOf } from "./exit.ts";
-import { hostFacts, hostName } from "./host/facts.ts";
+import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
 import { nodeId } from "./host/node-id.ts";
 import { openOrigin } from "./host/origin.ts";
 import { enterState } from "./host/state.ts";
@@ -51,7 +50,7 @@ export function define(command: Command): void {
 
 function readConfig(flags: Record<string, string | undefined>): Config {
   try {
-    return parseConfig({ flags, env: process.env, host: hostFacts(), kinds: driverNames });
+    return parseConfig({ flags, env: process.env, host: hostFacts(), kinds: hostKinds() });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new Exit(2, `cannot start, nothing was done:\n  ${error.problems.join("\n  ")}`);

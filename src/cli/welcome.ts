@@ -28,7 +28,10 @@ async function foundHere({ config, tier }: { config: Config; tier: Tier }): Prom
   return hardwareTable(hardware, terminal(process.stdout, process.env)) + more;
 }
 
-async function nothingFound({ source }: Config): Promise<string> {
+async function nothingFound({ source, drivers, role }: Config): Promise<string> {
+  if (role !== "driver" && drivers.length === 0) {
+    return "No built-in drivers: what is listed here is what drivers report that join this agent.\n";
+  }
   const flag =
     "sysfs" in source ? (source.sysfs === "/sys" ? "" : ` --sysfs ${source.sysfs}`) : ` --snapshot ${source.snapshot}`;
   return `None of the ${await functionsOf(source)} PCI functions looked at is an accelerator; \`sinew scan --all${flag}\` shows them.\n`;

@@ -1,8 +1,8 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config, Role } from "../../config.ts";
-import { acquireLock } from "../../ffi/lock.ts";
 import { Exit } from "../exit.ts";
+import { acquireLock } from "./lock.ts";
 import { inState } from "./node-id.ts";
 
 /** Makes the state directory and takes this role's place in it. Throws Exit 1 where another process has it. */
@@ -13,7 +13,7 @@ export async function enterState(config: Config): Promise<{ release(): void }> {
     for (const lock of held.splice(0)) lock.release();
   };
   for (const name of lockNames(config.role, config.driver)) {
-    const lock = await inState(config.state, async () => acquireLock(join(config.state, `${name}.lock`)));
+    const lock = await inState(config.state, () => acquireLock(join(config.state, `${name}.lock`)));
     if ("heldBy" in lock) {
       release();
       const by = lock.heldBy === null ? "" : ` (pid ${lock.heldBy})`;
