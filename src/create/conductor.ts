@@ -1,5 +1,6 @@
 import type { Limits } from "../client/wrangle.ts";
 import type { Database } from "../db/database.ts";
+import { cachedByRevision } from "../routes/cache.ts";
 import { conductorApp } from "../routes/tiers.ts";
 import { createConductorTier } from "../tiers/conductor/conductor.ts";
 import type { Tier } from "../tiers/tier.ts";
@@ -30,7 +31,7 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
   return {
     role: "conductor",
     name: "conductor",
-    fetch: (request, env) => app.fetch(request, env),
+    fetch: cachedByRevision((request, env) => app.fetch(request, env), conductor.revision),
     start: conductor.start,
     stop: conductor.stop,
   };

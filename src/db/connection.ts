@@ -42,6 +42,8 @@ export interface Database {
   write<T>(work: (tx: Writer) => Promise<T>): Promise<T>;
   /** A random UUID made with the database; another one means another history. */
   readonly epoch: string;
+  /** The newest revision, whoever wrote it; on SQLite cheap enough to be asked at each request. */
+  revision(): Promise<number>;
   /** Finishes the writes that have begun. Safe to call twice. */
   close(): Promise<void>;
 }

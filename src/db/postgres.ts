@@ -1,6 +1,7 @@
 import { drizzle } from "drizzle-orm/pg-proxy";
 import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import { SinewError } from "../contract/problem.ts";
+import { currentRevision } from "./changes.ts";
 import { type Connection, createWriter, type Database, type Drizzle, type Value, whileOpen } from "./connection.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "./migrate.ts";
 import { explain, isLoss, isRepeatable, translate } from "./postgres-errors.ts";
@@ -68,6 +69,7 @@ async function prepare(sql: Sql): Promise<string> {
 }
 
 function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
+  const read = createWriter("postgres", prepared(reader), tables, adapt);
   let closed: Promise<void> | null = null;
   const writing = new Set<Promise<unknown>>();
   const repeated = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -84,7 +86,8 @@ function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
   return {
     dialect: "postgres",
     epoch,
-    read: createWriter("postgres", prepared(reader), tables, adapt),
+    read,
+    revision: () => currentRevision(read),
     write: (work) => {
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
       const result = repeated(() => begin(writer, (own) => work(createWriter("postgres", own, tables, adapt))));

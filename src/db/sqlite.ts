@@ -1,5 +1,6 @@
 import { drizzle } from "drizzle-orm/sqlite-proxy";
 import { SinewError } from "../contract/problem.ts";
+import { currentRevision } from "./changes.ts";
 import { type Connection, createWriter, type Database, type Drizzle, whileOpen } from "./connection.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "./migrate.ts";
 import { createConnection, openDriver, type SqliteDriver } from "./sqlite-driver.ts";
@@ -63,6 +64,11 @@ async function prepareFile(writer: SqliteDriver): Promise<string> {
 
 function createDatabase(writer: SqliteDriver, reader: SqliteDriver, epoch: string): Database {
   const connection = translated(createConnection(writer));
+  const read = createWriter("sqlite", translated(createConnection(reader)), tables, adapt);
+  // Differs after any commit but this connection's own, and this one never commits.
+  const dataVersion = reader.prepare("PRAGMA data_version");
+  let version: unknown;
+  let revision = 0;
   let closed = false;
   let last: Promise<unknown> = Promise.resolve();
   /** SQLite has one writer: they take turns here, in order, so that none waits inside SQLite and stops the process. */
@@ -74,7 +80,14 @@ function createDatabase(writer: SqliteDriver, reader: SqliteDriver, epoch: strin
   return {
     dialect: "sqlite",
     epoch,
-    read: createWriter("sqlite", translated(createConnection(reader)), tables, adapt),
+    read,
+    async revision() {
+      const now = dataVersion([])[0]?.[0];
+      if (now === version) return revision;
+      revision = await currentRevision(read);
+      version = now;
+      return revision;
+    },
     write: (work) => {
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
       return inTurn(() =>

@@ -115,7 +115,9 @@ export const fleetRoutes = <A extends App>(app: A, conductor: Conductor) =>
     })
     .openapi(get, async (c) => {
       const { uuid } = c.req.valid("param");
+      // Asked before the device: the tag may be older than the answer, never newer.
+      const tag = `W/"${await conductor.revision()}"`;
       const text = await conductor.device(uuid);
       if (text === null) throw new SinewError("not_found", `no device ${uuid} is in the fleet`);
-      return jsonText(c, text);
+      return jsonText(c, text, { etag: tag });
     });

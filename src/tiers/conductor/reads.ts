@@ -1,7 +1,7 @@
 import type { Freshness } from "../../contract/hardware.ts";
 import type { Node, NodeState } from "../../contract/node.ts";
 import { SinewError } from "../../contract/problem.ts";
-import { changesSince, changeText, currentRevision } from "../../db/changes.ts";
+import { changesSince, changeText } from "../../db/changes.ts";
 import type { Database } from "../../db/database.ts";
 import { hardwareByUuid, hardwareText, listHardware } from "../../db/hardware.ts";
 import { listNodes, toNode } from "../../db/nodes.ts";
@@ -55,13 +55,13 @@ function decode(token: string | undefined): string | undefined {
 export function createReads(db: Database): Reads {
   const { read } = db;
   return {
-    revision: () => currentRevision(read),
+    revision: () => db.revision(),
 
     async hardware(filter, { limit, page_token }) {
       const position = decode(page_token);
       if (position !== undefined && !/^\d{1,15}$/.test(position)) throw badToken();
       // Before the rows: a reader that goes on with the feed from here may see a change twice, never miss one.
-      const revision = await currentRevision(read);
+      const revision = await db.revision();
       const after = position === undefined ? undefined : Number(position);
       const rows = await listHardware(read, filter, { after, limit: limit + 1 });
       const page = rows.slice(0, limit);
@@ -88,7 +88,7 @@ export function createReads(db: Database): Reads {
     },
 
     async nodes(filter, { limit, page_token }) {
-      const revision = await currentRevision(read);
+      const revision = await db.revision();
       const rows = await listNodes(read, { ...filter, after: decode(page_token), limit: limit + 1 });
       const nodes = rows.slice(0, limit).map(toNode);
       const last = rows.length > limit ? nodes.at(-1) : undefined;
@@ -96,7 +96,7 @@ export function createReads(db: Database): Reads {
     },
 
     async changes(since, { limit, epoch }) {
-      const revision = await currentRevision(read);
+      const revision = await db.revision();
       if ((epoch !== undefined && epoch !== db.epoch) || since > revision) {
         throw new SinewError("epoch", `since=${since} belongs to another history: list again, this one is ${db.epoch}`);
       }

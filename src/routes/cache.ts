@@ -1,0 +1,60 @@
+import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
+import type { RequestEnv } from "../tiers/tier.ts";
+
+type Fetch = (request: Request, env?: RequestEnv) => Promise<Response> | Response;
+
+const MAX_BYTES = 16 * 2 ** 20;
+
+interface Entry {
+  tag: string;
+  bytes: Uint8Array<ArrayBuffer>;
+  headers: [string, string][];
+}
+
+/**
+ * Answers GETs of the fleet's hardware from the bytes made for the same URL at the same revision. What is kept is what
+ * the app answered with an ETag of that revision, so nothing is served that the app would not serve.
+ */
+export function cachedByRevision(app: Fetch, revision: () => Promise<number>): Fetch {
+  let kept = new Map<string, Entry>();
+  let keptAt = -1;
+  let size = 0;
+
+  async function refill(key: string, request: Request, env: RequestEnv | undefined): Promise<Response> {
+    const response = await app(request, env);
+    const tag = response.headers.get("etag");
+    if (response.status !== 200 || tag !== `W/"${keptAt}"`) return response;
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const headers = [...response.headers];
+    // One reader that asks for everything page by page must not hold memory for good.
+    if (size + bytes.byteLength > MAX_BYTES) {
+      kept = new Map();
+      size = 0;
+    }
+    if (tag === `W/"${keptAt}"` && bytes.byteLength <= MAX_BYTES) {
+      kept.set(key, { tag, bytes, headers });
+      size += bytes.byteLength;
+    }
+    return new Response(bytes, { headers });
+  }
+
+  return async (request, env) => {
+    const { method, headers, url } = request;
+    if (method !== "GET") return app(request, env);
+    // The path and query as sent: a spelling of its own is a miss, never a wrong hit.
+    const key = url.slice(url.indexOf("/", url.indexOf("//") + 2));
+    if (!key.startsWith("/hardware") || (headers.get(VERSION_HEADER) ?? API_VERSION) !== API_VERSION) {
+      return app(request, env);
+    }
+    const now = await revision();
+    if (now !== keptAt) {
+      kept = new Map();
+      keptAt = now;
+      size = 0;
+    }
+    const entry = kept.get(key);
+    // Conditions are the app's to judge.
+    if (headers.has("if-none-match")) return app(request, env);
+    return entry ? new Response(entry.bytes, { headers: entry.headers }) : refill(key, request, env);
+  };
+}
