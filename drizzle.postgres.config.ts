@@ -2,6 +2,6 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "postgresql",
-  schema: "./src/db/tables-postgres.ts",
+  schema: "./src/db/schema/tables-postgres.ts",
   out: "./drizzle/postgres",
 });

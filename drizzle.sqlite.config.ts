@@ -1,3 +1,3 @@
 import { defineConfig } from "drizzle-kit";
 
-export default defineConfig({ dialect: "sqlite", schema: "./src/db/tables-sqlite.ts", out: "./drizzle/sqlite" });
+export default defineConfig({ dialect: "sqlite", schema: "./src/db/schema/tables-sqlite.ts", out: "./drizzle/sqlite" });

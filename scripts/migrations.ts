@@ -1,5 +1,5 @@
 /**
- * Generates the migrations of both dialects from src/db/tables.ts: `bun scripts/migrations.ts NAME`.
+ * Generates the migrations of both dialects from src/db/schema/tables.ts: `bun scripts/migrations.ts NAME`.
  * `--check` changes nothing and exits 1 when they are not current.
  */
 import { cp, mkdtemp, readdir, rm } from "node:fs/promises";
@@ -15,7 +15,7 @@ const root = join(import.meta.dir, "..");
 async function generate(dialect: (typeof DIALECTS)[number], out: string, name: string): Promise<void> {
   const options = {
     dialect: dialect.drizzle,
-    schema: `src/db/tables-${dialect.name}.ts`,
+    schema: `src/db/schema/tables-${dialect.name}.ts`,
     // drizzle-kit puts "./" before the folder, absolute or not.
     out: relative(root, out),
     name,
@@ -51,7 +51,7 @@ for (const dialect of DIALECTS) {
   if (argument !== "--check") {
     await generate(dialect, join(root, "drizzle", dialect.name), argument);
   } else if (!(await isCurrent(dialect))) {
-    console.error(`drizzle/${dialect.name} is behind src/db/tables.ts: run bun scripts/migrations.ts NAME`);
+    console.error(`drizzle/${dialect.name} is behind src/db/schema/tables.ts: run bun scripts/migrations.ts NAME`);
     process.exitCode = 1;
   }
 }

@@ -9,8 +9,9 @@ export type { Database, Reader, Writer } from "./connection.ts";
 export async function openDatabase(url: string): Promise<Database> {
   const scheme = /^[a-z]+(?=:)/.exec(url)?.[0];
   // Drivers are loaded where they are used: a runtime need only have the one it is asked for.
-  if (scheme === "sqlite") return (await import("./sqlite.ts")).openSqlite(url.slice("sqlite:".length));
-  if (scheme === "postgres" || scheme === "postgresql") return (await import("./postgres.ts")).openPostgres(url);
+  if (scheme === "sqlite") return (await import("./sqlite/sqlite.ts")).openSqlite(url.slice("sqlite:".length));
+  if (scheme === "postgres" || scheme === "postgresql")
+    return (await import("./postgres/postgres.ts")).openPostgres(url);
   const found = scheme ? `one that begins with ${scheme}:` : "one without a scheme";
   throw new Error(`expected a database URL such as sqlite:PATH or postgres://HOST/NAME, found ${found}`);
 }

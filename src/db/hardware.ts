@@ -2,9 +2,9 @@ import { and, asc, eq, gt, inArray, or } from "drizzle-orm";
 import type { Freshness, Hardware } from "../contract/hardware.ts";
 import { upsert } from "./bulk.ts";
 import type { Reader, Writer } from "./connection.ts";
-import type { HardwareRow, NewHardwareRow } from "./tables.ts";
+import type { HardwareRow, NewHardwareRow } from "./schema/tables.ts";
 
-export type { HardwareRow, NewHardwareRow } from "./tables.ts";
+export type { HardwareRow, NewHardwareRow } from "./schema/tables.ts";
 
 /** A row as the contract's Hardware JSON: the one way out. The body passes as it came, fields unknown here included. */
 export const hardwareText = (row: Pick<HardwareRow, "freshness" | "body">): string =>

@@ -2,9 +2,9 @@ import { and, asc, count, eq, gt, isNull, sql } from "drizzle-orm";
 import type { Node, NodeState } from "../contract/node.ts";
 import { upsert } from "./bulk.ts";
 import type { Reader, Writer } from "./connection.ts";
-import type { NodeRow } from "./tables.ts";
+import type { NodeRow } from "./schema/tables.ts";
 
-export type { NodeRow } from "./tables.ts";
+export type { NodeRow } from "./schema/tables.ts";
 
 export const toNode = (row: NodeRow): Node => ({
   id: row.id,

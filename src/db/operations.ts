@@ -2,7 +2,7 @@ import { and, desc, eq, lt, ne, sql } from "drizzle-orm";
 import type { Operation, OperationChild, OperationStatus } from "../contract/operation.ts";
 import { upsert } from "./bulk.ts";
 import type { Reader, Writer } from "./connection.ts";
-import type { OperationRow } from "./tables.ts";
+import type { OperationRow } from "./schema/tables.ts";
 
 const KEPT = 1_000;
 

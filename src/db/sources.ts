@@ -2,9 +2,9 @@ import { and, asc, count, eq, inArray, ne } from "drizzle-orm";
 import type { Source, SourceErrorCode } from "../contract/hardware.ts";
 import { upsert } from "./bulk.ts";
 import type { Reader, Writer } from "./connection.ts";
-import type { SourceRow } from "./tables.ts";
+import type { SourceRow } from "./schema/tables.ts";
 
-export type { SourceRow } from "./tables.ts";
+export type { SourceRow } from "./schema/tables.ts";
 
 export const toSource = (row: SourceRow): Source => ({
   name: row.name,

@@ -3,7 +3,7 @@ import type { Limits } from "../../client/wrangle.ts";
 import type { Hardware } from "../../contract/hardware.ts";
 import type { NodeState } from "../../contract/node.ts";
 import type { Database } from "../../db/database.ts";
-import type { NodeRow } from "../../db/tables.ts";
+import type { NodeRow } from "../../db/schema/tables.ts";
 import type { World } from "../../world.ts";
 
 /** One agent as its conductor holds it: its row, and what only memory needs. */

@@ -5,8 +5,8 @@ import { appendChanges, reserveRevisions } from "../../db/changes.ts";
 import type { Database, Writer } from "../../db/database.ts";
 import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../db/hardware.ts";
 import { compareAndSetGeneration, getNode, saveNode } from "../../db/nodes.ts";
+import type { HardwareRow, NodeRow } from "../../db/schema/tables.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../db/sources.ts";
-import type { HardwareRow, NodeRow } from "../../db/tables.ts";
 import { type DeviceChange, reconcile, sourcesDiffer } from "./reconcile.ts";
 
 /** What is said of a node rather than of a device. */

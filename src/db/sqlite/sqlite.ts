@@ -1,10 +1,10 @@
 import { drizzle } from "drizzle-orm/sqlite-proxy";
-import { SinewError } from "../contract/problem.ts";
-import { currentRevision } from "./changes.ts";
-import { type Connection, createWriter, type Database, type Drizzle, whileOpen } from "./connection.ts";
-import { appliedMigrations, migrate, readMigrations, refuseNewer } from "./migrate.ts";
-import { createConnection, openDriver, type SqliteDriver } from "./sqlite-driver.ts";
-import * as tables from "./tables-sqlite.ts";
+import { SinewError } from "../../contract/problem.ts";
+import { currentRevision } from "../changes.ts";
+import { type Connection, createWriter, type Database, type Drizzle, whileOpen } from "../connection.ts";
+import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../schema/migrate.ts";
+import * as tables from "../schema/tables-sqlite.ts";
+import { createConnection, openDriver, type SqliteDriver } from "./driver.ts";
 
 const BUSY_MS = 5_000;
 

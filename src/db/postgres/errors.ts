@@ -1,4 +1,4 @@
-import { SinewError } from "../contract/problem.ts";
+import { SinewError } from "../../contract/problem.ts";
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";

@@ -1,4 +1,4 @@
-import type { Connection, Dialect } from "./connection.ts";
+import type { Connection, Dialect } from "../connection.ts";
 
 interface Migration {
   name: string;
@@ -8,7 +8,7 @@ interface Migration {
 /** The migrations this program was built with, oldest first. */
 export async function readMigrations(dialect: Dialect): Promise<Migration[]> {
   const { readFile } = await import("node:fs/promises");
-  const folder = new URL(`../../drizzle/${dialect}/`, import.meta.url);
+  const folder = new URL(`../../../drizzle/${dialect}/`, import.meta.url);
   const journal: { entries: { tag: string }[] } = JSON.parse(
     await readFile(new URL("meta/_journal.json", folder), "utf8"),
   );

@@ -1,11 +1,11 @@
 import { drizzle } from "drizzle-orm/pg-proxy";
 import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
-import { SinewError } from "../contract/problem.ts";
-import { currentRevision } from "./changes.ts";
-import { type Connection, createWriter, type Database, type Drizzle, type Value, whileOpen } from "./connection.ts";
-import { appliedMigrations, migrate, readMigrations, refuseNewer } from "./migrate.ts";
-import { explain, isLoss, isRepeatable, translate } from "./postgres-errors.ts";
-import * as tables from "./tables-postgres.ts";
+import { SinewError } from "../../contract/problem.ts";
+import { currentRevision } from "../changes.ts";
+import { type Connection, createWriter, type Database, type Drizzle, type Value, whileOpen } from "../connection.ts";
+import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../schema/migrate.ts";
+import * as tables from "../schema/tables-postgres.ts";
+import { explain, isLoss, isRepeatable, translate } from "./errors.ts";
 
 const OLDEST = 130_000;
 const ATTEMPTS = 5;

@@ -1,4 +1,4 @@
-import type { Connection, Value } from "./connection.ts";
+import type { Connection, Value } from "../connection.ts";
 
 /** What bun:sqlite and node:sqlite both have. */
 export interface SqliteDriver {
