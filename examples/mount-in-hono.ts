@@ -1,0 +1,31 @@
+// A node's agent inside a web application that is there already: `bun examples/mount-in-hono.ts`.
+import { Hono } from "hono";
+import { createAgent, createDriver } from "sinew";
+
+const port = Number(process.env.PORT ?? 8080);
+const app = new Hono();
+app.get("/", (c) => c.text("This application has pages of its own; the accelerators are at /accelerators/hardware"));
+
+const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: app.fetch });
+
+const cards = await createDriver({
+  name: "cards",
+  type: "FPGA",
+  discover: async () => [{ uuid: "0d9c1a52-7be1-4f0e-8a5f-3f1f0c6b7a11", name: "Example FPGA" }],
+});
+const agent = await createAgent({
+  // A node keeps its id for ever: read it from where the application keeps such things.
+  node: { id: "4c1b7a3e-90a5-4d0f-b1f4-2f1f5a6b7c8d", name: "node-1" },
+  drivers: [cards],
+  // Where it hangs, for the links in /doc and /reference, and as it is announced to a conductor.
+  basePath: "/accelerators",
+  endpoint: `${server.url.origin}/accelerators`,
+});
+app.mount("/accelerators", (request) => agent.fetch(request));
+await agent.start();
+console.log(`ready on ${server.url.origin}/accelerators`);
+
+process.once("SIGTERM", async () => {
+  await agent.stop();
+  process.exit(0);
+});
