@@ -1,5 +1,5 @@
 // `bun bench/scan-micro.ts SYSFS [RUNS]`: how long a full scan takes in this process, median and best.
-import { scanPci } from "../src/pci/scan.ts";
+import { scanPci } from "../src/pci/sysfs/scan.ts";
 
 const [sysfs = "/sys", runs = "21"] = process.argv.slice(2);
 const times: number[] = [];

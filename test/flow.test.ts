@@ -23,8 +23,22 @@ let agent: Awaited<ReturnType<typeof startSinew>>;
 let uuid = "";
 
 beforeAll(async () => {
-  tree.add({ address: "0000:00:01.0", vendor: "8086", device: "352a", class: "060400", secondary: 0x3b, driver: "pcieport" });
-  tree.add({ address: "0000:00:02.0", vendor: "8086", device: "352b", class: "060400", secondary: 0x5e, driver: "pcieport" });
+  tree.add({
+    address: "0000:00:01.0",
+    vendor: "8086",
+    device: "352a",
+    class: "060400",
+    secondary: 0x3b,
+    driver: "pcieport",
+  });
+  tree.add({
+    address: "0000:00:02.0",
+    vendor: "8086",
+    device: "352b",
+    class: "060400",
+    secondary: 0x5e,
+    driver: "pcieport",
+  });
   conductor = await startSinew(["--role", "conductor", "--state", join(home, "c"), "--lease", "10"]);
   agent = await startAgent();
 }, 30_000);
@@ -36,7 +50,18 @@ afterAll(async () => {
 });
 
 const startAgent = async () => {
-  const started = await startSinew(["--role", "agent", "--state", join(home, "a"), "--sysfs", tree.sysfs, "--node", "n1", "--conductor", conductor.url]);
+  const started = await startSinew([
+    "--role",
+    "agent",
+    "--state",
+    join(home, "a"),
+    "--sysfs",
+    tree.sysfs,
+    "--node",
+    "n1",
+    "--conductor",
+    conductor.url,
+  ]);
   // Ready means that it answers; that the conductor knows of it comes right after.
   await until(async () => (await nodes()).some(({ state }) => state === "LIVE"));
   return started;
@@ -50,7 +75,8 @@ async function discover(): Promise<Operation> {
 }
 
 const scanned = async () =>
-  HardwareList.parse(JSON.parse(await sinew(["scan", "--json", "--sysfs", tree.sysfs, "--state", join(home, "a")]))).hardware;
+  HardwareList.parse(JSON.parse(await sinew(["scan", "--json", "--sysfs", tree.sysfs, "--state", join(home, "a")])))
+    .hardware;
 const atAgent = async () => HardwareList.parse(await (await fetch(`${agent.url}/hardware`)).json()).hardware;
 const atConductor = async (query = "") =>
   FleetHardwareList.parse(await (await fetch(`${conductor.url}/hardware${query}`)).json()).hardware;
@@ -110,7 +136,9 @@ test("nothing happens: a discovery that finds nothing new changes nothing", asyn
   await everywhere();
   expect((await changes(0)).revision).toBe(revision);
   const first = await fetch(`${conductor.url}/hardware`);
-  const again = await fetch(`${conductor.url}/hardware`, { headers: { "if-none-match": first.headers.get("etag") ?? "" } });
+  const again = await fetch(`${conductor.url}/hardware`, {
+    headers: { "if-none-match": first.headers.get("etag") ?? "" },
+  });
   expect(again.status).toBe(304);
 });
 
@@ -167,7 +195,16 @@ test("its node returns after a kill of both tiers: nothing is lost, nothing is n
   expect((await everywhere()).uuid).toBe(uuid);
   await agent.stop("SIGKILL");
   await conductor.stop("SIGKILL");
-  conductor = await startSinew(["--role", "conductor", "--state", join(home, "c"), "--lease", "10", "--listen", new URL(conductor.url).host]);
+  conductor = await startSinew([
+    "--role",
+    "conductor",
+    "--state",
+    join(home, "c"),
+    "--lease",
+    "10",
+    "--listen",
+    new URL(conductor.url).host,
+  ]);
   expect((await atConductor()).map((device) => device.uuid)).toEqual([uuid]);
   agent = await startAgent();
   const device = await everywhere();

@@ -4,7 +4,7 @@ import { fromScan, wantedBy } from "../drivers/discover.ts";
 import { generic } from "../drivers/generic.ts";
 import { kinds } from "../drivers/registry.ts";
 import { pciNames } from "../pci/names.ts";
-import { createScanner } from "../pci/scanner.ts";
+import { createScanner } from "../pci/scanner/scanner.ts";
 import type { Tier } from "../tiers/tier.ts";
 import type { World } from "../world.ts";
 import type { RoleConfig } from "./start.ts";

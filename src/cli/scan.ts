@@ -110,7 +110,7 @@ async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, st
   if (hostKinds().length === 0) {
     throw new Exit(1, "cannot scan: the bus is read through Bun's FFI, and this is another runtime (--dump works)");
   }
-  const { createScanner } = await import("../pci/scanner.ts");
+  const { createScanner } = await import("../pci/scanner/scanner.ts");
   const scanner = createScanner({ sysfs: origin.sysfs, wanted: wantedBy({ all }) });
   try {
     const { functions, looked_at, problems } = await scanner.scan();
@@ -125,7 +125,7 @@ async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, st
 
 async function readDump(path: string): Promise<Seen> {
   const text = await readText(path);
-  const { parseDump } = await import("../pci/dump.ts");
+  const { parseDump } = await import("../pci/dump/dump.ts");
   try {
     const { functions, problems } = parseDump(text);
     return {

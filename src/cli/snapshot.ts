@@ -3,11 +3,11 @@ import { release } from "node:os";
 import type { Command } from "commander";
 import { stateDirectory } from "../config.ts";
 import { NIL_UUID } from "../pci/identity.ts";
-import { readTree } from "../pci/snapshot-fs.ts";
-import { scrub } from "../pci/snapshot-scrub.ts";
+import { scrub } from "../pci/snapshot/scrub.ts";
 import { Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostName } from "./host/facts.ts";
 import { readNodeId } from "./host/node-id.ts";
+import { readTree } from "./host/tree.ts";
 import { print } from "./output.ts";
 
 export const examples = `

@@ -3,11 +3,22 @@ import { Condition } from "./condition.ts";
 import { AttributeValue, Serial, Source } from "./hardware.ts";
 import { Pci } from "./pci.ts";
 
+/** Text that every database can hold: no U+0000 (PostgreSQL), no half characters (UTF-8). For what becomes a column. */
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((value) => !value.includes("\0") && value.isWellFormed(), "expected text without U+0000 and half characters");
+
+/** Reading and writing JSON recurse: what is nested without end costs every tier above its stack. */
+const MAX_DEPTH = 64;
+
 /** What the seed calls Hardware, as a child may send it: strict in type, generous in what may be missing. */
 const PeerHardware = z.object({
   uuid: z.guid(),
   name: z.string().min(1).max(1024).optional(),
-  source: z.string().min(1).max(1024).optional(),
+  source: text(1024).optional(),
   first_seen: z.iso.datetime({ offset: true }).optional(),
   freshness: z.enum(["FRESH", "STALE", "GONE"]).optional(),
   serials: z.array(Serial).max(64).optional(),
@@ -16,7 +27,7 @@ const PeerHardware = z.object({
     .object({
       remote: z.int().optional(),
       num: z.int().optional(),
-      device_type: z.string().min(1).max(64).optional(),
+      device_type: text(64).optional(),
       acc_capability: z.record(z.string(), z.unknown()).optional(),
     })
     .optional(),
@@ -30,14 +41,18 @@ const PeerHardware = z.object({
       conditions: z.array(Condition).max(64).optional(),
     })
     .optional(),
-  pci: Pci.nullable().optional(),
+  pci: Pci.extend({ path: text(1024) }).nullable().optional(),
 });
 export type PeerHardware = z.infer<typeof PeerHardware>;
 
 const PeerReport = z.object({
   hardware: z.array(z.unknown()),
-  sources: z.array(Source).max(1000).optional(),
-  generation: z.string().max(128).optional(),
+  sources: z
+    .array(Source.extend({ name: text(1024), type: text(64).nullable(), endpoint: text(1100).nullable() }))
+    .max(1000)
+    .refine((sources) => new Set(sources.map(({ name }) => name)).size === sources.length, "expected each name once")
+    .optional(),
+  generation: text(128).optional(),
   next_page_token: z.string().max(4096).optional(),
 });
 
@@ -82,6 +97,10 @@ export function parseReport(body: unknown, limits: { devices: number; bySource: 
   const refused: Report["refused"] = [];
   const seen = new Set<string>();
   hardware.forEach((raw, index) => {
+    if (nestedDeeper(raw, MAX_DEPTH)) {
+      refused.push({ pointer: `/hardware/${index}`, detail: `nested deeper than ${MAX_DEPTH} levels` });
+      return;
+    }
     const item = PeerHardware.safeParse(raw);
     if (!item.success) {
       refused.push(firstIssue(item.error, `/hardware/${index}`));
@@ -103,4 +122,9 @@ export function parseReport(body: unknown, limits: { devices: number; bySource: 
     nextPageToken: next_page_token ?? null,
     refused,
   };
+}
+
+function nestedDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => nestedDeeper(inner, levels - 1));
 }

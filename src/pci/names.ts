@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFirst } from "../ffi/file.ts";
 
 /** Where distributions put the file: Debian, Fedora, Alpine. */
 export const PCI_IDS = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"];
@@ -71,17 +71,6 @@ export function pciNames({
         return nameAt(b, find(b, `\n\t${code.slice(2, 4)}  `, base, "\t")) ?? nameAt(b, base);
       }),
   });
-}
-
-function readFirst(paths: readonly string[]): Buffer {
-  for (const path of paths) {
-    try {
-      return readFileSync(path);
-    } catch {
-      // Names are never required; the next place may have them.
-    }
-  }
-  return Buffer.alloc(0);
 }
 
 function findDevice(bytes: Buffer, vendor: string, device: string): number {

@@ -21,10 +21,12 @@ export function adopt(
   context: { source: string; type: string | null; node: Hardware["node"]; now: string },
 ): Hardware {
   const { source, type, node, now } = context;
+  // Of the type that parsed, which keeps known fields alone: what is forwarded is what was sent.
+  const sent = raw as PeerItem["value"];
   const specs = value.acc_specs ?? {};
   const deviceType = specs.device_type ?? type ?? "GENERIC";
   const status = value.acc_status;
-  const conditions = status === undefined ? [notReported(now)] : (status.conditions ?? []);
+  const conditions = status === undefined ? [notReported(now)] : (sent.acc_status?.conditions ?? []);
   const setup_required = status?.setup_required ?? false;
   const reboot_required = status?.reboot_required ?? status?.reboot_equired ?? false;
   return {
@@ -35,23 +37,23 @@ export function adopt(
     node,
     first_seen: value.first_seen ?? now,
     freshness: value.freshness ?? "FRESH",
-    serials: value.serials ?? [],
-    attributes: value.attributes ?? {},
+    serials: sent.serials ?? [],
+    attributes: sent.attributes ?? {},
     acc_specs: {
-      ...(raw.acc_specs as object | undefined), // an object or absent: parseReport saw to it
+      ...sent.acc_specs,
       remote: specs.remote ?? 0,
       num: specs.num ?? 1,
       device_type: deviceType,
-      acc_capability: specs.acc_capability ?? {},
+      acc_capability: sent.acc_specs?.acc_capability ?? {},
     },
     acc_status: {
-      ...(raw.acc_status as object | undefined), // likewise
+      ...sent.acc_status,
       setup_required,
       reboot_required,
       ready: status?.ready ?? (status !== undefined && !setup_required && !reboot_required),
       conditions,
     },
-    pci: value.pci ?? null,
+    pci: sent.pci ?? null,
   };
 }
 

@@ -6,9 +6,9 @@ import {
   extendedCapabilities,
   pcieLink,
   sriovCapability,
-} from "../../src/pci/capabilities.ts";
-import { bytesSpace } from "../../src/pci/config.ts";
-import type { ConfigSpace } from "../../src/pci/config-space.ts";
+} from "../../src/pci/config/capabilities.ts";
+import { bytesSpace } from "../../src/pci/config/header.ts";
+import type { ConfigSpace } from "../../src/pci/config/space.ts";
 
 const LIST = { 4: 0x0010_0000, 52: 0x40 };
 /** A PCI Express endpoint: speed 5 (32 GT/s) and x16 possible, speed 3 and x8 now. */

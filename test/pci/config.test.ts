@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { bytesSpace, parseHeader } from "../../src/pci/config.ts";
+import { bytesSpace, parseHeader } from "../../src/pci/config/header.ts";
 
 /** A config space of `size` bytes with dwords at the given offsets. */
 function space(dwords: Record<number, number>, size = 256) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { parseDump } from "../../src/pci/dump.ts";
+import { parseDump } from "../../src/pci/dump/dump.ts";
 
 /** Config bytes as lspci prints them: `dwords` in `size` bytes. */
 function hexDump(dwords: Record<number, number>, size = 64, fill = 0): string {

@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { capabilities, extendedCapabilities } from "../../src/pci/capabilities.ts";
-import { bytesSpace, parseHeader } from "../../src/pci/config.ts";
-import type { ConfigSpace } from "../../src/pci/config-space.ts";
-import { parseDump } from "../../src/pci/dump.ts";
+import { capabilities, extendedCapabilities } from "../../src/pci/config/capabilities.ts";
+import { bytesSpace, parseHeader } from "../../src/pci/config/header.ts";
+import type { ConfigSpace } from "../../src/pci/config/space.ts";
+import { parseDump } from "../../src/pci/dump/dump.ts";
 import type { PciFunction } from "../../src/pci/function.ts";
 
 /**

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { scanPci } from "../../src/pci/scan.ts";
+import { scanPci } from "../../src/pci/sysfs/scan.ts";
 
 // Recorded hosts are third-party data and no part of this project: these tests run where they are beside it.
 const fixtures = fileURLToPath(new URL("../../../shared/fixtures", import.meta.url));

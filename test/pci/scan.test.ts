@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { PciFunction } from "../../src/pci/function.ts";
-import { scanPci } from "../../src/pci/scan.ts";
+import { scanPci } from "../../src/pci/sysfs/scan.ts";
 import { type Device, makeTree, syntheticHost, type Tree } from "../support/tree.ts";
 
 let tree: Tree = makeTree();

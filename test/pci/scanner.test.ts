@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { closeSync, constants, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { createScanner, type Scanner } from "../../src/pci/scanner.ts";
+import { createScanner, type Scanner } from "../../src/pci/scanner/scanner.ts";
 import { type Device, makeTree, type Tree } from "../support/tree.ts";
 
 const GPU: Device = { address: "0000:00:02.0", vendor: "10de", device: "2331", class: "030200" };
@@ -118,7 +118,7 @@ test("close() ends a scan in flight, and there is none after it", async () => {
   stuck.release();
 });
 
-const module = JSON.stringify(new URL("../../src/pci/scanner.ts", import.meta.url).href);
+const module = JSON.stringify(new URL("../../src/pci/scanner/scanner.ts", import.meta.url).href);
 const run = (code: string) =>
   Bun.spawn([process.execPath, "-e", `const { createScanner } = await import(${module}); ${code}`], {
     cwd: "/",

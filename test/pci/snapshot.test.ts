@@ -12,11 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { readTree, writeTree } from "../../src/cli/host/tree.ts";
 import { NIL_UUID } from "../../src/pci/identity.ts";
-import { scanPci } from "../../src/pci/scan.ts";
-import { parseSnapshot, type Snapshot, type SnapshotFunction } from "../../src/pci/snapshot.ts";
-import { readTree, writeTree } from "../../src/pci/snapshot-fs.ts";
-import { scrub } from "../../src/pci/snapshot-scrub.ts";
+import { scrub } from "../../src/pci/snapshot/scrub.ts";
+import { parseSnapshot, type Snapshot, type SnapshotFunction } from "../../src/pci/snapshot/snapshot.ts";
+import { scanPci } from "../../src/pci/sysfs/scan.ts";
 
 let directory = "";
 beforeEach(() => {

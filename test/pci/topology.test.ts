@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { byAddress, placeByBridges, placeByLink } from "../../src/pci/topology.ts";
+import { byAddress, placeByBridges, placeByLink } from "../../src/pci/sysfs/topology.ts";
 
 test("placeByLink() names the way from the root without bus numbers", () => {
   const target = "../../../devices/pci0000:17/0000:17:00.0/0000:18:00.0";

@@ -1,4 +1,4 @@
-import { type Subprocess } from "bun";
+import type { Subprocess } from "bun";
 
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 const running = new Set<Subprocess>();

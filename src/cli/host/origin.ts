@@ -20,8 +20,8 @@ export async function openOrigin(source: { sysfs: string } | { snapshot: string 
   if ("sysfs" in source) return { sysfs: source.sysfs, node: null, pciIds: null, close: async () => {} };
   const text = await readText(source.snapshot);
   const [{ parseSnapshot }, { writeTree }] = await Promise.all([
-    import("../../pci/snapshot.ts"),
-    import("../../pci/snapshot-fs.ts"),
+    import("../../pci/snapshot/snapshot.ts"),
+    import("./tree.ts"),
   ]);
   const sysfs = await mkdtemp(join(tmpdir(), "sinew-snapshot-"));
   const close = () => rm(sysfs, { recursive: true, force: true });

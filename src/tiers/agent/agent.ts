@@ -9,6 +9,7 @@ import { API_RANGE } from "../../contract/version.ts";
 import { uuidV5 } from "../../pci/identity.ts";
 import type { Store, World } from "../../world.ts";
 import { keepDates, markDuplicates } from "../adopt.ts";
+import { coalesce } from "../coalesce.ts";
 import { agreeOnVersion, readEndpoint } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
@@ -165,20 +166,18 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     failChild(child, { code: "invalid", message: `expected at most ${NODE_DEVICES} devices on one node, got more` });
   }
 
-  async function pull(child: Child) {
+  const pull = coalesce(async (child: Child) => {
     try {
       await pullChild(child, context);
       bound(child);
     } catch (error) {
-      const known = error instanceof PeerError;
-      world.log(known ? "warn" : "error", "a driver's answer could not be taken in", {
-        driver: child.name,
-        error: known ? error.message : String(error),
-      });
+      // Nobody waits for most pulls: what is not a peer's fault must not end the process either.
+      const level = error instanceof PeerError ? "warn" : "error";
+      world.log(level, "a driver did not answer", { driver: child.name, error: String(error) });
     }
     await publish();
     watch(child);
-  }
+  });
 
   const ttl = () => leaseSeconds(children.size, options.leaseSeconds ?? null);
 

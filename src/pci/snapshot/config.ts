@@ -1,6 +1,12 @@
-import { capabilities, deviceSerialNumber, extendedCapabilities, pcieLink, sriovCapability } from "./capabilities.ts";
-import { HEADER_BYTES, parseHeader } from "./config.ts";
-import type { ConfigSpace } from "./config-space.ts";
+import {
+  capabilities,
+  deviceSerialNumber,
+  extendedCapabilities,
+  pcieLink,
+  sriovCapability,
+} from "../config/capabilities.ts";
+import { HEADER_BYTES, parseHeader } from "../config/header.ts";
+import type { ConfigSpace } from "../config/space.ts";
 import type { SnapshotFunction } from "./snapshot.ts";
 
 type RecordedConfig = NonNullable<SnapshotFunction["config"]>;

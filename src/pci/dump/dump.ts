@@ -1,6 +1,6 @@
-import { bytesSpace } from "./config.ts";
-import { type DumpedFunction, decodeDumped } from "./dump-function.ts";
-import type { PciFunction } from "./function.ts";
+import { bytesSpace } from "../config/header.ts";
+import type { PciFunction } from "../function.ts";
+import { type DumpedFunction, decodeDumped } from "./function.ts";
 
 /** A line that could not be used, numbered from 1. */
 export interface DumpProblem {

@@ -1,6 +1,6 @@
-import { scanPci } from "./scan.ts";
-import { Progress } from "./scanner-progress.ts";
-import { idsKey, type ScanAnswer, type ScanJob } from "./scanner-protocol.ts";
+import { scanPci } from "../sysfs/scan.ts";
+import { Progress } from "./progress.ts";
+import { idsKey, type ScanAnswer, type ScanJob } from "./protocol.ts";
 
 // Runs scans off the request loop: a read of sysfs blocks this thread and no other.
 declare const self: Worker;

@@ -1,4 +1,4 @@
-import type { PciIds, ScanResult } from "./scan.ts";
+import type { PciIds, ScanResult } from "../sysfs/scan.ts";
 
 /** What the scanner asks of its Worker. */
 export interface ScanJob {

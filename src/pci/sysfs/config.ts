@@ -1,6 +1,6 @@
-import { SEEK_END } from "../ffi/libc.ts";
-import type { ConfigSpace } from "./config-space.ts";
-import type { SysfsReader } from "./sysfs.ts";
+import { SEEK_END } from "../../ffi/libc.ts";
+import type { ConfigSpace } from "../config/space.ts";
+import type { SysfsReader } from "./reader.ts";
 
 /** The first dword beyond what PCI without Express has (PCIe 6.0, 7.2). */
 const EXTENDED = 0x100;

@@ -1,6 +1,6 @@
-import { ERRNO } from "../ffi/libc.ts";
-import { isAbsent, SysfsError, type SysfsReader } from "./sysfs.ts";
-import { SysfsConfig } from "./sysfs-config.ts";
+import { ERRNO } from "../../ffi/libc.ts";
+import { SysfsConfig } from "./config.ts";
+import { isAbsent, SysfsError, type SysfsReader } from "./reader.ts";
 import { alone, type Bridge, byAddress, isAddress, type Place, placeByBridges, placeByLink } from "./topology.ts";
 
 /** Class of a PCI-to-PCI bridge without its programming interface (PCI Code and ID Assignment 1.11, 1.7). */

@@ -1,5 +1,5 @@
-import type { PciLink } from "../contract/pci.ts";
-import type { ConfigSpace } from "./config-space.ts";
+import type { PciLink } from "../../contract/pci.ts";
+import type { ConfigSpace } from "./space.ts";
 
 /** One entry of the capability list, or (with a 16-bit id) of the extended one. */
 export interface Capability {

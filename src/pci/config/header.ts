@@ -1,6 +1,6 @@
-import type { PciBar } from "../contract/pci.ts";
+import type { PciBar } from "../../contract/pci.ts";
 import { CAP_SSVID, capabilities } from "./capabilities.ts";
-import type { ConfigSpace } from "./config-space.ts";
+import type { ConfigSpace } from "./space.ts";
 
 /** The bytes of a header that every function has (PCI 3.0, 6.1). */
 export const HEADER_BYTES = 64;

@@ -1,4 +1,4 @@
-import { AT_FDCWD, cString, ERRNO, errno, errnoName, type Libc, libc, O } from "../ffi/libc.ts";
+import { AT_FDCWD, cString, ERRNO, errno, errnoName, type Libc, libc, O } from "../../ffi/libc.ts";
 
 /** A failed call: what was asked for and why it failed. `code` is an errno. */
 export class SysfsError extends Error {

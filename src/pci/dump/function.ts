@@ -1,7 +1,13 @@
-import { capabilities, deviceSerialNumber, extendedCapabilities, pcieLink, sriovCapability } from "./capabilities.ts";
-import { bytesSpace, HEADER_BYTES, type PciHeader, parseHeader } from "./config.ts";
-import type { ConfigSpace } from "./config-space.ts";
-import type { PciFunction, PciProblem } from "./function.ts";
+import {
+  capabilities,
+  deviceSerialNumber,
+  extendedCapabilities,
+  pcieLink,
+  sriovCapability,
+} from "../config/capabilities.ts";
+import { bytesSpace, HEADER_BYTES, type PciHeader, parseHeader } from "../config/header.ts";
+import type { ConfigSpace } from "../config/space.ts";
+import type { PciFunction, PciProblem } from "../function.ts";
 
 /** What the text of a dump says about one function, beside its bytes. */
 export interface DumpedFunction {

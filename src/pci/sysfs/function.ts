@@ -1,13 +1,13 @@
-import type { PciBar, PciLink, PciSriov } from "../contract/pci.ts";
-import { ERRNO, errnoName } from "../ffi/libc.ts";
-import { capabilities, deviceSerialNumber, extendedCapabilities, pcieLink } from "./capabilities.ts";
-import { type PciHeader, parseHeader } from "./config.ts";
-import type { PciFunction, PciProblem, PciResponse } from "./function.ts";
-import { isAbsent } from "./sysfs.ts";
-import { readBars } from "./sysfs-bars.ts";
-import { isAsleep, type SysfsBus } from "./sysfs-bus.ts";
-import { SysfsConfig } from "./sysfs-config.ts";
-import { driverIn, type PciIds, parseModalias, parseUevent, subsystem, type Uevent } from "./sysfs-uevent.ts";
+import type { PciBar, PciLink, PciSriov } from "../../contract/pci.ts";
+import { ERRNO, errnoName } from "../../ffi/libc.ts";
+import { capabilities, deviceSerialNumber, extendedCapabilities, pcieLink } from "../config/capabilities.ts";
+import { type PciHeader, parseHeader } from "../config/header.ts";
+import type { PciFunction, PciProblem, PciResponse } from "../function.ts";
+import { readBars } from "./bars.ts";
+import { isAsleep, type SysfsBus } from "./bus.ts";
+import { SysfsConfig } from "./config.ts";
+import { isAbsent } from "./reader.ts";
+import { driverIn, type PciIds, parseModalias, parseUevent, subsystem, type Uevent } from "./uevent.ts";
 
 const ALL_ONES = 0xffff_ffff;
 const hex = (value: number, digits: number) => value.toString(16).padStart(digits, "0");

@@ -1,11 +1,11 @@
-import { errnoName } from "../ffi/libc.ts";
-import type { PciFunction, PciProblem } from "./function.ts";
-import { isAbsent, SysfsReader } from "./sysfs.ts";
-import { SysfsBus } from "./sysfs-bus.ts";
-import { SysfsFunction } from "./sysfs-function.ts";
-import type { PciIds } from "./sysfs-uevent.ts";
+import { errnoName } from "../../ffi/libc.ts";
+import type { PciFunction, PciProblem } from "../function.ts";
+import { SysfsBus } from "./bus.ts";
+import { SysfsFunction } from "./function.ts";
+import { isAbsent, SysfsReader } from "./reader.ts";
+import type { PciIds } from "./uevent.ts";
 
-export type { PciIds } from "./sysfs-uevent.ts";
+export type { PciIds } from "./uevent.ts";
 
 export interface ScanOptions {
   /** The sysfs to read: `/sys`, or the root of a recorded tree. */

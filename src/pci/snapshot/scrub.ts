@@ -1,7 +1,7 @@
-import { deviceSerialNumber, EXT_CAP_DSN, extendedCapabilities } from "./capabilities.ts";
-import { NIL_UUID } from "./identity.ts";
+import { deviceSerialNumber, EXT_CAP_DSN, extendedCapabilities } from "../config/capabilities.ts";
+import { NIL_UUID } from "../identity.ts";
+import { recordConfig, recordedSpace, toBytes } from "./config.ts";
 import { isSerial, type Snapshot, type SnapshotFunction } from "./snapshot.ts";
-import { recordConfig, recordedSpace, toBytes } from "./snapshot-config.ts";
 
 /**
  * The snapshot without what names this machine or its cards: serials, the node's id and name. Two equal serials stay

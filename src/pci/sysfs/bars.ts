@@ -1,5 +1,5 @@
-import type { PciBar } from "../contract/pci.ts";
-import { hexDigit } from "./sysfs.ts";
+import type { PciBar } from "../../contract/pci.ts";
+import { hexDigit } from "./reader.ts";
 
 /** include/linux/ioport.h */
 const IO = 0x100;

@@ -1,8 +1,8 @@
-import type { PciFunction } from "./function.ts";
-import type { PciIds, ScanProblem, ScanResult } from "./scan.ts";
-import { Progress } from "./scanner-progress.ts";
-import type { ScanAnswer, ScanJob } from "./scanner-protocol.ts";
-import { byAddress } from "./topology.ts";
+import type { PciFunction } from "../function.ts";
+import type { PciIds, ScanProblem, ScanResult } from "../sysfs/scan.ts";
+import { byAddress } from "../sysfs/topology.ts";
+import { Progress } from "./progress.ts";
+import type { ScanAnswer, ScanJob } from "./protocol.ts";
 
 export interface ScannerOptions {
   /** The sysfs to read: `/sys`, or the root of a recorded tree. */
@@ -39,7 +39,7 @@ export function createScanner({ sysfs, wanted, deadlineMs = 2000, idleMs = 5000 
   let closed = false;
 
   function startWorker(): Worker {
-    const started = new Worker(new URL("./scanner-worker.ts", import.meta.url).href, { smol: true });
+    const started = new Worker(new URL("./worker.ts", import.meta.url).href, { smol: true });
     worker = started;
     return started;
   }

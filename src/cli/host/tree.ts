@@ -11,10 +11,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, posix } from "node:path";
-import type { ConfigSpace } from "./config-space.ts";
-import type { Snapshot, SnapshotFunction } from "./snapshot.ts";
-import { isAddress, isAttribute, isLink, isPath, isSlotName, wakesDevice } from "./snapshot.ts";
-import { recordConfig, recordedBytes } from "./snapshot-config.ts";
+import type { ConfigSpace } from "../../pci/config/space.ts";
+import { recordConfig, recordedBytes } from "../../pci/snapshot/config.ts";
+import type { Snapshot, SnapshotFunction } from "../../pci/snapshot/snapshot.ts";
+import { isAddress, isAttribute, isLink, isPath, isSlotName, wakesDevice } from "../../pci/snapshot/snapshot.ts";
 
 const DEVICES = "bus/pci/devices";
 const SLOTS = "bus/pci/slots";
