@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { text } from "./text.ts";
 
 const version = z.string().regex(/^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$/, "a version is MAJOR.MINOR, such as 1.0");
 const name = z
@@ -19,10 +20,7 @@ export const Hello = z
         description: "Where this tier answers; http without a scheme; `:PORT` means the address this call came from",
         examples: ["localhost:1337", "http://10.0.0.7:1337/agent", "unix:/run/sinew/driver.sock"],
       }),
-    type: z
-      .string()
-      .min(1)
-      .max(64)
+    type: text(64)
       .optional()
       .meta({ description: "A driver's device type", examples: ["CRYPTO"] }),
     name: name.optional().meta({ description: "Without one a peer is known by its endpoint" }),
@@ -36,8 +34,8 @@ export const Hello = z
     api: z.object({ min: version, max: version }).optional().meta({
       description: "What the peer speaks. Without it the peer is a seed peer: it is polled and says hello once",
     }),
-    generation: z.string().min(1).max(128).optional(),
-    boot_id: z.string().min(1).max(128).optional(),
+    generation: text(128).optional(),
+    boot_id: text(128).optional(),
   })
   .meta({ id: "Hello" });
 export type Hello = z.infer<typeof Hello>;

@@ -2,14 +2,7 @@ import { z } from "zod";
 import { Condition } from "./condition.ts";
 import { AttributeValue, Serial, Source } from "./hardware.ts";
 import { Pci } from "./pci.ts";
-
-/** Text that every database can hold: no U+0000 (PostgreSQL), no half characters (UTF-8). For what becomes a column. */
-const text = (max: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .refine((value) => !value.includes("\0") && value.isWellFormed(), "expected text without U+0000 and half characters");
+import { text } from "./text.ts";
 
 /** Reading and writing JSON recurse: what is nested without end costs every tier above its stack. */
 const MAX_DEPTH = 64;
@@ -41,7 +34,9 @@ const PeerHardware = z.object({
       conditions: z.array(Condition).max(64).optional(),
     })
     .optional(),
-  pci: Pci.extend({ path: text(1024) }).nullable().optional(),
+  pci: Pci.extend({ path: text(1024) })
+    .nullable()
+    .optional(),
 });
 export type PeerHardware = z.infer<typeof PeerHardware>;
 
