@@ -30,7 +30,7 @@ export async function startScript(
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
       output = (output + decoder.decode(chunk, { stream: true })).slice(-20_000);
-      const url = /(?:ready on|server:|Listening on) (https?:\/\/\S+?)\/?\s/.exec(output)?.[1];
+      const url = /(?:ready on|server:|Listening on) ((?:https?:\/\/|unix:)\S+?)\/?\s/.exec(output)?.[1];
       if (url) resolve(url);
     }
   };
