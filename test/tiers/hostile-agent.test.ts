@@ -75,7 +75,7 @@ test("an agent holds out against a connection that is cut", async () => {
 });
 
 test("an agent keeps last-good devices of a driver that turns bad, and only shows them as old", async () => {
-  const good = { ...CARD, uuid: "bbbbbbbb-0000-4000-8000-000000000001", __proto__x: 1 };
+  const good = { ...CARD, uuid: "bbbbbbbb-0000-4000-8000-000000000001" };
   current = () => Response.json({ hardware: [good] });
   await hello({ name: "turning" });
   await until("its device", async () => (await hardware()).hardware.find(({ uuid }) => uuid === good.uuid));
@@ -145,7 +145,7 @@ test("an agent whose drivers never end a discovery ends its own, PARTIAL", async
 
 test("a generation that changes at every GET costs one GET per hello", async () => {
   let asked = 0;
-  current = () => Response.json({ hardware: [], sources: [], generation: `g${(asked += 1)}` });
+  current = () => Response.json({ hardware: [], sources: [], generation: `g${++asked}` });
   for (let said = 0; said < 5; said += 1) {
     expect((await hello({ name: "restless", api: { min: "1.0", max: "1.0" }, generation: "x" })).status).toBe(200);
   }
