@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChangeList } from "../src/contract/change.ts";
@@ -139,6 +139,14 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect(device.acc_status).toMatchObject({ ready: true, setup_required: false });
     expect(await atConductor("?ready=true&device_type=CRYPTO&vendor_id=8086")).toHaveLength(1);
     expect(await kindsSince(revision)).toEqual([["changed", uuid]]);
+  });
+
+  test("it is recorded: a scrubbed snapshot of the host shows the same device anywhere", async () => {
+    const file = join(home, "host.json");
+    writeFileSync(file, await sinew(["snapshot", "--scrub", "--sysfs", tree.sysfs, "--state", join(home, "n")]));
+    const [device] = HardwareList.parse(JSON.parse(await sinew(["scan", "--json", "--snapshot", file]))).hardware;
+    expect(device).toMatchObject({ acc_status: { ready: true }, pci: { address: ADDRESS, kernel_driver: "4xxx" } });
+    expect(device?.serials).not.toEqual([{ kind: "dsn", value: QAT.serial }]);
   });
 
   test("nothing happens: a discovery that finds nothing new changes nothing", async () => {
