@@ -113,6 +113,12 @@ describe.skipIf(!denoPath)("on Deno", () => {
     expect((await start(...args)).url).toStartWith("http://");
   });
 
+  test("the library is found by its package name, and a tier of it runs in a foreign Deno.serve", async () => {
+    const args = ["run", "-A", "--no-lock", join(import.meta.dir, "embedded.ts")];
+    const { url } = await startScript(args, { runtime: denoPath ?? "" });
+    expect(await get<HardwareList>(`${url}/hardware`)).toMatchObject({ hardware: [{ source: "embedded" }] });
+  });
+
   test("built-in drivers are refused in one line, never left out in silence", async () => {
     const refused = (args: string[]) => expect(start(...args, "--state", state("none"), ...LOCAL)).rejects;
     await refused(["--role", "agent"]).toThrow(/exited 2: .*--drivers: expected none, because/s);
