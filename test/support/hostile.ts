@@ -16,7 +16,7 @@ const json = (text: string, init?: ResponseInit) =>
 const list = (...hardware: unknown[]) => json(JSON.stringify({ hardware }));
 /** `GET /N/hardware` is the N-th of them. A process of its own: an endless answer would starve the tests' event loop. */
 export async function startHostile() {
-  const child = Bun.spawn([process.execPath, new URL("hostile-process.ts", import.meta.url).pathname], {
+  const child = Bun.spawn([process.execPath, new URL("./hostile-process.ts", import.meta.url).pathname], {
     stdout: "pipe",
     stderr: "inherit",
     stdin: "ignore",
