@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { databases } from "../support/databases.ts";
-
-const deno = Bun.which("deno");
+import { denoPath } from "../support/deno.ts";
 
 /** Everything that a runtime's own SQLite driver could do differently. */
 const PROGRAM = `
@@ -36,12 +35,12 @@ const PROGRAM = `
 `;
 
 describe.each(databases)("openDatabase() under Deno on $name", ({ open }) => {
-  test.if(deno !== null)(
+  test.skipIf(!denoPath)(
     "reads and writes as under Bun",
     async () => {
       const place = await open();
       const root = `${import.meta.dir}/../..`;
-      const run = Bun.spawn([deno ?? "", "run", "-A", "--no-check", "--ext=ts", "-", place.url], {
+      const run = Bun.spawn([denoPath ?? "", "run", "-A", "--no-lock", "--ext=ts", "-", place.url], {
         cwd: root,
         stdin: new Blob([PROGRAM]),
         stdout: "pipe",
