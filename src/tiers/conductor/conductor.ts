@@ -74,6 +74,10 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     };
   }
 
+  const settled = async () => {
+    await Promise.all([...members.values()].map(({ pulling }) => pulling));
+  };
+
   return {
     ...reads,
     get ready() {
@@ -106,9 +110,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     async operation(uuid, waitMs) {
       return (await operations.wait(uuid, waitMs)) ?? (await getOperation(db.read, uuid));
     },
-    async settled() {
-      await Promise.all([...members.values()].map(({ pulling }) => pulling));
-    },
+    settled,
     async start() {
       await db.write((tx) => failInterrupted(tx, world.now()));
       await membership.start();
@@ -119,6 +121,8 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       fleet.stopped = true;
       for (const tracked of members.values()) tracked.cancel();
       await membership.stop();
+      // What has been answered is still taken in: whoever stops this closes the database next.
+      await settled();
     },
   };
 }

@@ -1,0 +1,158 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { Hello } from "../../../src/contract/hello.ts";
+import { openDatabase } from "../../../src/db/database.ts";
+import { type Conductor, createConductorTier } from "../../../src/tiers/conductor/conductor.ts";
+import { databases } from "../../support/databases.ts";
+import { virtualWorld } from "../../support/world.ts";
+
+const TTL = 12;
+const NODE = { id: "6f1a3f0e-9f57-4c8e-8f5e-0d0c1a2b3c4d", name: "n1" };
+const DEVICE = { uuid: "8e45a2ea-5364-4b0d-a252-bf8becaa606e", source: "crypto" };
+const OK = { name: "crypto", type: "CRYPTO", endpoint: null, status: "OK", observed_at: null, count: 1, error: null };
+
+const hello = (more: Partial<Hello> = {}): Hello => ({
+  status: "READY",
+  endpoint: "127.0.0.1:9",
+  node: NODE,
+  api: { min: "1.0", max: "1.0" },
+  generation: "g1",
+  ...more,
+});
+
+describe.each(databases)("liveness on $name", ({ open }) => {
+  let database: Awaited<ReturnType<typeof open>>;
+  let db: Awaited<ReturnType<typeof openDatabase>>;
+  let conductor: Conductor;
+  let clock: ReturnType<typeof virtualWorld>;
+  let answers = true;
+
+  const start = async () => {
+    conductor = await createConductorTier({ db, world: clock.world, leaseSeconds: TTL });
+    await conductor.start();
+  };
+  const state = async () => (await conductor.nodes({}, { limit: 10 })).nodes[0]?.state;
+  const freshness = async () => JSON.parse(await conductor.hardware({}, { limit: 10 })).hardware[0]?.freshness;
+  /** Time passes in steps, each waiting for the pulls it set off: their I/O is real. */
+  const pass = async (seconds: number) => {
+    for (let passed = 0; passed < seconds; passed += 2) {
+      await clock.advance(2000);
+      await conductor.settled();
+      // And for the conductor's own tick, which writes leases and states.
+      await db.write(async () => {});
+      await clock.settle();
+    }
+  };
+  /** Real I/O (a database server) does not wait for the virtual clock. */
+  const becomes = async (read: () => Promise<unknown>, value: string) => {
+    const end = performance.now() + 5000;
+    while ((await read()) !== value && performance.now() < end) await clock.settle();
+    expect(await read()).toBe(value);
+  };
+
+  beforeEach(async () => {
+    answers = true;
+    clock = virtualWorld(async () =>
+      answers
+        ? Response.json({ hardware: [DEVICE], sources: [OK], generation: "g1" })
+        : Promise.reject(new Error("refused")),
+    );
+    database = await open();
+    db = await openDatabase(database.url);
+    await start();
+  });
+  afterEach(async () => {
+    await conductor.stop();
+    await db.close();
+    await database.close();
+  });
+
+  test("a node is LATE after one lease of silence, LOST after two, LIVE with its next hello", async () => {
+    await conductor.hello(hello(), null);
+    await becomes(state, "LIVE");
+    await becomes(freshness, "FRESH");
+    await pass(TTL - 2);
+    expect(await state()).toBe("LIVE");
+    await pass(4);
+    await becomes(state, "LATE");
+    expect(await freshness()).toBe("FRESH");
+    await pass(TTL);
+    await becomes(state, "LOST");
+    await becomes(freshness, "STALE");
+    await conductor.hello(hello(), null);
+    await becomes(state, "LIVE");
+    await becomes(freshness, "FRESH");
+  });
+
+  test("a hello each third of a lease keeps a node LIVE, and writes nothing to the feed", async () => {
+    await conductor.hello(hello(), null);
+    await becomes(freshness, "FRESH");
+    const revision = await conductor.revision();
+    for (let third = 0; third < 12; third += 1) {
+      await pass(TTL / 3);
+      await conductor.hello(hello(), null);
+    }
+    expect(await state()).toBe("LIVE");
+    expect(await conductor.revision()).toBe(revision);
+  });
+
+  test("a conductor that was suspended, or started again, gives everyone a fresh lease first", async () => {
+    await conductor.hello(hello(), null);
+    await becomes(freshness, "FRESH");
+    clock.suspend(100 * TTL * 1000);
+    await pass(2);
+    expect(await state()).toBe("LIVE");
+
+    await conductor.stop();
+    clock.suspend(100 * TTL * 1000);
+    await start();
+    await pass(TTL - 2);
+    expect(await state()).toBe("LIVE");
+    await pass(TTL * 2 + 2);
+    await becomes(state, "LOST");
+  });
+
+  test("a node that says LEAVING is LEFT at once, and silence makes it nothing else", async () => {
+    await conductor.hello(hello(), null);
+    await becomes(freshness, "FRESH");
+    await conductor.hello(hello({ status: "LEAVING" }), null);
+    expect(await state()).toBe("LEFT");
+    expect(await freshness()).toBe("STALE");
+    await pass(4 * TTL);
+    expect(await state()).toBe("LEFT");
+  });
+
+  test("a seed agent says hello once: polled each third of a lease, its good answers renew it", async () => {
+    await conductor.hello({ status: "READY", endpoint: "127.0.0.1:9" }, null);
+    await becomes(freshness, "FRESH");
+    await pass(5 * TTL);
+    expect(await state()).toBe("LIVE");
+    answers = false;
+    await pass(4 * TTL);
+    await becomes(state, "LOST");
+    await becomes(freshness, "STALE");
+    answers = true;
+    await pass(60);
+    await becomes(state, "LIVE");
+    await becomes(freshness, "FRESH");
+  });
+
+  test("an agent that speaks none of our versions is INCOMPATIBLE and refused", async () => {
+    const stranger = hello({ api: { min: "2.0", max: "2.3" } });
+    await expect(conductor.hello(stranger, null)).rejects.toMatchObject({ code: "api_version" });
+    expect(await state()).toBe("INCOMPATIBLE");
+    await conductor.hello(hello({ api: { min: "1.0", max: "2.3" } }), null);
+    expect(await state()).toBe("LIVE");
+  });
+
+  test("an agent that does not answer while it says hello is LIVE with a failed source", async () => {
+    answers = false;
+    await conductor.hello(hello(), null);
+    const source = async () => JSON.parse(await conductor.hardware({}, { limit: 10 })).sources[0]?.error?.code;
+    await becomes(source, "unreachable");
+    expect(await state()).toBe("LIVE");
+    answers = true;
+    await pass(TTL);
+    await becomes(freshness, "FRESH");
+    expect(await source()).toBeUndefined();
+  });
+});
