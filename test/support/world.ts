@@ -21,7 +21,7 @@ export function virtualWorld(fetch: World["fetch"] = () => Promise.reject(new Er
   };
   /** Lets everything run that does not wait for the clock. */
   const settle = async () => {
-    for (let turn = 0; turn < 20; turn += 1) await Bun.sleep(0);
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
   };
   return {
     world,
