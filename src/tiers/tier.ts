@@ -16,7 +16,3 @@ export interface Tier {
   /** Says LEAVING upward, stops its timers, finishes writes. Safe to call twice. */
   stop(): Promise<void>;
 }
-
-// Until every importer names src/world.ts itself.
-export type { Log, LogLevel, Store, World } from "../world.ts";
-export { realWorld } from "../world.ts";
