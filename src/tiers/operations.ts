@@ -3,6 +3,8 @@ import type { World } from "../world.ts";
 
 /** Kept in memory per tier; the oldest finished ones leave first. */
 const KEPT = 100;
+/** Progress is stored this often; the beginning and the end always are. */
+const SAVE_MS = 1_000;
 
 /** One child's way through an operation: it is told here, once, how it ended. */
 export interface ChildWork {
@@ -28,12 +30,13 @@ function outcome(children: OperationChild[]): OperationStatus {
   return children.every((child) => child.status === "FAILED") ? "FAILED" : "PARTIAL";
 }
 
-/** `save` is called at start and at each child's end, so that a store can hold what a crash would lose. */
+/** `save` is called at the start, with progress, and at the end, so that a store can hold what a crash would lose. */
 export function createOperations(
   world: World,
   save: (operation: Operation) => Promise<void> = async () => {},
 ): Operations {
   const kept = new Map<string, { operation: Operation; done: Promise<void> }>();
+  let lastSave = 0;
   const running = new Map<string, string>();
 
   const trim = () => {
@@ -50,6 +53,9 @@ export function createOperations(
       // Reported, not swallowed: the operation is where its reader looks.
       Object.assign(child, { status: "FAILED", error: error instanceof Error ? error.message : String(error) });
     }
+    // Whole documents: one for each child of a large fleet would be the square of the fleet in writes.
+    if (world.monotonic() - lastSave < SAVE_MS) return;
+    lastSave = world.monotonic();
     await save(operation);
   }
 
