@@ -24,6 +24,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "write this machine's PCI bus as one JSON file that scan and start can replay",
     load: () => import("./cli/snapshot.ts"),
   },
+  conform: {
+    summary: "tell a driver, agent or conductor, ours or another's, what it does wrong",
+    load: () => import("./cli/conform.ts"),
+  },
 };
 
 const EXAMPLES = `
