@@ -40,7 +40,11 @@ async function check(url: string, { tier, peer, json }: Flags): Promise<void> {
   const wanted = ALL.find((one) => one === tier);
   if (!wanted) throw new Exit(2, `--tier: expected driver, agent or conductor, found ${JSON.stringify(tier)}`);
   const endpoint = readUrl(url);
+  // Interrupted or not, the peers that it registered say LEAVING.
+  const stopping = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stopping.abort());
   const checks = await conform({
+    signal: stopping.signal,
     endpoint,
     tier: wanted,
     host: peer,
@@ -58,7 +62,7 @@ async function check(url: string, { tier, peer, json }: Flags): Promise<void> {
       ? `${JSON.stringify({ url: formatEndpoint(endpoint), tier, summary, checks }, null, 2)}\n`
       : sum(wanted, summary),
   );
-  process.exitCode = summary.wrong > 0 ? 1 : 0;
+  process.exit(summary.wrong > 0 || stopping.signal.aborted ? 1 : 0);
 }
 
 function readUrl(url: string): Endpoint {

@@ -41,8 +41,10 @@ export async function conform(options: {
   /** Seconds that what has to happen by itself may take; 15. */
   patience?: number;
   each?: (verdict: Verdict) => Promise<void>;
+  /** Ends it early: what is left is not checked, conform's own peers still leave. */
+  signal?: AbortSignal;
 }): Promise<Verdict[]> {
-  const { endpoint, tier, host, patience = 15, each } = options;
+  const { endpoint, tier, host, patience = 15, each, signal = new AbortController().signal } = options;
   const ask = createAsk(endpoint);
   const guests = createGuests({ tier, ask, host });
   const verdicts: Verdict[] = [];
@@ -55,9 +57,10 @@ export async function conform(options: {
     const first = await ask("GET", "/hardware");
     const extended = first.headers.has(VERSION_HEADER);
     for (const check of CHECKS.filter(({ tiers }) => tiers.includes(tier))) {
+      if (signal.aborted) break;
       if (performance.now() > end)
         await add(told(check, new Wrong(`all checks within ${ALL_SECONDS} s`, "no time left"), true));
-      else await add(told(check, await outcome(check, { tier, ask, guests, extended, patience }), extended));
+      else await add(told(check, await outcome(check, { tier, ask, guests, extended, patience }, signal), extended));
     }
   } catch (error) {
     const found = error instanceof Wrong ? error.found : String(error);
@@ -75,9 +78,10 @@ export async function conform(options: {
 }
 
 /** What a check threw, null when it is content. */
-async function outcome(check: Check, context: Context): Promise<unknown> {
+async function outcome(check: Check, context: Context, signal: AbortSignal): Promise<unknown> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<Wrong>((resolve) => {
+  const late = new Promise<Error>((resolve) => {
+    signal.addEventListener("abort", () => resolve(new Unchecked("interrupted")), { once: true });
     timer = setTimeout(() => resolve(new Wrong(`an end within ${CHECK_SECONDS} s`, "none")), CHECK_SECONDS * 1000);
   });
   const done = check.run(context).then(

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { parseEndpoint } from "../../src/client/endpoint.ts";
-import type { TierName } from "../../src/conform/check.ts";
+import { ALL, type TierName } from "../../src/conform/check.ts";
 import { CHECKS, conform, type Verdict } from "../../src/conform/run.ts";
-import { FleetHardwareList } from "../../src/contract/hardware.ts";
+import { FleetHardwareList, HardwareList } from "../../src/contract/hardware.ts";
 import { NodeList } from "../../src/contract/node.ts";
 import { startStranger } from "../support/stranger-process.ts";
-import { type Running, startAgent, startConductor, startDriver } from "../support/tiers.ts";
+import { type Running, startAgent, startConductor, startDriver, until } from "../support/tiers.ts";
 
 const main = new URL("../../src/main.ts", import.meta.url).pathname;
 let tiers: Record<TierName, Running>;
@@ -180,8 +180,8 @@ describe("what an implementation does wrong is told by name", () => {
     ],
   ])("one that answers everything with %s: never a crash", async (_, answer) => {
     const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: answer });
-    for (const tier of ["driver", "agent", "conductor"] as const) {
-      const verdicts = await check(server.url.href, tier, 0.1);
+    const all = await Promise.all(ALL.map((tier) => check(server.url.href, tier, 0.1)));
+    for (const verdicts of all) {
       expect(verdicts.length).toBeGreaterThan(20);
       expect(names(verdicts, "wrong").length).toBeGreaterThan(2);
       expect(verdicts.filter(({ found }) => found?.includes("TypeError"))).toEqual([]);
@@ -208,6 +208,22 @@ test("sinew conform --json is one document, and exit 1 says that something is wr
     part: "seed",
     found: "404",
   });
+});
+
+test("sinew conform that is interrupted takes its peers back", async () => {
+  const { url } = tiers.agent;
+  const child = Bun.spawn([process.execPath, main, "conform", url, "--tier", "agent"], {
+    stdout: "pipe",
+    stdin: "ignore",
+  });
+  const guests = async () => {
+    const { sources } = HardwareList.parse(await (await fetch(`${url}/hardware`)).json());
+    return sources.filter(({ name, status }) => name !== "crypto" && status === "OK").length;
+  };
+  await until("a peer of its own", guests);
+  child.kill("SIGINT");
+  expect(await child.exited).toBe(1);
+  expect(await guests()).toBe(0);
 });
 
 test("sinew conform exits 1 when nobody answers, and 2 for bad usage", async () => {

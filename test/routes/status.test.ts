@@ -207,6 +207,8 @@ describe.each(["agent", "conductor"] as const)("POST /hello at the %s", (role) =
     [{ ...HELLO, endpoint: "http://user:secret@host" }, "/endpoint"],
     [{ ...HELLO, name: "with space" }, "/name"],
     [{ ...HELLO, node: { id: "x" } }, "/node/id"],
+    [{ ...HELLO, type: "A\0" }, "/type"],
+    [{ ...HELLO, boot_id: "\ud800" }, "/boot_id"],
     [{ ...HELLO, api: { min: "1" } }, "/api/min"],
   ])("refuses %j with 400 at %s", async (body, pointer) => {
     const { problem } = await expectProblem(say(body), 400, "invalid");

@@ -7,6 +7,7 @@ import { CARD, type Running, startAgent, until } from "../support/tiers.ts";
 // One agent for all: what one peer does must not be felt by the next either.
 let agent: Running;
 let hostile: Awaited<ReturnType<typeof startHostile>>;
+const memoryBefore = process.memoryUsage().rss;
 let current: (request: Request) => Response | Promise<Response>;
 const peer = Bun.serve({ port: 0, hostname: "127.0.0.1", idleTimeout: 0, fetch: (request) => current(request) });
 
@@ -187,4 +188,9 @@ test("hellos under many names are refused above a bound, with 409 busy", async (
   expect(statuses.get(200)?.length).toBeLessThanOrEqual(64);
   expect((await hardware()).sources.length).toBeLessThanOrEqual(65);
   await expectUntouched();
+});
+
+test("all of that cost little memory", () => {
+  Bun.gc(true);
+  expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(200 * 2 ** 20);
 });
