@@ -50,11 +50,13 @@ export function failChild(child: Child, error: Source["error"]) {
 export async function pullChild(child: Child, context: ChildContext): Promise<void> {
   try {
     const report = await pullReport(child.peer, context.limits, child.generation);
+    // An answer that was under way when the driver said LEAVING is of before: nothing of it is current.
+    if (child.left) return;
     if (report) takeReport(child, report, context);
     else child.source = { ...child.source, observed_at: context.world.now().toISOString() };
   } catch (error) {
     if (!(error instanceof PeerError)) throw error;
-    failChild(child, { code: error.code, message: error.message });
+    if (!child.left) failChild(child, { code: error.code, message: error.message });
     throw error;
   }
 }
@@ -118,7 +120,7 @@ export async function discoverChild(
   try {
     operation = await runDiscovery(child.peer, limits, world);
   } catch (error) {
-    if (error instanceof PeerError) failChild(child, { code: error.code, message: error.message });
+    if (error instanceof PeerError && !child.left) failChild(child, { code: error.code, message: error.message });
     throw error;
   }
   await settle(world, operation !== null, () => pullChild(child, context));

@@ -51,6 +51,8 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
   async function attempt(tracked: Tracked) {
     try {
       const report = await limited(() => pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag));
+      // An answer that was under way when the agent said LEAVING is of before: it makes nothing alive.
+      if (stateOf(tracked) === "LEFT") return;
       // Only a seed peer's answers renew it; any other has hello for that.
       if (isSeed(tracked)) await renew(tracked);
       if (report) await take(tracked, report);
