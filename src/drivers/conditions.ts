@@ -21,6 +21,7 @@ const POWER_CYCLE =
 const ACTIONS: Readonly<Record<PciProblem["reason"], string>> = {
   AllOnes: POWER_CYCLE,
   Hung: `A read of this function never returned, and nothing reads it again until it does. ${POWER_CYCLE}`,
+  Unprivileged: "Run with CAP_SYS_ADMIN, as root for example, to have all of it",
   Vanished: "Scan again; if it was not removed on purpose, look in dmesg for why the kernel let go of it",
   Unreadable: "Look at the error in the message; run with more rights if it is about permission, else look in dmesg",
   ConfigTruncated: "Run with CAP_SYS_ADMIN, or record the dump again with all bytes; if it stays short, look in dmesg",
@@ -97,6 +98,7 @@ function driverBound(fn: PciFunction, expected: { kernelDrivers: readonly string
 const TYPES: Readonly<Partial<Record<PciProblem["reason"], string>>> = {
   Unreadable: "Readable",
   ConfigTruncated: "ConfigComplete",
+  Unprivileged: "ConfigReadable",
   BadCapabilities: "ConfigValid",
   BadName: "AddressValid",
 };
@@ -108,8 +110,10 @@ function remaining(problems: readonly PciProblem[]): Said[] {
     if (SILENT.includes(reason)) continue;
     const type = TYPES[reason] ?? "Readable";
     const same = said.find((condition) => condition.type === type && condition.reason === reason);
+    // Too few rights say nothing about the device.
+    const status = reason === "Unprivileged" ? "unknown" : "false";
     if (same) same.message += `; ${message}`;
-    else said.push({ type, status: "false", reason, message, action: ACTIONS[reason] });
+    else said.push({ type, status, reason, message, action: ACTIONS[reason] });
   }
   return said;
 }

@@ -69,7 +69,7 @@ export function wantedBy(options: Pick<DiscoverOptions, "kinds" | "all">): (ids:
   };
 }
 
-type WantedIds = Pick<PciFunction, "vendor_id" | "device_id" | "class">;
+type WantedIds = Pick<PciFunction, "vendor_id" | "device_id" | "class"> & Partial<Pick<PciFunction, "pf_ids">>;
 
 /** Names of all drivers: one per kind, and the one for what could not be read. */
 export const driverNames: readonly string[] = [...kinds.map((kind) => kind.name), generic.name];

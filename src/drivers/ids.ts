@@ -11,7 +11,8 @@ import { nicIds } from "./ids/nic.ts";
 import { ssdIds } from "./ids/ssd.ts";
 
 /** The facts a function is classified by: those that any user can read, whatever is bound. */
-export type Ids = Pick<PciFunction, "vendor_id" | "device_id" | "class" | "address" | "sriov">;
+export type Ids = Pick<PciFunction, "vendor_id" | "device_id" | "class" | "address" | "sriov"> &
+  Partial<Pick<PciFunction, "pf_ids">>;
 
 /**
  * What a function is of its card: a virtual function, the management or the user function of an Alveo, or another

@@ -11,6 +11,7 @@ export interface PciProblem {
     | "AllOnes" // config space reads all ones while sysfs still lists the function
     | "Hung" // a read did not return within its deadline
     | "Unreadable" // a read failed: EIO, EACCES...
+    | "Unprivileged" // this process may see the first bytes of config space only
     | "Vanished" // ENODEV or ENOENT in mid-scan
     | "ConfigTruncated" // fewer bytes than a header has
     | "BadCapabilities" // a capability list that loops or points outside
@@ -27,6 +28,8 @@ export type PciResponse = "responding" | "silent" | "asleep" | "unobservable";
 
 /** One PCI function as read from sysfs, a dump or a snapshot: facts, no policy. The contract's names throughout. */
 export interface PciFunction extends Omit<Pci, "vendor" | "device"> {
+  /** On a VF what its PF is, which often says more than its own ids; null where that isn't known. */
+  pf_ids: Pick<Pci, "vendor_id" | "device_id" | "class"> | null;
   serials: Serial[];
   response: PciResponse;
   /** False where the origin cannot say which kernel driver is bound (a hex dump). */

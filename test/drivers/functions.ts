@@ -20,6 +20,7 @@ export function pciFunction(id: string, pciClass: string, given: Partial<PciFunc
     numa_node: null,
     iommu_group: null,
     link: null,
+    pf_ids: null,
     sriov: null,
     bars: [],
     serials: [],

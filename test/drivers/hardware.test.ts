@@ -52,7 +52,7 @@ describe("toHardware()", () => {
 
   test("carries every PCI fact over, and no field of the scan's own", () => {
     const fn = h100();
-    const { serials, response, driverObservable, problems, ...facts } = fn;
+    const { serials, pf_ids, response, driverObservable, problems, ...facts } = fn;
     expect(device(fn).pci).toEqual({ ...facts, vendor: null, device: null });
   });
 

@@ -38,6 +38,7 @@ describe("parseDump()", () => {
         numa_node: null,
         iommu_group: null,
         link: null,
+        pf_ids: null,
         sriov: null,
         bars: [],
         serials: [],

@@ -57,6 +57,7 @@ test("scanPci() reads everything of a function", () => {
     iommu_group: 42,
     link: { speed_gts: 16, width: 16, max_speed_gts: 32, max_width: 16 },
     serials: [{ kind: "dsn", value: "2b-0a-50-31-8c-38-25-00" }],
+    pf_ids: null,
     sriov: null,
     bars: [{ index: 0, type: "mem64", prefetchable: true, size: 16 * 1024 * 1024 }],
     response: "responding",

@@ -98,7 +98,14 @@ export function makeTree() {
       numa_node: `${device.numaNode ?? -1}\n`,
       resource: resource(device.bars ?? (secondary === undefined ? BARS : [])),
       "power/runtime_status": `${device.runtimeStatus ?? "active"}\n`,
-      uevent: `PCI_CLASS=${device.class.replace(/^0+(?=.)/, "")}\nPCI_ID=${device.vendor}:${device.device}\n`,
+      uevent: [
+        `PCI_CLASS=${device.class.replace(/^0+(?=.)/, "")}`,
+        `PCI_ID=${device.vendor}:${device.device}`,
+        `PCI_SUBSYS_ID=${subVendor}:${subDevice}`,
+        `PCI_SLOT_NAME=${address}\n`,
+      ]
+        .join("\n")
+        .toUpperCase(),
     };
     if (link) {
       attributes.current_link_speed = gts(link.speed);

@@ -61,6 +61,7 @@ export function decodeDumped(dumped: DumpedFunction, space: ConfigSpace): PciFun
     numa_node: count(dumped.details.get("NUMA node")),
     iommu_group: count(dumped.details.get("IOMMU group")),
     link: pcieLink(space, list),
+    pf_ids: null,
     sriov: sriov && { ...sriov, pf: null, vf_index: null },
     bars: header.bars,
     serials: serial ? [{ kind: "dsn", value: serial }] : [],

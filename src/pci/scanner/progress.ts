@@ -1,6 +1,7 @@
 const STEP = 0;
 const LENGTH = 1;
-const NAME = 8;
+const WAITING = 2;
+const NAME = 12;
 
 /** Which function a scanning thread is on, in memory that another thread can read while the first is stuck in a call. */
 export class Progress {
@@ -10,7 +11,7 @@ export class Progress {
 
   constructor(buffer = new SharedArrayBuffer(64)) {
     this.buffer = buffer;
-    this.#words = new Int32Array(buffer, 0, 2);
+    this.#words = new Int32Array(buffer, 0, 3);
     this.#name = new Uint8Array(buffer, NAME);
   }
 
@@ -31,5 +32,14 @@ export class Progress {
   get address(): string | null {
     const length = Atomics.load(this.#words, LENGTH);
     return length === 0 ? null : String.fromCharCode(...this.#name.subarray(0, length));
+  }
+
+  /** The scanning thread waits for the other one, and no device for it. */
+  get waiting(): boolean {
+    return Atomics.load(this.#words, WAITING) === 1;
+  }
+
+  set waiting(waits: boolean) {
+    Atomics.store(this.#words, WAITING, waits ? 1 : 0);
   }
 }

@@ -1,14 +1,13 @@
-import type { PciFunction } from "../function.ts";
-import type { PciIds, ScanProblem, ScanResult } from "../sysfs/scan.ts";
-import { byAddress } from "../sysfs/topology.ts";
+import type { ScanResult, WantedIds } from "../sysfs/scan.ts";
+import { ScanMemory } from "./memory.ts";
 import { Progress } from "./progress.ts";
-import type { ScanAnswer, ScanJob } from "./protocol.ts";
+import { type FromWorker, idsKey, type ToWorker } from "./protocol.ts";
 
 export interface ScannerOptions {
   /** The sysfs to read: `/sys`, or the root of a recorded tree. */
   sysfs: string;
   /** Which functions are read beyond their ids. Asked once for each ids and class; default: all are. */
-  wanted?: (ids: PciIds) => boolean;
+  wanted?: ((ids: WantedIds) => boolean | Promise<boolean>) | undefined;
   /** How long one function may take before it counts as hung. */
   deadlineMs?: number;
   /** How long an idle Worker is kept for the next scan. It costs some megabytes, and 20 ms to start again. */
@@ -27,11 +26,10 @@ export interface Scanner {
  * Worker is abandoned, and later scans leave the function alone until the read has returned after all.
  */
 export function createScanner({ sysfs, wanted, deadlineMs = 2000, idleMs = 5000 }: ScannerOptions): Scanner {
-  const verdicts = wanted ? new Map<string, boolean>() : null;
+  const verdicts = new Map<string, boolean>();
   /** Functions whose read has not returned. */
   const stuck = new Set<string>();
-  /** What was last seen of each, for when it hangs. */
-  const last = new Map<string, PciFunction>();
+  const memory = new ScanMemory();
   let worker: Worker | null = null;
   let running: Promise<ScanResult> | null = null;
   let idle: ReturnType<typeof setTimeout> | undefined;
@@ -59,17 +57,25 @@ export function createScanner({ sysfs, wanted, deadlineMs = 2000, idleMs = 5000 
     dropWorker();
   }
 
-  /** One pass over the bus, or the address of the function that it hung on. */
-  function pass(): Promise<ScanAnswer | { hung: string }> {
+  async function verdictOn(ids: WantedIds): Promise<boolean> {
+    const key = idsKey(ids);
+    const verdict = verdicts.get(key) ?? (await wanted?.(ids)) ?? true;
+    verdicts.set(key, verdict);
+    return verdict;
+  }
+
+  /** One pass over the bus: its result as JSON, or the address of the function that it hung on. */
+  function pass(): Promise<{ result: string } | { hung: string }> {
     const current = worker ?? startWorker();
     const progress = new Progress();
+    const post = (message: ToWorker) => current.postMessage(message);
     current.ref();
     return new Promise((resolve, reject) => {
       let step = -1;
       let since = performance.now();
       const watch = setInterval(() => {
         const now = performance.now();
-        if (progress.step !== step) {
+        if (progress.step !== step || progress.waiting) {
           step = progress.step;
           since = now;
           return;
@@ -85,9 +91,15 @@ export function createScanner({ sysfs, wanted, deadlineMs = 2000, idleMs = 5000 
         resolve({ hung });
       }, deadlineMs / 4);
 
-      const onMessage = ({ data }: MessageEvent<ScanAnswer>) => {
+      const onMessage = ({ data }: MessageEvent<FromWorker>) => {
+        if ("ask" in data) {
+          // A pass that has ended waits for nothing, and its Worker is gone.
+          verdictOn(data.ask).then((verdict) => worker === current && post({ verdict }), failed);
+          return;
+        }
         end();
-        resolve(data);
+        if ("error" in data) reject(new Error(data.error));
+        else resolve(data);
       };
       const failed = (reason: Error) => {
         end();
@@ -107,7 +119,7 @@ export function createScanner({ sysfs, wanted, deadlineMs = 2000, idleMs = 5000 
       current.addEventListener("message", onMessage);
       current.addEventListener("error", onError);
       current.addEventListener("close", onClose);
-      current.postMessage({ sysfs, skip: [...stuck], verdicts, progress: progress.buffer } satisfies ScanJob);
+      post({ scan: { sysfs, skip: [...stuck], all: wanted === undefined, progress: progress.buffer } });
     });
   }
 
@@ -115,25 +127,10 @@ export function createScanner({ sysfs, wanted, deadlineMs = 2000, idleMs = 5000 
     for (;;) {
       const answer = await pass();
       if ("hung" in answer) continue;
-      if (answer.error !== null) throw new Error(answer.error);
-      for (const [key, ids] of answer.unknown) verdicts?.set(key, wanted?.(ids) ?? true);
-      if (answer.result) return withStuck(answer.result);
+      // Our own Worker wrote it.
+      const result = JSON.parse(answer.result) as ScanResult;
+      return memory.complete(result, stuck, `a read of it has not returned within ${deadlineMs} ms`);
     }
-  }
-
-  function withStuck({ functions, looked_at, problems }: ScanResult): ScanResult {
-    // What was known of a hung function before it hung is still the last that is known of it.
-    for (const address of last.keys()) if (!stuck.has(address)) last.delete(address);
-    for (const fn of functions) last.set(fn.address, fn);
-    const message = `a read of it has not returned within ${deadlineMs} ms`;
-    const unknown: ScanProblem[] = [];
-    for (const address of stuck) {
-      const known = last.get(address);
-      if (known) functions.push({ ...known, response: "silent", problems: [{ reason: "Hung", message }] });
-      else unknown.push({ name: address, reason: "Hung", message });
-    }
-    functions.sort((a, b) => byAddress(a.address, b.address));
-    return { functions, looked_at: looked_at + stuck.size, problems: [...problems, ...unknown] };
   }
 
   function rest(): void {

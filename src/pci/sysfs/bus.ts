@@ -1,5 +1,7 @@
 import { ERRNO } from "../../ffi/libc.ts";
-import { SysfsConfig } from "./config.ts";
+import { HEADER_BYTES } from "../config/header.ts";
+import { type PartialConfig, SysfsConfig } from "./config.ts";
+import { isAsleep } from "./entry.ts";
 import { isAbsent, SysfsError, type SysfsReader } from "./reader.ts";
 import { alone, type Bridge, byAddress, isAddress, type Place, placeByBridges, placeByLink } from "./topology.ts";
 
@@ -23,6 +25,8 @@ export class SysfsBus {
   #slots: Map<string, string> | null = null;
   #byBridges: ((address: string) => Place) | null = null;
   #hasDrivers: boolean | null = null;
+  #privileged = false;
+  readonly #busPlaces = new Map<string, Place>();
 
   /** Throws SysfsError when the bus is there and can't be read, or when `sysfs` is no sysfs. */
   constructor(reader: SysfsReader, sysfs: string) {
@@ -59,13 +63,38 @@ export class SysfsBus {
   place(address: string): Place {
     const { reader } = this;
     if (reader.readEntryLink(this.devices, address)) {
-      const place = placeByLink(address, reader.latin1());
+      const place = this.#placeByLink(address, reader.latin1());
       if (place) return place;
     } else if (reader.error !== ERRNO.EINVAL) {
       return alone(address);
     }
     this.#byBridges ??= placeByBridges(this.#bridges());
     return this.#byBridges(address);
+  }
+
+  /** Functions on one bus have all of the way in common but themselves: it is parsed once. */
+  #placeByLink(address: string, target: string): Place | null {
+    const end = target.lastIndexOf("/") + 1;
+    const above = target.slice(0, end);
+    const known = this.#busPlaces.get(above);
+    if (known && target.slice(end) === address) {
+      return { path: known.path + address.slice(address.lastIndexOf(":") + 1), parent: known.parent };
+    }
+    const place = placeByLink(address, target);
+    // A way without a root or a bridge is not the bus's: the function's own address decided.
+    if (place && /[/]pci[0-9a-f]{4,8}:[0-9a-f]{2}[/]/.test(above)) {
+      const path = place.path.slice(0, place.path.lastIndexOf("/") + 1);
+      this.#busPlaces.set(above, { path, parent: place.parent });
+    }
+    return place;
+  }
+
+  /** True where the kernel keeps config space from this process. What it shows of one function it shows of all. */
+  isWithheld(space: PartialConfig): boolean {
+    if (this.#privileged) return false;
+    const withheld = space.withheld;
+    this.#privileged = !withheld && space.fileSize > HEADER_BYTES;
+    return withheld;
   }
 
   /** The number of the VF `address` under its PF, from the PF's virtfnN links; null when they don't name it. */
@@ -158,9 +187,4 @@ export class SysfsBus {
     reader.close(fd);
     return numbers === null ? null : (numbers >>> 8) & 0xff;
   }
-}
-
-/** True in runtime suspend, and on the way into it: then a config read would wake the function. */
-export function isAsleep(reader: SysfsReader, directory: number): boolean {
-  return reader.read(directory, "power/runtime_status") && reader.bytes.toString("latin1", 0, 7) === "suspend";
 }

@@ -4,13 +4,29 @@ import type { SysfsReader } from "./reader.ts";
 
 /** The first dword beyond what PCI without Express has (PCIe 6.0, 7.2). */
 const EXTENDED = 0x100;
+/** Unprivileged readers get 64 bytes, of a CardBus bridge 128 (drivers/pci/pci-sysfs.c, pci_read_config). */
+const PRIVILEGED = 0x80;
 const MAX = 4096;
+
+/** A config space of which some parts may not be readable. */
+export interface PartialConfig extends ConfigSpace {
+  /** Bytes the file claims to have. */
+  readonly fileSize: number;
+  /** True where PCI Express registers can be read. */
+  readonly extended: boolean;
+  /** True where the kernel keeps all but the first bytes from this process, which has too few rights. */
+  readonly withheld: boolean;
+  /** errno of the last `peek` that failed, 0 for the end of the file. */
+  readonly error: number;
+  /** The dword at `offset`, or null where it can't be read. */
+  peek(offset: number): number | null;
+}
 
 /**
  * The open `config` file of a function, read a dword at a time and each dword once: in a virtual machine every dword
  * traps, and in a card every one is a request on the link.
  */
-export class SysfsConfig implements ConfigSpace {
+export class SysfsConfig implements PartialConfig {
   error = 0;
   readonly #reader: SysfsReader;
   readonly #fd: number;
@@ -23,15 +39,19 @@ export class SysfsConfig implements ConfigSpace {
     this.#fd = fd;
   }
 
-  /** Bytes the file claims; the kernel gives less without privileges. */
   get fileSize(): number {
     if (this.#fileSize < 0) this.#fileSize = Math.min(Math.max(this.#reader.c.lseek(this.#fd, 0, SEEK_END), 0), MAX);
     return this.#fileSize;
   }
 
-  /** True where PCI Express registers can be read. Their first dword tells, which a walk of them needs anyway. */
+  /** Their first dword tells, which a walk of them needs anyway. */
   get extended(): boolean {
     return this.peek(EXTENDED) !== null;
+  }
+
+  get withheld(): boolean {
+    const beyond = this.fileSize > EXTENDED ? EXTENDED : PRIVILEGED;
+    return this.fileSize > beyond && this.peek(beyond) === null && this.error === 0;
   }
 
   get size(): number {
@@ -45,7 +65,6 @@ export class SysfsConfig implements ConfigSpace {
     return value;
   }
 
-  /** The dword at `offset`, or null where it can't be read: `error` is then an errno, or 0 for the end of the file. */
   peek(offset: number): number | null {
     const known = this.#known.get(offset);
     if (known !== undefined) return known;
@@ -59,8 +78,40 @@ export class SysfsConfig implements ConfigSpace {
   #readable(): number {
     if (this.extended) return this.fileSize & ~3;
     if (this.fileSize <= 64) return this.fileSize;
-    // Unprivileged readers get 64 bytes, of a CardBus bridge 128 (drivers/pci/pci-sysfs.c, pci_read_config).
-    if (this.peek(0x80) !== null) return Math.min(this.fileSize & ~3, EXTENDED);
-    return this.peek(0x40) !== null ? Math.min(this.fileSize & ~3, 0x80) : 64;
+    if (this.peek(PRIVILEGED) !== null) return Math.min(this.fileSize & ~3, EXTENDED);
+    return this.peek(0x40) !== null ? Math.min(this.fileSize & ~3, PRIVILEGED) : 64;
+  }
+}
+
+/** The `config` file of a recorded tree, read at once: nothing is asked by it, and a call costs more than its bytes. */
+export class RecordedConfig implements PartialConfig {
+  readonly error: number;
+  readonly size: number;
+  readonly withheld = false;
+  readonly #bytes: DataView;
+
+  /** Valid until the reader reads the next one. */
+  constructor(reader: SysfsReader, fd: number) {
+    this.#bytes = reader.config;
+    this.size = Math.max(reader.readConfig(fd), 0);
+    this.error = reader.error;
+  }
+
+  get fileSize(): number {
+    return this.size;
+  }
+
+  get extended(): boolean {
+    return this.size >= EXTENDED + 4;
+  }
+
+  u32(offset: number): number {
+    const value = this.peek(offset);
+    if (value === null || offset % 4 !== 0) throw new RangeError(`config dword ${offset} cannot be read`);
+    return value;
+  }
+
+  peek(offset: number): number | null {
+    return offset + 4 <= this.size ? this.#bytes.getUint32(offset, true) : null;
   }
 }

@@ -34,11 +34,14 @@ function cName(name: string): Uint8Array<ArrayBuffer> {
 export class SysfsReader {
   readonly c: Libc = libc();
   readonly bytes = Buffer.alloc(PAGE);
+  /** The config space that `readConfig` read last. */
+  readonly config = new DataView(new ArrayBuffer(PAGE));
   /** Bytes read by the last call; after a failure 0. */
   length = 0;
   /** errno of the last call; 0 when it was good. */
   error = 0;
   readonly #name = Buffer.alloc(256);
+  readonly #configBytes = new Uint8Array(this.config.buffer);
 
   /** A descriptor for paths below the directory `path`, or -1 with `error`. */
   openRoot(path: string): number {
@@ -79,6 +82,11 @@ export class SysfsReader {
   /** Reads one dword of an open file into `bytes`; how many bytes came, or -1 with `error`. */
   pread(fd: number, offset: number): number {
     return this.#result(this.c.pread(fd, this.bytes, 4, offset));
+  }
+
+  /** Reads up to a page of an open file into `config`; how many bytes came, or -1 with `error`. */
+  readConfig(fd: number): number {
+    return this.#result(this.c.pread(fd, this.#configBytes, PAGE, 0));
   }
 
   /** Reads where the link `name` leads into `bytes`; false with `error`, EINVAL when it is no link. */

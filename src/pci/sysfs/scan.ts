@@ -5,13 +5,17 @@ import { SysfsFunction } from "./function.ts";
 import { isAbsent, SysfsReader } from "./reader.ts";
 import type { PciIds } from "./uevent.ts";
 
-export type { PciIds } from "./uevent.ts";
+/** What is asked about a function before more than its ids is read. */
+export interface WantedIds extends PciIds {
+  /** On a VF the ids of its PF. */
+  pf_ids: PciIds | null;
+}
 
 export interface ScanOptions {
   /** The sysfs to read: `/sys`, or the root of a recorded tree. */
   sysfs: string;
   /** Functions it refuses cost their ids only, and are counted. Default: all are wanted. */
-  wanted?: (ids: PciIds) => boolean;
+  wanted?: (ids: WantedIds) => boolean;
   /** Addresses that are not touched at all. */
   skip?: ReadonlySet<string>;
   /** Called with the address before anything of a function is read. */
@@ -35,10 +39,23 @@ export interface ScanResult {
  * Reads the PCI bus of a sysfs and blocks while it does. A function that can't be read, lies or leaves is one entry with
  * a problem. Throws SysfsError only when the bus itself can't be read.
  */
-export function scanPci({ sysfs, wanted, skip, onFunction }: ScanOptions): ScanResult {
+export function scanPci({ wanted, ...options }: ScanOptions): ScanResult {
+  const scan = scanning(options);
+  let step = scan.next();
+  while (!step.done) step = scan.next(wanted?.(step.value) ?? true);
+  return step.value;
+}
+
+/** The scan itself, which gives each function's ids and takes whether the function is wanted. */
+export function* scanning({
+  sysfs,
+  skip,
+  onFunction,
+}: Omit<ScanOptions, "wanted">): Generator<WantedIds, ScanResult, boolean> {
   const reader = new SysfsReader();
   const bus = new SysfsBus(reader, sysfs);
   const result: ScanResult = { functions: [], looked_at: 0, problems: [] };
+  const idsOf = new Map<string, PciIds>();
   try {
     for (const name of bus.badNames) {
       const message = `bus/pci/devices should hold PCI addresses, found ${JSON.stringify(name)}`;
@@ -48,7 +65,29 @@ export function scanPci({ sysfs, wanted, skip, onFunction }: ScanOptions): ScanR
       if (skip?.has(address)) continue;
       result.looked_at++;
       onFunction?.(address);
-      scanFunction(bus, address, wanted, result);
+      const directory = reader.openEntry(bus.devices, address);
+      if (directory < 0) {
+        const message = `its directory cannot be opened: ${errnoName(reader.error)}`;
+        const reason = isAbsent(reader.error) ? "Vanished" : "Unreadable";
+        result.problems.push({ name: address, reason, message });
+        continue;
+      }
+      const fn = new SysfsFunction(bus, address, directory);
+      try {
+        const ids = fn.ids();
+        if (ids === null) {
+          result.problems.push({ name: address, ...(fn.entry.problems[0] ?? NAMELESS) });
+          continue;
+        }
+        idsOf.set(address, ids);
+        // A VF's address is higher than its PF's (PCIe 6.0, 9.2.1.2), so that one has been read.
+        const pf = fn.pf();
+        const pfIds = pf === null ? null : (idsOf.get(pf) ?? null);
+        const { vendor_id, device_id, class: classCode } = ids;
+        if (yield { vendor_id, device_id, class: classCode, pf_ids: pfIds }) result.functions.push(fn.read(ids, pfIds));
+      } finally {
+        fn.close();
+      }
     }
   } finally {
     bus.close();
@@ -56,24 +95,4 @@ export function scanPci({ sysfs, wanted, skip, onFunction }: ScanOptions): ScanR
   return result;
 }
 
-function scanFunction(bus: SysfsBus, address: string, wanted: ScanOptions["wanted"], result: ScanResult): void {
-  const { reader } = bus;
-  const directory = reader.openEntry(bus.devices, address);
-  if (directory < 0) {
-    const message = `its directory cannot be opened: ${errnoName(reader.error)}`;
-    result.problems.push({ name: address, reason: isAbsent(reader.error) ? "Vanished" : "Unreadable", message });
-    return;
-  }
-  const entry = new SysfsFunction(bus, address, directory);
-  try {
-    const ids = entry.ids();
-    if (ids === null) {
-      const why = entry.problems[0] ?? { reason: "Unreadable", message: "neither attributes nor config space name it" };
-      result.problems.push({ name: address, ...why });
-    } else if (!wanted || wanted(ids)) {
-      result.functions.push(entry.read(ids));
-    }
-  } finally {
-    entry.close();
-  }
-}
+const NAMELESS = { reason: "Unreadable", message: "neither attributes nor config space name it" } as const;

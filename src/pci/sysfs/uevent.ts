@@ -6,9 +6,10 @@ export interface PciIds {
 }
 
 /** What `uevent` and `modalias` tell in one read and the attributes in six. */
-export interface Uevent extends PciIds {
-  subsystem_vendor: string;
-  subsystem_device: string;
+export interface Uevent {
+  ids: PciIds;
+  /** Null where it doesn't say; a vendor of zeros says that there is none. */
+  subsystem: { vendor: string; device: string } | null;
   driver: string | null;
 }
 
@@ -21,39 +22,42 @@ export interface Uevent extends PciIds {
  *     PCI_SUBSYS_ID=10DE:1626
  */
 const UEVENT =
-  /^PCI_CLASS=([0-9A-F]{1,6})\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\nPCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})$/m;
+  /^PCI_CLASS=([0-9a-f]{1,6})\nPCI_ID=([0-9a-f]{4}):([0-9a-f]{4})$(?:\nPCI_SUBSYS_ID=([0-9a-f]{4}):([0-9a-f]{4})$)?/im;
 const DRIVER = /^DRIVER=(.+)$/m;
 
 /** `pci:v00008086d000015D6sv00001028sd000004FEbc08sc80i00` */
 const MODALIAS =
   /^pci:v0000([0-9A-F]{4})d0000([0-9A-F]{4})sv0000([0-9A-F]{4})sd0000([0-9A-F]{4})bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})/;
 
-const lower = (text: string | undefined) => (text ?? "").toLowerCase();
-
 export function parseUevent(text: string): Uevent | null {
   const match = UEVENT.exec(text);
-  return match && told([match[2], match[3], match[4], match[5]], lower(match[1]).padStart(6, "0"), driverIn(text));
+  if (!match) return null;
+  const [, classCode = "", vendor = "", device = "", subVendor, subDevice] = match;
+  return {
+    ids: {
+      vendor_id: vendor.toLowerCase(),
+      device_id: device.toLowerCase(),
+      class: classCode.toLowerCase().padStart(6, "0"),
+    },
+    subsystem: subVendor && subDevice ? { vendor: subVendor.toLowerCase(), device: subDevice.toLowerCase() } : null,
+    driver: driverIn(text),
+  };
 }
 
 export function parseModalias(text: string): Uevent | null {
-  const match = MODALIAS.exec(text);
-  return match && told(match.slice(1, 5), lower(match.slice(5, 8).join("")), null);
+  const match = MODALIAS.exec(text.slice(0, 64));
+  if (!match) return null;
+  const [, vendor = "", device = "", subVendor = "", subDevice = "", ...classCode] = match.map((part) =>
+    part.toLowerCase(),
+  );
+  return {
+    ids: { vendor_id: vendor, device_id: device, class: classCode.join("") },
+    subsystem: { vendor: subVendor, device: subDevice },
+    driver: null,
+  };
 }
 
 export const driverIn = (uevent: string): string | null => DRIVER.exec(uevent)?.[1] ?? null;
-
-const told = (
-  [vendor, device, subVendor, subDevice]: (string | undefined)[],
-  classCode: string,
-  driver: string | null,
-) => ({
-  vendor_id: lower(vendor),
-  device_id: lower(device),
-  class: classCode,
-  subsystem_vendor: lower(subVendor),
-  subsystem_device: lower(subDevice),
-  driver,
-});
 
 /** Null where the function names none: 0000 and ffff are no vendor. */
 export function subsystem(vendor: string | null | undefined, device: string | null | undefined) {
