@@ -2,6 +2,8 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseEndpoint } from "../../src/client/endpoint.ts";
+import { conform } from "../../src/conform/run.ts";
 import type { HardwareList } from "../../src/contract/hardware.ts";
 import { Operation } from "../../src/contract/operation.ts";
 import { cleanEnv, run } from "../cli/run.ts";
@@ -21,7 +23,12 @@ const MAIN = ["run", "-A", "--no-lock", join(import.meta.dir, "../../src/main.ts
 const LOCAL = ["--listen", "127.0.0.1:0"];
 const start = (...args: string[]) => startScript([...MAIN, ...args], { runtime: denoPath ?? "" });
 const conductorOf = (name: string, db: string) =>
-  start("--role", "conductor", "--db", db, "--state", state(name), ...LOCAL);
+  start("--role", "conductor", "--db", db, "--state", state(name), "--lease", "1", ...LOCAL);
+/** What `sinew conform` does not find right. */
+const wrongOf = async (url: string, tier: "agent" | "conductor") =>
+  (await conform({ endpoint: parseEndpoint(url), tier, host: "127.0.0.1", patience: 10 })).filter(
+    ({ result }) => result !== "ok",
+  );
 const get = async <T>(url: string, unix?: string) => (await (await fetch(url, { unix })).json()) as T;
 const json = (body: unknown, headers: Record<string, string> = {}) => ({
   method: "POST",
@@ -32,12 +39,12 @@ const post = (url: string, body: unknown, headers: Record<string, string> = {}) 
 
 describe.skipIf(!denoPath)("on Deno", () => {
   describe.each(databases)("with $name", ({ name, open }) => {
-    test("a conductor and an agent without built-in drivers speak the seed's calls, and survive kill -9", async () => {
+    test("a conductor and an agent without built-in drivers pass conform, and survive kill -9", async () => {
       const database = await open();
       const conductor = await conductorOf(`${name}-conductor`, database.url);
       const agent = await start(
         ...["--role", "agent", "--drivers", "none", "--node", "edge-1", "--state", state(`${name}-agent`)],
-        ...["--conductor", conductor.url, ...LOCAL],
+        ...["--conductor", conductor.url, "--lease", "1", ...LOCAL],
       );
       // The seed's own body: no name, no version; and an endpoint without a scheme.
       const driver = await startDriver({});
@@ -67,9 +74,13 @@ describe.skipIf(!denoPath)("on Deno", () => {
         expect([path, (await fetch(`${conductor.url}${path}`)).status]).toEqual([path, status]);
       }
 
+      expect(await wrongOf(conductor.url, "conductor")).toEqual([]);
+      // An agent is the same whatever its conductor keeps.
+      if (name === "sqlite") expect(await wrongOf(agent.url, "agent")).toEqual([]);
+
       await conductor.stop("SIGKILL");
       const again = await conductorOf(`${name}-conductor`, database.url);
-      expect((await fleet(again.url)).hardware).toHaveLength(1);
+      expect((await fleet(again.url)).hardware).toContainEqual(expect.objectContaining({ uuid: CARD.uuid }));
       expect(await agent.stop("SIGTERM")).toBe(0);
       expect(await again.stop("SIGTERM")).toBe(0);
       await driver.stop();
