@@ -1,19 +1,7 @@
 import type { Command } from "commander";
-import { stateDirectory } from "../config.ts";
-import { generationOf } from "../contract/generation.ts";
-import type { Hardware, HardwareList, Source } from "../contract/hardware.ts";
-import { type Discovered, fromScan, type Scanned, wantedBy } from "../drivers/discover.ts";
-import { generic } from "../drivers/generic.ts";
-import { kinds } from "../drivers/registry.ts";
-import { NIL_UUID } from "../pci/identity.ts";
-import { pciNames } from "../pci/names.ts";
-import { Exit, reasonOf } from "./exit.ts";
-import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
-import { readNodeId } from "./host/node-id.ts";
-import { openOrigin, readText } from "./host/origin.ts";
-import { print } from "./output.ts";
-import { hardwareTable, terminal } from "./table.ts";
-import { printable } from "./text.ts";
+import { createScanner } from "../pci/scanner/scanner.ts";
+import { Exit } from "./exit.ts";
+import type { Running } from "./scan/sources.ts";
 
 export const examples = `
 Examples:
@@ -25,7 +13,7 @@ Examples:
 
 Exit status: 0 the scan was done, 1 it could not be, 2 bad usage.`;
 
-interface Flags {
+export interface Flags {
   json?: boolean;
   all?: boolean;
   sysfs?: string;
@@ -71,97 +59,27 @@ export async function directly(argv: readonly string[]): Promise<boolean> {
   return true;
 }
 
-/** What was read, and whose it is. */
-interface Seen extends Scanned {
-  looked_at: number;
-  node: Hardware["node"];
-  pciIds: string | null;
-}
-
 async function scan(flags: Flags): Promise<void> {
   const sources = (["sysfs", "dump", "snapshot"] as const).filter((flag) => flags[flag] !== undefined);
   if (sources.length > 1) throw new Exit(2, `expected one of --${sources.join(" and --")}, found both`);
   if (sources.some((flag) => flags[flag] === "")) throw new Exit(2, `--${sources[0]}: expected a path, found ""`);
 
-  const seen = flags.dump === undefined ? await scanBus(flags) : await readDump(flags.dump);
-  const names = pciNames({ text: seen.pciIds });
-  const now = new Date();
-  const { hardware, problems } = fromScan(seen, { node: seen.node, names, now, all: flags.all });
-  for (const problem of problems) process.stderr.write(`sinew: ${describe(problem)}\n`);
-
-  if (flags.json) {
-    const rows = sourcesOf(hardware, now);
-    const list: HardwareList = {
-      hardware,
-      sources: rows,
-      generation: await generationOf({ hardware: hardware.map(undated), sources: rows }),
-    };
-    return print(`${JSON.stringify(list)}\n`);
-  }
-  if (hardware.length > 0) return print(hardwareTable(hardware, terminal(process.stdout, process.env)));
-  const more = flags.all ? "" : "; `sinew scan --all` shows them";
-  return print(`None of the ${seen.looked_at} PCI functions looked at is an accelerator${more}.\n`);
+  // Another thread reads the bus while this one loads what judges and shows it: that takes as long.
+  const bus = flags.dump === undefined && flags.snapshot === undefined;
+  const running = bus ? startScan(flags.sysfs ?? (process.env.SINEW_SYSFS || "/sys"), flags.all) : null;
+  const { report } = await import("./scan/report.ts");
+  await report(flags, running);
 }
 
-async function scanBus({ sysfs = process.env.SINEW_SYSFS || "/sys", snapshot, state, all }: Flags): Promise<Seen> {
-  const origin = await openOrigin(snapshot === undefined ? { sysfs } : { snapshot });
-  const id = origin.node?.id ?? (await readNodeId(stateDirectory(state, process.env, hostFacts()))) ?? NIL_UUID;
-  const name = origin.node?.name ?? (process.env.SINEW_NODE || hostName());
-  if (hostKinds().length === 0) {
+/** Begins to read the bus. */
+export function startScan(sysfs: string, all = false): Running {
+  if (typeof Bun === "undefined") {
     throw new Exit(1, "cannot scan: the bus is read through Bun's FFI, and this is another runtime (--dump works)");
   }
-  const { createScanner } = await import("../pci/scanner/scanner.ts");
-  const scanner = createScanner({ sysfs: origin.sysfs, wanted: wantedBy({ all }) });
-  try {
-    const { functions, looked_at, problems } = await scanner.scan();
-    return { functions, looked_at, problems, node: { id, name }, pciIds: origin.pciIds };
-  } catch (error) {
-    throw new Exit(1, `cannot scan: looked for ${origin.sysfs}/bus/pci/devices: ${reasonOf(error)}`);
-  } finally {
-    scanner.close();
-    await origin.close();
-  }
+  const judge = all ? null : import("../drivers/discover.ts").then(({ wantedBy }) => wantedBy({}));
+  const scanner = createScanner({ sysfs, wanted: judge ? async (ids) => (await judge)(ids) : undefined });
+  const result = scanner.scan();
+  // Whoever awaits it may come later than its failure.
+  result.catch(() => {});
+  return { sysfs, result, close: () => scanner.close() };
 }
-
-async function readDump(path: string): Promise<Seen> {
-  const text = await readText(path);
-  const { parseDump } = await import("../pci/dump/dump.ts");
-  try {
-    const { functions, problems } = parseDump(text);
-    return {
-      functions,
-      looked_at: functions.length,
-      problems,
-      // A dump says nothing of the machine it is from.
-      node: { id: NIL_UUID, name: "dump" },
-      pciIds: null,
-    };
-  } catch (error) {
-    throw new Exit(1, `cannot read ${path}: ${reasonOf(error)}`);
-  }
-}
-
-/** As the agent of this machine lists its built-in drivers. */
-const sourcesOf = (hardware: readonly Hardware[], now: Date): Source[] =>
-  [...kinds, generic].map(({ name, deviceType }) => ({
-    name,
-    type: deviceType,
-    endpoint: null,
-    status: "OK",
-    observed_at: now.toISOString(),
-    count: hardware.filter((device) => device.source === name).length,
-    error: null,
-  }));
-
-// One scan remembers no other: without this the same machine would never have the same generation twice.
-const undated = (device: Hardware) => ({
-  ...device,
-  first_seen: null,
-  acc_status: {
-    ...device.acc_status,
-    conditions: device.acc_status.conditions.map((condition) => ({ ...condition, since: null })),
-  },
-});
-
-const describe = ({ address, reason, message }: Discovered["problems"][number]) =>
-  printable(`${address === null ? "" : `${address}: `}${reason}: ${message}`);

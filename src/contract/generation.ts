@@ -9,6 +9,11 @@ export async function generationOf(list: { hardware: unknown[]; sources: unknown
   const text = JSON.stringify({ hardware: list.hardware, sources: list.sources }, (key, value) =>
     LEFT_OUT.has(key) ? undefined : value,
   );
+  return digestOf(text);
+}
+
+/** 32 hex digits of the text's SHA-256. */
+export async function digestOf(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
   return Array.from(new Uint8Array(digest).subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -37,10 +37,20 @@ export function classify(fn: Ids, siblings: readonly Ids[] = []): Classified | n
   return { kind: above.kind, claim: { name: null, num: 0, kernelDrivers: [] } };
 }
 
+/** The kind of each ids and class asked about so far. */
+const kindOf = new Map<string, Kind | null>();
+/** More than any machine has; dumps of many machines can pass through one process. */
+const MOST = 4096;
+
+// Whether a kind claims a function follows from ids and class alone; only what it says of it can depend on more.
 function claimed(fn: Ids, siblings: readonly Ids[] = []): Classified | null {
-  for (const kind of kinds) {
-    const claim = kind.claim(fn, siblings);
-    if (claim) return { kind, claim };
+  const key = `${fn.vendor_id}:${fn.device_id}:${fn.class}`;
+  let kind = kindOf.get(key);
+  if (kind === undefined) {
+    kind = kinds.find((one) => one.claim(fn, siblings) !== null) ?? null;
+    if (kindOf.size >= MOST) kindOf.clear();
+    kindOf.set(key, kind);
   }
-  return null;
+  const claim = kind?.claim(fn, siblings);
+  return kind && claim ? { kind, claim } : null;
 }

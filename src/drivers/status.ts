@@ -3,6 +3,8 @@ import type { Condition } from "../contract/condition.ts";
 /** A device is ready only when all of these are "true". */
 export const REQUIRED_CONDITIONS = ["Responding", "DriverBound"] as const;
 
+const REQUIRED: ReadonlySet<string> = new Set(REQUIRED_CONDITIONS);
+
 export interface DerivedStatus {
   setup_required: boolean;
   reboot_required: boolean;
@@ -22,11 +24,11 @@ export function deriveStatus(
   conditions: readonly Pick<Condition, "type" | "status">[],
   given: Pick<DerivedStatus, "setup_required" | "reboot_required"> = { setup_required: false, reboot_required: false },
 ): DerivedStatus {
-  const is = (type: string, status: Condition["status"]) =>
-    conditions.some((condition) => condition.type === type && condition.status === status);
-  const known = conditions.some((condition) => REQUIRED_CONDITIONS.some((type) => type === condition.type));
-  const setup = is("DriverBound", "false") || is("SetupRequired", "true") || (!known && given.setup_required);
-  const reboot = is("RebootRequired", "true") || (!known && given.reboot_required);
-  const answered = !known || REQUIRED_CONDITIONS.every((type) => is(type, "true") && !is(type, "false"));
+  const said = new Set(conditions.map(({ type, status }) => `${type} ${status}`));
+  const known = conditions.some(({ type }) => REQUIRED.has(type));
+  const setup = said.has("DriverBound false") || said.has("SetupRequired true") || (!known && given.setup_required);
+  const reboot = said.has("RebootRequired true") || (!known && given.reboot_required);
+  const answered =
+    !known || REQUIRED_CONDITIONS.every((type) => said.has(`${type} true`) && !said.has(`${type} false`));
   return { setup_required: setup, reboot_required: reboot, ready: !setup && !reboot && answered };
 }

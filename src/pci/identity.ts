@@ -6,62 +6,87 @@ export function deviceUuid(nodeId: string, fn: { path: string; vendor_id: string
   return uuidV5(nodeId, `${fn.path} ${fn.vendor_id}:${fn.device_id}`);
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const encoder = new TextEncoder();
+/** The namespace of the last call: a scan asks for a thousand ids of one node. */
+let last: { namespace: string; bytes: Uint8Array } | null = null;
+
 /** A name-based UUID (RFC 9562, 5.5). Throws RangeError when `namespace` is no UUID. */
 export function uuidV5(namespace: string, name: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(namespace)) {
-    throw new RangeError(`a UUID is 8-4-4-4-12 hex digits, got ${JSON.stringify(namespace)}`);
-  }
-  const digits = namespace.replaceAll("-", "");
-  const text = new TextEncoder().encode(name);
+  if (last?.namespace !== namespace) last = { namespace, bytes: uuidBytes(namespace) };
+  const text = encoder.encode(name);
   const input = new Uint8Array(16 + text.length);
-  for (let i = 0; i < 16; i++) input[i] = Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16);
+  input.set(last.bytes);
   input.set(text, 16);
-  const hash = sha1(input).slice(0, 16);
-  const view = new DataView(hash.buffer);
-  view.setUint8(6, (view.getUint8(6) & 0x0f) | 0x50);
-  view.setUint8(8, (view.getUint8(8) & 0x3f) | 0x80);
-  const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const hash = sha1(input);
+  let uuid = "";
+  for (let i = 0; i < 16; i++) {
+    const byte = hash[i] ?? 0;
+    if (i === 4 || i === 6 || i === 8 || i === 10) uuid += "-";
+    uuid += HEX[i === 6 ? (byte & 0x0f) | 0x50 : i === 8 ? (byte & 0x3f) | 0x80 : byte];
+  }
+  return uuid;
 }
+
+function uuidBytes(uuid: string): Uint8Array {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(uuid)) {
+    throw new RangeError(`a UUID is 8-4-4-4-12 hex digits, got ${JSON.stringify(uuid)}`);
+  }
+  const digits = uuid.replaceAll("-", "");
+  return Uint8Array.from({ length: 16 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
+}
+
+const words = new Int32Array(80);
 
 /**
  * SHA-1 (RFC 3174), which UUIDv5 is made with; no secret hangs on it. Our own because the web platform's only digest,
- * crypto.subtle's, is asynchronous, and an id is needed in the middle of synchronous decoding.
+ * crypto.subtle's, is asynchronous, and an id is needed in the middle of synchronous decoding. Plain loops without
+ * calls: a one-shot scan makes a thousand of them before any compiler has looked at this.
  */
 export function sha1(input: Uint8Array): Uint8Array<ArrayBuffer> {
-  const padded = new DataView(new ArrayBuffer(((input.length + 72) >>> 6) << 6));
-  new Uint8Array(padded.buffer).set(input);
-  padded.setUint8(input.length, 0x80);
-  padded.setBigUint64(padded.byteLength - 8, BigInt(input.length) * 8n);
+  const padded = new Uint8Array(((input.length + 72) >>> 6) << 6);
+  padded.set(input);
+  padded[input.length] = 0x80;
+  const view = new DataView(padded.buffer);
+  view.setUint32(padded.length - 8, Math.floor(input.length / 0x2000_0000));
+  view.setUint32(padded.length - 4, input.length << 3);
 
-  const state = new Int32Array([0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0]);
-  const words = new Int32Array(80);
-  const word = (t: number) => words[t] ?? 0;
-  for (let block = 0; block < padded.byteLength; block += 64) {
-    for (let t = 0; t < 16; t++) words[t] = padded.getInt32(block + 4 * t);
-    for (let t = 16; t < 80; t++) words[t] = rotate(word(t - 3) ^ word(t - 8) ^ word(t - 14) ^ word(t - 16), 1);
-    let [a = 0, b = 0, c = 0, d = 0, e = 0] = state;
+  const w = words;
+  let h0 = 0x67452301;
+  let h1 = 0xefcdab89 | 0;
+  let h2 = 0x98badcfe | 0;
+  let h3 = 0x10325476;
+  let h4 = 0xc3d2e1f0 | 0;
+  for (let block = 0; block < padded.length; block += 64) {
+    for (let t = 0; t < 16; t++) w[t] = view.getInt32(block + 4 * t);
+    let [a, b, c, d, e] = [h0, h1, h2, h3, h4];
     for (let t = 0; t < 80; t++) {
-      const next = (rotate(a, 5) + mix(t, b, c, d) + e + word(t)) | 0;
-      [a, b, c, d, e] = [next, a, rotate(b, 30), c, d];
+      if (t >= 16) {
+        const word = (w[t - 3] as number) ^ (w[t - 8] as number) ^ (w[t - 14] as number) ^ (w[t - 16] as number);
+        w[t] = (word << 1) | (word >>> 31);
+      }
+      // f(t; B, C, D) + K(t), RFC 3174, section 5.
+      let mixed: number;
+      if (t < 20) mixed = ((b & c) | (~b & d)) + 0x5a827999;
+      else if (t < 40) mixed = (b ^ c ^ d) + 0x6ed9eba1;
+      else if (t < 60) mixed = ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc;
+      else mixed = (b ^ c ^ d) + 0xca62c1d6;
+      const next = (((a << 5) | (a >>> 27)) + mixed + e + (w[t] as number)) | 0;
+      e = d;
+      d = c;
+      c = (b << 30) | (b >>> 2);
+      b = a;
+      a = next;
     }
-    [a, b, c, d, e].forEach((value, i) => {
-      state[i] = (state[i] ?? 0) + value;
-    });
+    h0 = (h0 + a) | 0;
+    h1 = (h1 + b) | 0;
+    h2 = (h2 + c) | 0;
+    h3 = (h3 + d) | 0;
+    h4 = (h4 + e) | 0;
   }
   const out = new DataView(new ArrayBuffer(20));
-  state.forEach((value, i) => {
+  [h0, h1, h2, h3, h4].forEach((value, i) => {
     out.setInt32(4 * i, value);
   });
   return new Uint8Array(out.buffer);
-}
-
-const rotate = (value: number, bits: number) => (value << bits) | (value >>> (32 - bits));
-
-/** f(t; B, C, D) + K(t), RFC 3174, section 5. */
-function mix(t: number, b: number, c: number, d: number): number {
-  if (t < 20) return ((b & c) | (~b & d)) + 0x5a827999;
-  if (t < 40) return (b ^ c ^ d) + 0x6ed9eba1;
-  if (t < 60) return ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc;
-  return (b ^ c ^ d) + 0xca62c1d6;
 }
