@@ -2,7 +2,7 @@ import { ChangeList } from "../contract/change.ts";
 import { NodeList } from "../contract/node.ts";
 import { type Check, type Context, shapeOf, Unchecked, UPPER, until, want, wantProblem, wantStatus } from "./check.ts";
 import { listed } from "./hardware.ts";
-import { deviceOf } from "./hello.ts";
+import { deviceOf, isGone } from "./hello.ts";
 
 /** A node's state by GET /nodes, page by page; null: it is not listed. */
 async function stateOf({ ask }: Context, id: string): Promise<string | null> {
@@ -54,7 +54,7 @@ export const leavingChecks: Check[] = [
     async run(context) {
       const { guests, tier } = context;
       const all = await Promise.all([guests.seed(), guests.full()]);
-      await guests.leave();
+      await guests.leave((guest) => isGone(context, guest));
       for (const guest of all) {
         const look = async () => {
           const device = await deviceOf(context, guest);

@@ -25,6 +25,9 @@ export interface Guest {
   hello(body?: object): Promise<Answer>;
 }
 
+/** Whether the system shows nothing of a guest's devices any more, or as gone. */
+export type IsGone = (guest: Guest) => Promise<boolean>;
+
 export interface Guests {
   /** Says the seed's hello, word for word, and shows one device with the seed's misprint. */
   seed(): Promise<Guest>;
@@ -33,7 +36,7 @@ export interface Guests {
   readonly name: string;
   readonly nodeId: string;
   /** Takes the devices back, says LEAVING for all and stops them. */
-  leave(): Promise<void>;
+  leave(isGone: IsGone): Promise<void>;
 }
 
 export const FULL_API = { min: "1.0", max: "1.0" };
@@ -117,10 +120,10 @@ export function createGuests({ tier, ask, host }: { tier: TierName; ask: Ask; ho
         ),
       ),
     ),
-    async leave() {
+    async leave(isGone) {
       await Promise.all(
         made.splice(0).map(async ({ guest, stop }) => {
-          await withdraw(guest).catch(() => {}); // an answer is no longer of interest: the checks are over
+          await withdraw(guest, isGone).catch(() => {}); // an answer is no longer of interest: the checks are over
           await stop();
         }),
       );
@@ -129,14 +132,13 @@ export function createGuests({ tier, ask, host }: { tier: TierName; ask: Ask; ho
 }
 
 /** An empty list first, so that the devices are known to be gone and not just silent; then the last word. */
-async function withdraw(guest: Guest): Promise<void> {
+async function withdraw(guest: Guest, isGone: IsGone): Promise<void> {
   const generation = guest.shown.generation === undefined ? {} : { generation: `${guest.shown.generation}-left` };
   guest.shown = { hardware: [], ...generation };
-  const before = guest.asked.length;
   const { status } = await guest.hello();
-  // Worth waiting for only where it has ever been asked.
-  const patience = status === 200 && before > 0 ? 3000 : 0;
-  for (let waited = 0; waited < patience && guest.asked.length === before; waited += 50) {
+  // Worth waiting for only where it has ever been asked. Its word is taken as the last: what is under way is dropped.
+  const end = performance.now() + (status === 200 && guest.asked.length > 0 ? 3000 : 0);
+  while (performance.now() < end && !(await isGone(guest).catch(() => false))) {
     await new Promise((resume) => setTimeout(resume, 50));
   }
   await guest.hello({ status: "LEAVING" });

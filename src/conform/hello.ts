@@ -27,6 +27,11 @@ export async function deviceOf(
   return found === undefined ? null : Object(found);
 }
 
+export async function isGone(context: Context, guest: Guest, uuid = guest.uuid): Promise<boolean> {
+  const device = await deviceOf(context, guest, uuid);
+  return device === null || device.freshness === "GONE";
+}
+
 /** Waits until the device is listed and `good`. */
 async function appears(
   context: Context,
@@ -182,10 +187,7 @@ export const helloChecks: Check[] = [
       await appears(context, guest, "the second device, of generation 2", { uuid });
       guest.shown = { generation: "3", hardware: [seedDevice(guest.uuid)] };
       await guest.hello();
-      const gone = async () => {
-        const device = await deviceOf(context, guest, uuid);
-        return device === null || device.freshness === "GONE" ? true : null;
-      };
+      const gone = async () => (await isGone(context, guest, uuid)) || null;
       await until(
         "a device of generation 2 that is not in 3 to be gone",
         context.patience,

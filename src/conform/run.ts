@@ -6,7 +6,7 @@ import { discoveryChecks } from "./discovery.ts";
 import { fleetChecks, leavingChecks } from "./fleet.ts";
 import { createGuests } from "./guests.ts";
 import { hardwareChecks } from "./hardware.ts";
-import { helloChecks } from "./hello.ts";
+import { helloChecks, isGone } from "./hello.ts";
 import { httpChecks } from "./http.ts";
 
 /** In the order they run. */
@@ -53,14 +53,16 @@ export async function conform(options: {
     await each?.(verdict);
   };
   const end = performance.now() + ALL_SECONDS * 1000;
+  const context = { tier, ask, guests, extended: false, patience };
   try {
     const first = await ask("GET", "/hardware");
     const extended = first.headers.has(VERSION_HEADER);
+    context.extended = extended;
     for (const check of CHECKS.filter(({ tiers }) => tiers.includes(tier))) {
       if (signal.aborted) break;
       if (performance.now() > end)
         await add(told(check, new Wrong(`all checks within ${ALL_SECONDS} s`, "no time left"), true));
-      else await add(told(check, await outcome(check, { tier, ask, guests, extended, patience }, signal), extended));
+      else await add(told(check, await outcome(check, context, signal), extended));
     }
   } catch (error) {
     const found = error instanceof Wrong ? error.found : String(error);
@@ -72,7 +74,7 @@ export async function conform(options: {
       found,
     });
   } finally {
-    await guests.leave();
+    await guests.leave((guest) => isGone(context, guest));
   }
   return verdicts;
 }
