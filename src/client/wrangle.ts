@@ -3,7 +3,7 @@ import { type Hello, Registered } from "../contract/hello.ts";
 import { Operation } from "../contract/operation.ts";
 import { firstIssue, parseReport, type Report } from "../contract/peer.ts";
 import type { World } from "../world.ts";
-import { type Peer, PeerError } from "./peer.ts";
+import { type Peer, type PeerAnswer, PeerError } from "./peer.ts";
 
 /** What one child may cost the tier above it. */
 export interface Limits {
@@ -33,11 +33,39 @@ export async function pullReport(peer: Peer, limits: Limits, generation: string 
     throw new PeerError("invalid", `GET ${peer.endpoint}/hardware: answered 304 to a request without If-None-Match`);
   }
   try {
-    return parseReport(answer.body, limits);
+    return parseReport(await wholeList(peer, limits, answer), limits);
   } catch (error) {
-    throw invalid(error, `GET ${peer.endpoint}/hardware`);
+    throw error instanceof PeerError ? error : invalid(error, `GET ${peer.endpoint}/hardware`);
   }
 }
+
+const Page = z.looseObject({
+  hardware: z.array(z.unknown()),
+  generation: z.unknown(),
+  next_page_token: z.string().min(1).max(4096),
+});
+
+/** The first page with the devices of the pages after it, for a child that pages without being asked to. */
+async function wholeList(peer: Peer, limits: Limits, first: PeerAnswer): Promise<unknown> {
+  let page = Page.safeParse(first.body);
+  if (!page.success) return first.body;
+  const { hardware, generation, next_page_token: _, ...rest } = page.data;
+  let size = first.size;
+  while (page.success) {
+    const token = encodeURIComponent(page.data.next_page_token);
+    const path = `/hardware?page_token=${token}`;
+    const answer = await peer.request({ path, deadlineMs: limits.deadlineMs, maxBytes: limits.bytes - size });
+    size += answer.size;
+    page = Page.safeParse(answer.body);
+    const next = page.success ? page.data : LastPage.parse(answer.body);
+    if (next.generation !== generation) throw new RangeError("the list changed between two of its pages");
+    if (next.hardware.length === 0 && page.success) throw new RangeError("expected devices on each page but the last");
+    hardware.push(...next.hardware);
+    if (hardware.length > limits.devices) throw new RangeError(`expected at most ${limits.devices} devices, got more`);
+  }
+  return { ...rest, hardware, generation };
+}
+const LastPage = Page.omit({ next_page_token: true });
 
 /** Says hello upward. Throws PeerError. */
 export async function sayHello(peer: Peer, hello: Hello, deadlineMs: number): Promise<Registered> {

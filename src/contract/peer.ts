@@ -48,7 +48,6 @@ const PeerReport = z.object({
     .refine((sources) => new Set(sources.map(({ name }) => name)).size === sources.length, "expected each name once")
     .optional(),
   generation: text(128).optional(),
-  next_page_token: z.string().max(4096).optional(),
 });
 
 /** A device as a child sent it: `raw` is forwarded, so unknown fields survive; `value` is what we read. */
@@ -62,7 +61,6 @@ export interface Report {
   /** null: the child has no word for sources (a seed peer). */
   sources: Source[] | null;
   generation: string | null;
-  nextPageToken: string | null;
   /** Entries that were refused, each with where and why; the others stand. */
   refused: { pointer: string; detail: string }[];
 }
@@ -84,7 +82,7 @@ export function parseReport(body: unknown, limits: { devices: number; bySource: 
     const { pointer, detail } = firstIssue(parsed.error);
     throw new RangeError(`expected {"hardware": [...]}: ${pointer}: ${detail}`);
   }
-  const { hardware, sources, generation, next_page_token } = parsed.data;
+  const { hardware, sources, generation } = parsed.data;
   if (hardware.length > limits.devices) {
     throw new RangeError(`expected at most ${limits.devices} devices, got ${hardware.length}`);
   }
@@ -114,7 +112,6 @@ export function parseReport(body: unknown, limits: { devices: number; bySource: 
     items,
     sources: sources ?? null,
     generation: generation ?? null,
-    nextPageToken: next_page_token ?? null,
     refused,
   };
 }
