@@ -1,0 +1,155 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { Command } from "commander";
+import { ConfigError, parseConfig, SETTINGS } from "../../src/config.ts";
+import { PROBLEMS } from "../../src/contract/problem.ts";
+import { driverNames } from "../../src/drivers/discover.ts";
+import { curlRequest, sinewArguments, words } from "./command.ts";
+import { anchors, commandLines, inlineCode, localLinks, page, pages, root, steps, table } from "./markdown.ts";
+import { isShown, Session } from "./session.ts";
+
+/** Options of every command, and of Deno. */
+const ELSEWHERE = new Set(["--help", "--version", "--host"]);
+
+/** The commands as the program has them, with their options and without what they do. */
+async function commandNamed(name: string): Promise<Command | null> {
+  const path = join(root, `src/cli/${name}.ts`);
+  const module = existsSync(path) ? await import(path) : null;
+  if (!module?.define) return null;
+  const command = new Command(name).exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
+  module.define(command);
+  return command.action(() => {});
+}
+
+/** What is wrong with these arguments; null: the program takes them. */
+async function complaint([name = "", ...rest]: string[]): Promise<string | null> {
+  if (name.startsWith("-")) return ["--help", "--version"].includes(name) ? null : `there is no option ${name}`;
+  const command = await commandNamed(name);
+  if (!command) return `there is no command ${name}`;
+  if (rest.includes("--help")) return null;
+  try {
+    command.parse(rest, { from: "user" });
+    if (name !== "start") return null;
+    const given = command.opts();
+    const flags = Object.fromEntries(
+      command.options.map((option) => [option.long?.slice(2) ?? "", given[option.attributeName()]]),
+    );
+    parseConfig({ flags, env: {}, host: { uid: 1000, home: "/home/user", cwd: "/" }, kinds: driverNames });
+    return null;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.join("; ");
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => {
+  test("links only to what is there", () => {
+    const broken = localLinks(of).filter((to) => {
+      const [file = "", anchor] = to.split("#");
+      const target = file === "" ? path : join(dirname(path), file);
+      if (!existsSync(join(root, target))) return true;
+      return anchor !== undefined && !anchors(page(target)).includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test("shows only commands that the program takes", async () => {
+    const wrong: string[] = [];
+    for (const line of commandLines(of)) {
+      const args = sinewArguments(line);
+      const why = args ? await complaint(args) : null;
+      if (why !== null) wrong.push(`${line}: ${why}`);
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test("names only options and commands that there are", async () => {
+    const commands = await Promise.all(["start", "scan", "snapshot", "conform"].map(commandNamed));
+    const known = new Set(commands.flatMap((command) => command?.options.map(({ long }) => long) ?? []));
+    // Not messages, which go on after a colon.
+    const named = inlineCode(of).filter((code) => /^(--[a-z]|sinew )/.test(code) && !code.includes(":"));
+    const wrong = named.filter((code) => {
+      const [first = "", second = ""] = words(code);
+      const command = first === "sinew" && !second.startsWith("-") && !/^ROLE|^all$/.test(second);
+      if (command && !commands.some((one) => one?.name() === second)) return true;
+      return words(code).some((word) => /^--[a-z]/.test(word) && !known.has(word) && !ELSEWHERE.has(word));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test("names nothing of the machine it was written on", () => {
+    expect(/\/work\/|\/root\/|registry\.npmjs/.exec(of.text)?.[0] ?? null).toBeNull();
+  });
+
+  test("names variables that there are", () => {
+    const known = [...SETTINGS.map(({ env }) => env), "SINEW_"];
+    expect([...new Set(of.text.match(/SINEW_[A-Z_]*/g))].filter((name) => !known.includes(name))).toEqual([]);
+  });
+});
+
+describe("docs/service.md", () => {
+  test("has every setting of start, in the program's words", () => {
+    expect(table(page("docs/service.md"), "variable")).toEqual(
+      SETTINGS.map(({ env, flag, value, roles, help }) => [
+        `\`${env}\``,
+        `\`--${flag} ${value}\``,
+        roles.join(", "),
+        help,
+      ]),
+    );
+  });
+});
+
+describe("docs/api.md", () => {
+  test("has every problem code with its status and title", () => {
+    expect(table(page("docs/api.md"), "code").map((row) => row.slice(0, 3))).toEqual(
+      Object.entries(PROBLEMS).map(([code, [status, title]]) => [`\`${code}\``, String(status), title]),
+    );
+  });
+});
+
+describe("docs/decisions", () => {
+  test("are numbered without a gap, each with its heading in the list", () => {
+    const records = pages.filter(({ path }) => /^docs\/decisions\/\d/.test(path));
+    const list = page("docs/decisions/README.md").text;
+    expect(records.map(({ path }) => Number(/\d{3}/.exec(path)?.[0]))).toEqual(records.map((_, index) => index + 1));
+    for (const { path, text } of records) {
+      expect(list).toContain(`- [${text.split("\n")[0]?.slice(2)}](${path.slice("docs/decisions/".length)})`);
+    }
+  });
+});
+
+// Each in an order of its own and on ports of its own, so they can run at the same time.
+describe("what the documents show", () => {
+  const shown = pages.filter((one) =>
+    steps(one).some(({ command }) => sinewArguments(command) || curlRequest(command)),
+  );
+  test.concurrent.each(shown.map((one) => [one.path, one] as const))(
+    "%s is what comes out",
+    async (_, of) => {
+      const session = new Session();
+      try {
+        for (const step of steps(of)) {
+          let actual = await session.run(step);
+          if (actual === null) continue;
+          const here = `${of.path}:${step.line} ${step.command}`;
+          // What is plugged into this machine is its own: of a start without a recording only the rest is compared.
+          const live = sinewArguments(step.command)?.[0] === "start" && !step.command.includes("--snapshot");
+          const cut = (text: string) => (live ? text.slice(Math.max(0, text.indexOf("API  "))) : text);
+          const right = () => isShown(cut(step.output), cut(actual ?? ""));
+          // A tier above hears of a change a moment after it: who only reads may look again.
+          const patience = performance.now() + (curlRequest(step.command)?.init.method === "GET" ? 5_000 : 0);
+          while (!right() && performance.now() < patience) {
+            await Bun.sleep(30);
+            actual = await session.run({ ...step, before: null });
+          }
+          if (!right()) expect(`${here}\n${actual}`).toBe(`${here}\n${step.output}`);
+        }
+      } finally {
+        await session.close();
+      }
+    },
+    30_000,
+  );
+});

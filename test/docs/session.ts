@@ -1,0 +1,158 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+import { cleanEnv } from "../cli/run.ts";
+import { type CurlRequest, curlRequest, redirection, sinewArguments, words } from "./command.ts";
+import { root, type Step } from "./markdown.ts";
+
+const DEFAULT_PORTS: Record<string, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
+const READY = /^(sinew \w+ )?ready on .*\n/m;
+
+/**
+ * One page's commands in order, in real processes: on free ports in the place of those shown, with a state directory of
+ * their own. What comes out is turned back, so that it can be compared with the page.
+ */
+export class Session {
+  readonly #home = mkdtempSync(join(tmpdir(), "sinew-docs-"));
+  readonly #ports = new Map<number, number>();
+  readonly #made = new Set<string>();
+  readonly #running: Subprocess[] = [];
+
+  /** The output, or null for a command that is not for tests (another program, or one that takes long). */
+  async run({ command, before }: Step): Promise<string | null> {
+    if (before) await this.#end(this.#running[before.process - 1], before.signal as NodeJS.Signals);
+    const line = this.#here(command);
+    const curl = curlRequest(line);
+    if (curl) return this.#shown(await request(curl));
+    const example = /^bun (examples\/\S+)(.*)$/.exec(line);
+    if (example) return this.#shown(await this.#started([join(root, example[1] ?? ""), ...words(example[2] ?? "")]));
+    const args = sinewArguments(line);
+    if (!args) return null;
+    const main = join(root, "src/main.ts");
+    if (args[0] === "start") return this.#shown(await this.#started([main, ...args, ...this.#listen(args)]));
+    if (args[0] !== "scan" && args[0] !== "snapshot") return null;
+    const child = this.#spawn([main, ...args.map((word) => (this.#made.has(word) ? join(this.#home, word) : word))]);
+    const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
+    const file = redirection(line);
+    if (file === null) return this.#shown(out + err);
+    writeFileSync(join(this.#home, file), out);
+    this.#made.add(file);
+    return this.#shown(err);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#running.map((child) => this.#end(child, "SIGKILL")));
+    rmSync(this.#home, { recursive: true, force: true });
+  }
+
+  async #end(child: Subprocess | undefined, signal: NodeJS.Signals): Promise<void> {
+    child?.kill(signal);
+    await child?.exited;
+  }
+
+  /** A start without --listen takes its role's port, which another process of this machine may have. */
+  #listen(args: string[]): string[] {
+    if (args.includes("--listen")) return [];
+    const role = args[args.indexOf("--role") + 1] ?? "all";
+    const port = this.#port(DEFAULT_PORTS[args.includes("--role") ? role : "all"] ?? 0);
+    return ["--listen", `127.0.0.1:${port}`];
+  }
+
+  #port(shown: number): number {
+    const known = this.#ports.get(shown);
+    if (known !== undefined) return known;
+    const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
+    const free = server.port ?? 0;
+    void server.stop(true);
+    this.#ports.set(shown, free);
+    return free;
+  }
+
+  #here(command: string): string {
+    return command
+      .replace(/(127\.0\.0\.1|localhost):(\d+)/g, (_, host, port) => `${host}:${this.#port(Number(port))}`)
+      .replace(/(?<![\w.])\/(run\/sinew|tmp)(?=\/)/g, (path) => `${this.#home}${path}`);
+  }
+
+  #shown(text: string): string {
+    const back = new Map([...this.#ports].map(([shown, free]) => [free, shown]));
+    return text
+      .replace(/(127\.0\.0\.1|localhost):(\d+)/g, (_, host, port) => `${host}:${back.get(Number(port)) ?? port}`)
+      .replaceAll(this.#home, "");
+  }
+
+  #spawn(args: string[]) {
+    return Bun.spawn([process.execPath, ...args], {
+      cwd: root,
+      env: cleanEnv(this.#home, { PORT: "0" }),
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+  }
+
+  async #started(args: string[]): Promise<string> {
+    const at = args.find((word) => word.startsWith("unix:"))?.slice(5);
+    if (at) mkdirSync(join(at, ".."), { recursive: true, mode: 0o700 });
+    const child = this.#spawn(args);
+    this.#running.push(child);
+    const errors = textOf(child.stderr);
+    let output = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stdout) {
+      output += decoder.decode(chunk, { stream: true });
+      if (READY.test(output)) return output;
+    }
+    return output + (await errors);
+  }
+}
+
+const textOf = (stream: ReadableStream<Uint8Array>) => new Response(stream).text();
+
+async function request({ url, init, showHead }: CurlRequest): Promise<string> {
+  const response = await fetch(url, init);
+  const body = await response.text();
+  if (!showHead) return body;
+  const head = [...response.headers].map(([name, value]) => `${name}: ${value}\n`).join("");
+  return `HTTP/1.1 ${response.status} ${response.statusText}\n${head}\n${body}`;
+}
+
+/** What may differ between two runs, each in one spelling. */
+const normal = (text: string) =>
+  text
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi, "UUID")
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
+    .replace(/"(revision|since)":\d+/g, '"$1":N')
+    .replace(/"generation":"\w+"/g, '"generation":"N"')
+    .replace(/W\/"\w+"/g, 'W/"N"')
+    .replace(/127\.0\.0\.1:\d+/g, "127.0.0.1:PORT")
+    .replace(/\(pid \d+\)/g, "(pid N)")
+    .replace(/\s+/g, "");
+
+/**
+ * Whether `actual` is what the page shows: equal but for times, ids, revisions and white space. `...` in the page stands
+ * for anything; headers count in any order, and only those shown.
+ */
+export function isShown(shown: string, actual: string): boolean {
+  const [head, tail] = split(shown);
+  const [actualHead, actualTail] = split(actual);
+  const headers = actualHead.split("\n").map((line) => normal(line).toLowerCase());
+  if (!head.split("\n").every((line) => line === "" || headers.includes(normal(line).toLowerCase()))) return false;
+  const pieces = normal(tail).split("...");
+  if (pieces.length === 1) return pieces[0] === normal(actualTail);
+  let rest = normal(actualTail);
+  if (!rest.startsWith(pieces[0] ?? "") || !rest.endsWith(pieces.at(-1) ?? "")) return false;
+  for (const piece of pieces) {
+    const at = rest.indexOf(piece);
+    if (at < 0) return false;
+    rest = rest.slice(at + piece.length);
+  }
+  return true;
+}
+
+function split(text: string): [head: string, body: string] {
+  if (!text.startsWith("HTTP/")) return ["", text];
+  const end = text.indexOf("\n\n");
+  return end < 0 ? [text, ""] : [text.slice(0, end), text.slice(end + 2)];
+}
