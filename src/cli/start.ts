@@ -1,18 +1,19 @@
 import type { Command } from "commander";
 import { type Config, ConfigError, parseConfig, SETTINGS } from "../config.ts";
 import { withoutSecrets } from "../config-values.ts";
-import { listen } from "../serve.ts";
+import { type Handler, listen } from "../serve.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
 import { Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
 import { nodeId } from "./host/node-id.ts";
 import { openOrigin } from "./host/origin.ts";
+import { withoutProxies } from "./host/proxy.ts";
 import { enterState } from "./host/state.ts";
 import { stopOnSignal } from "./host/stop.ts";
 import { createLog } from "./log.ts";
 import { print } from "./output.ts";
-import { introduction } from "./welcome.ts";
+import { whileStarting } from "./start/starting.ts";
 
 export const examples = `
 Examples:
@@ -48,6 +49,23 @@ export function define(command: Command): void {
   });
 }
 
+/**
+ * Starts when `argv` is nothing but options with a value each, else gives false and leaves help and errors to commander:
+ * as a service this runs for months, and would carry that library all the time.
+ */
+export async function directly(argv: readonly string[]): Promise<boolean> {
+  const flags: Record<string, string> = {};
+  for (let i = 0; i < argv.length; i += 2) {
+    const name = argv[i]?.startsWith("--") ? argv[i]?.slice(2) : undefined;
+    const value = argv[i + 1];
+    if (!SETTINGS.some(({ flag }) => flag === name) || name === undefined) return false;
+    if (value === undefined || value.startsWith("-")) return false;
+    flags[name] = value;
+  }
+  await start(readConfig(flags));
+  return true;
+}
+
 function readConfig(flags: Record<string, string | undefined>): Config {
   try {
     return parseConfig({ flags, env: process.env, host: hostFacts(), kinds: hostKinds() });
@@ -66,6 +84,7 @@ async function start(config: Config): Promise<void> {
   });
   const stopping = stopOnSignal(log);
   for (const warning of config.warnings) log("warn", warning);
+  withoutProxies(process.env, log);
 
   const lock = await enterState(config);
   const origin = config.role === "conductor" ? null : await openOrigin(config.source);
@@ -77,11 +96,11 @@ async function start(config: Config): Promise<void> {
 
   // The address is known before the tier is: with port 0 the tier announces what the listener got.
   let tier: Tier | null = null;
-  const listener = await listen(config.listen, (request, env) => tier?.fetch(request, env) ?? starting()).catch(
-    (error) => {
-      throw new Exit(1, `cannot listen on ${written(config.listen)}: ${reasonOf(error)}`);
-    },
-  );
+  const starting = whileStarting(config, node.name);
+  const answer: Handler = (request, env) => tier?.fetch(request, env) ?? starting(request);
+  const listener = await listen(config.listen, answer).catch((error) => {
+    throw new Exit(1, `cannot listen on ${written(config.listen)}: ${reasonOf(error)}`);
+  });
   stopping.add(() => listener.stop({ graceMs: 3000 }));
   stopping.add(async () => tier?.stop());
   stopping.add(async () => {
@@ -102,6 +121,7 @@ async function start(config: Config): Promise<void> {
     tier = assembled;
     await assembled.start();
     if (stopping.begun) return;
+    const { introduction } = await import("./welcome.ts");
     await print(await introduction({ config, tier: assembled, url: listener.url }));
     await print(`sinew ${config.role} ready on ${listener.url}\n`);
   } catch (error) {
@@ -112,4 +132,3 @@ async function start(config: Config): Promise<void> {
 }
 
 const written = (at: Config["listen"]) => ("unix" in at ? `unix:${at.unix}` : `${at.host}:${at.port}`);
-const starting = () => Response.json({ status: "starting" }, { status: 503, headers: { "retry-after": "1" } });

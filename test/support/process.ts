@@ -28,10 +28,10 @@ export interface RunningSinew {
 }
 
 /** Starts `sinew start` on a free port unless told otherwise, and waits for its ready line. */
-export async function startSinew(args: string[]): Promise<RunningSinew> {
+export async function startSinew(args: string[], variables: Record<string, string> = {}): Promise<RunningSinew> {
   const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
   const child = Bun.spawn([process.execPath, main, "start", ...args, ...listen], {
-    env,
+    env: { ...env, ...variables },
     stdout: "pipe",
     stderr: "pipe",
     stdin: "ignore",
