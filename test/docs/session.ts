@@ -7,7 +7,8 @@ import { type CurlRequest, curlRequest, redirection, sinewArguments, words } fro
 import { root, type Step } from "./markdown.ts";
 
 const DEFAULT_PORTS: Record<string, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
-const READY = /^(sinew \w+ )?ready on .*\n/m;
+/** What our roles, the examples, and a driver that knows nothing of us print when they listen. */
+const READY = /^((sinew \w+ )?ready on .*|localhost:\d+)\n/m;
 
 /**
  * One page's commands in order, in real processes: on free ports in the place of those shown, with a state directory of
@@ -25,13 +26,13 @@ export class Session {
     const line = this.#here(command);
     const curl = curlRequest(line);
     if (curl) return this.#shown(await request(curl));
-    const example = /^bun (examples\/\S+)(.*)$/.exec(line);
+    const example = /^bun ((?:examples|test\/support)\/\S+)(.*)$/.exec(line);
     if (example) return this.#shown(await this.#started([join(root, example[1] ?? ""), ...words(example[2] ?? "")]));
     const args = sinewArguments(line);
     if (!args) return null;
     const main = join(root, "src/main.ts");
     if (args[0] === "start") return this.#shown(await this.#started([main, ...args, ...this.#listen(args)]));
-    if (args[0] !== "scan" && args[0] !== "snapshot") return null;
+    if (!["scan", "snapshot", "conform"].includes(args[0] ?? "")) return null;
     const child = this.#spawn([main, ...args.map((word) => (this.#made.has(word) ? join(this.#home, word) : word))]);
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
     const file = redirection(line);
@@ -72,6 +73,7 @@ export class Session {
   #here(command: string): string {
     return command
       .replace(/(127\.0\.0\.1|localhost):(\d+)/g, (_, host, port) => `${host}:${this.#port(Number(port))}`)
+      .replace(/(?<= )133\d(?= )/g, (port) => String(this.#port(Number(port))))
       .replace(/(?<![\w.])\/(run\/sinew|tmp)(?=\/)/g, (path) => `${this.#home}${path}`);
   }
 
