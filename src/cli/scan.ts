@@ -26,8 +26,8 @@ const OPTIONS: Record<keyof Flags, { value: string | null; help: string }> = {
   json: { value: null, help: "one JSON document, the body of GET /hardware, and nothing else on stdout" },
   all: { value: null, help: "functions that are no accelerator too, as GENERIC" },
   sysfs: { value: "DIR", help: "where sysfs is mounted (default: SINEW_SYSFS, /sys)" },
-  dump: { value: "FILE", help: "read the output of lspci -x, -xxx or -xxxx instead" },
-  snapshot: { value: "FILE", help: "replay a machine recorded by `sinew snapshot` instead" },
+  dump: { value: "FILE", help: "read the output of lspci -x, -xxx or -xxxx instead; `-`: from standard input" },
+  snapshot: { value: "FILE", help: "replay a machine recorded by `sinew snapshot` instead; `-` as above" },
   state: { value: "DIR", help: "state directory, for this node's id; never written (default: as for start)" },
 };
 
@@ -50,7 +50,7 @@ export async function directly(argv: readonly string[]): Promise<boolean> {
     if (OPTIONS[name as keyof Flags].value === null) flags[name] = true;
     else {
       const value = argv[++i];
-      if (value === undefined || value.startsWith("-")) return false;
+      if (value === undefined || (value.startsWith("-") && value !== "-")) return false;
       flags[name] = value;
     }
   }

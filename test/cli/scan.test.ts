@@ -34,6 +34,10 @@ afterAll(() => {
   rmSync(home, { recursive: true });
 });
 
+const main = join(import.meta.dir, "../../src/main.ts");
+const raise = () => {
+  throw new Error("a PCI function was expected");
+};
 const sinew = (...args: string[]) => run(args, cleanEnv(home));
 const scan = (...args: string[]) => sinew("scan", "--sysfs", tree.sysfs, ...args);
 const parse = (text: string) => HardwareList.parse(JSON.parse(text));
@@ -128,9 +132,32 @@ describe("sinew scan", () => {
     expect(list.hardware.map((device) => [device.pci?.address, device.node.id])).toEqual([["0000:3b:00.0", NIL]]);
   });
 
+  const lspci = Bun.which("lspci") && Bun.spawnSync(["lspci", "-xxxx"]).stdout;
+  test.if(lspci !== null && lspci.length > 0)(
+    "--dump - reads of this machine in a pipe what a scan of it does",
+    async () => {
+      const child = Bun.spawn([process.execPath, main, "scan", "--dump", "-", "--all", "--json"], {
+        env: cleanEnv(home),
+        stdin: lspci || null,
+      });
+      const dumped = parse(await new Response(child.stdout).text()).hardware;
+      const live = parse((await sinew("scan", "--all", "--json")).out).hardware;
+      // What a dump without -v cannot show: where a function sits, its driver, and the sizes of its BARs.
+      const facts = ({ name, source, serials, pci }: (typeof live)[number]) => {
+        const { path, parent, slot, label, kernel_driver, numa_node, iommu_group, bars, ...told } = pci ?? raise();
+        return { name, source, serials, told, bars: bars.map(({ index, type }) => ({ index, type })) };
+      };
+      expect(dumped.map(facts)).toEqual(live.map(facts));
+    },
+  );
+
+  test("--dump reads no file without an end", async () => {
+    const { code, err } = await sinew("scan", "--dump", "/dev/zero");
+    expect({ code, err }).toEqual({ code: 1, err: "sinew: cannot read /dev/zero: it has more than 64 MiB\n" });
+  });
+
   test("ends quietly when its reader has gone", async () => {
     const command = `"$0" "$1" scan --all --json --sysfs "$2" | true`;
-    const main = join(import.meta.dir, "../../src/main.ts");
     const child = Bun.spawn(["bash", "-o", "pipefail", "-c", command, process.execPath, main, tree.sysfs], {
       env: cleanEnv(home),
       stderr: "pipe",

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { closeSync, constants, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { PciFunction } from "../../src/pci/function.ts";
 import { createScanner, type Scanner } from "../../src/pci/scanner/scanner.ts";
 import { type Device, makeTree, type Tree } from "../support/tree.ts";
 
@@ -20,9 +21,9 @@ afterEach(() => {
 });
 
 /** A read that hangs as a dying card's does: the open of a FIFO blocks until something writes to it. */
-function hang(address: string): { release(): void } {
-  const fifo = join(tree.directory(address), "config");
-  rmSync(fifo);
+function hang(address: string, name = "config"): { release(): void } {
+  const fifo = join(tree.directory(address), name);
+  rmSync(fifo, { force: true });
   if (Bun.spawnSync(["mkfifo", fifo]).exitCode !== 0) throw new Error("no mkfifo");
   return {
     release() {
@@ -96,6 +97,35 @@ test("scan() has a problem for a function that hung before anything was known of
   expect(functions.map((fn) => fn.address)).toEqual([GPU.address]);
   expect(problems).toMatchObject([{ name: NIC.address, reason: "Hung" }]);
   stuck.release();
+});
+
+test("scan() opens nothing that would wake a sleeping function, and keeps the link and the serial it had", async () => {
+  tree.add({ ...GPU, serial: "00-11-22-33-44-55-66-77" });
+  scanner = createScanner({ sysfs: tree.sysfs, deadlineMs: 200 });
+  const [awake] = (await scanner.scan()).functions;
+  expect(awake).toMatchObject({ serials: [{ kind: "dsn" }], link: { width: 16 } });
+
+  tree.setAttribute(GPU.address, "power/runtime_status", "suspended\n");
+  // Opening any of these would hang, and show as that.
+  const attributes = ["current_link_speed", "current_link_width", "max_link_speed", "max_link_width"];
+  const numbers = ["secondary_bus_number", "subordinate_bus_number"];
+  for (const name of ["config", ...attributes, ...numbers]) hang(GPU.address, name);
+  for (let round = 0; round < 2; round++) {
+    const [asleep] = (await scanner.scan()).functions;
+    expect(asleep).toEqual({ ...(awake as PciFunction), response: "asleep" });
+  }
+  // Another card in its place has another link.
+  tree.setAttribute(GPU.address, "device", "0x2330\n");
+  expect((await scanner.scan()).functions[0]).toMatchObject({ response: "asleep", link: null, serials: [] });
+});
+
+test("scan() waits for a slow verdict longer than for any read", async () => {
+  const wanted = async (ids: { class: string }) => {
+    await Bun.sleep(300);
+    return ids.class === "020000";
+  };
+  scanner = createScanner({ sysfs: tree.sysfs, wanted, deadlineMs: 100 });
+  expect(await scanner.scan()).toMatchObject({ functions: [{ address: NIC.address }], problems: [] });
 });
 
 test("scan() rejects where there is no sysfs, and works again when there is", async () => {

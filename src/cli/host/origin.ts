@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hardware } from "../../contract/hardware.ts";
@@ -36,8 +37,22 @@ export async function openOrigin(source: { sysfs: string } | { snapshot: string 
   }
 }
 
-/** A file named on the command line. */
-export const readText = (path: string): Promise<string> =>
-  readFile(path, "utf8").catch((error) => {
-    throw new Exit(1, `cannot read ${path}: ${reasonOf(error)}`);
-  });
+/** Larger than any machine's dump or snapshot; what is parsed has the same limit in characters. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+/** A file named on the command line, or `-`, what is piped in. Files without an end are read no further than the limit. */
+export async function readText(path: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    const stream = path === "-" ? process.stdin : createReadStream(path, { highWaterMark: 1024 * 1024 });
+    for await (const chunk of stream) {
+      length += chunk.length;
+      if (length > MAX_BYTES) throw new Error(`it has more than ${MAX_BYTES / 1024 / 1024} MiB`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw new Exit(1, `cannot read ${path === "-" ? "standard input" : path}: ${reasonOf(error)}`);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

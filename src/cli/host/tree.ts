@@ -168,7 +168,11 @@ export function writeTree(snapshot: Snapshot, directory: string): void {
 }
 
 function write(snapshot: Snapshot, root: string): void {
-  const make = (path: string) => mkdirSync(`${root}/${path}`, { recursive: true });
+  const made = new Set<string>();
+  const make = (path: string) => {
+    if (!made.has(path)) mkdirSync(`${root}/${path}`, { recursive: true });
+    made.add(path);
+  };
   const file = (path: string, data: string | Uint8Array) => {
     make(dirname(path));
     writeFileSync(`${root}/${path}`, data, { flag: "wx" });

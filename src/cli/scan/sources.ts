@@ -63,7 +63,7 @@ export async function readDump(path: string): Promise<Seen> {
 
 const resultOf = ({ sysfs, result }: Running): Promise<ScanResult> =>
   result.catch((error) => {
-    throw new Exit(1, `cannot scan: looked for ${sysfs}/bus/pci/devices: ${reasonOf(error)}`);
+    throw new Exit(1, `cannot scan ${sysfs}: ${reasonOf(error)}`);
   });
 
 async function thisNode(state: string | undefined): Promise<Hardware["node"]> {

@@ -161,8 +161,9 @@ export class SysfsFunction {
     }
     if (dword === null) return "unobservable";
     if (this.#bus.isWithheld(space)) {
-      const lost = "what its capabilities tell, such as its serial number, could not be read";
-      entry.note("Unprivileged", `the kernel shows 64 of its ${space.fileSize} bytes of config space: ${lost}`);
+      const lost = space.fileSize > 0x100 ? "its serial number" : "its capability list";
+      const shown = `the kernel shows this user only the first of the ${space.fileSize} bytes of its config space`;
+      entry.note("Unprivileged", `${shown}: ${lost} could not be read`);
     }
     return "responding";
   }
