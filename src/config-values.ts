@@ -45,7 +45,9 @@ export function databaseUrl(text: string, cwd: string): { url: string } | { prob
   if (text.startsWith("sqlite:")) {
     const path = text.slice(7);
     if (!path || path.includes("\0")) return { problem: "sqlite: without a path" };
-    return { url: path === ":memory:" || path.startsWith("/") ? text : `sqlite:${cwd}/${path}` };
+    // Readers need a connection of their own, which a database in memory cannot give.
+    if (path === ":memory:") return { problem: "sqlite: in memory; give the path of a file" };
+    return { url: path.startsWith("/") ? text : `sqlite:${cwd}/${path}` };
   }
   if (/^postgres(ql)?:\/\//.test(text)) {
     return URL.canParse(text) ? { url: text } : { problem: "a postgres URL that cannot be parsed" };

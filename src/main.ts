@@ -13,7 +13,7 @@ interface CommandModule {
 // Each loads only when it is called: `scan` would otherwise pay for a server it never starts.
 const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandModule> }> = {
   start: {
-    summary: "run a conductor, agent or driver, or all three on this machine (the default)",
+    summary: "run a conductor, agent or driver, or (by default) all three on this machine",
     load: () => import("./cli/start.ts"),
   },
   scan: {

@@ -3,6 +3,7 @@ import { type Endpoint, formatEndpoint, parseEndpoint } from "../client/endpoint
 import { ALL, type TierName } from "../conform/check.ts";
 import { conform, type Verdict } from "../conform/run.ts";
 import { Exit, reasonOf } from "./exit.ts";
+import { withoutProxies } from "./host/proxy.ts";
 import { print } from "./output.ts";
 import { printable } from "./text.ts";
 
@@ -40,6 +41,7 @@ async function check(url: string, { tier, peer, json }: Flags): Promise<void> {
   const wanted = ALL.find((one) => one === tier);
   if (!wanted) throw new Exit(2, `--tier: expected driver, agent or conductor, found ${JSON.stringify(tier)}`);
   const endpoint = readUrl(url);
+  withoutProxies(process.env, (_level, message) => process.stderr.write(`sinew: ${message}\n`));
   // Interrupted or not, the peers that it registered say LEAVING.
   const stopping = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stopping.abort());

@@ -37,7 +37,8 @@ export function pciNames({
   function bytes(): Buffer {
     const kept = file?.deref();
     if (kept) return kept;
-    const read = text ? Buffer.from(text) : readFirst(paths);
+    // A text may begin with a vendor; lines are found by the newline before them.
+    const read = text ? Buffer.from(`\n${text}`) : readFirst(paths);
     file = new WeakRef(read);
     return read;
   }

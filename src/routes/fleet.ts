@@ -27,7 +27,8 @@ const listChanges = createRoute({
     query: z.strictObject({
       since: z.coerce.number().int().min(0).default(0),
       epoch: z.guid().optional().meta({ description: "The epoch that `since` is of; another one is 410" }),
-      limit: paging.limit,
+      ...paging,
+      page_token: paging.page_token.meta({ description: "next_page_token of the page before; instead of `since`" }),
     }),
   },
   responses: {

@@ -23,6 +23,7 @@ export async function openSqlite(path: string): Promise<Database> {
     return driver;
   };
   try {
+    await makePrivate(path);
     const writer = await open();
     const epoch = await prepareFile(writer);
     const reader = await open();
@@ -32,6 +33,16 @@ export async function openSqlite(path: string): Promise<Database> {
     for (const driver of opened) driver.close();
     throw new Error(`cannot use the SQLite database ${path}: ${await reason(path, error)}`, { cause: error });
   }
+}
+
+/** A fleet's inventory is nobody else's to read; SQLite gives its -wal and -shm files the mode of this one. */
+async function makePrivate(path: string): Promise<void> {
+  const { open } = await import("node:fs/promises");
+  // Only a file that is not there yet: whoever shares one with a group has chosen to. Other errors are SQLite's to tell.
+  await open(path, "wx", 0o600).then(
+    (file) => file.close(),
+    () => {},
+  );
 }
 
 /** Returns the epoch. Looks before it writes: someone else's file, or a newer one, is left as it was. */

@@ -34,7 +34,7 @@ export interface Reads {
     paging: Paging,
   ): Promise<{ nodes: Node[]; revision: number; next_page_token?: string }>;
   /** Throws SinewError epoch for a position of another history. */
-  changes(since: number, options: { limit: number; epoch?: string }): Promise<string>;
+  changes(since: number, options: Paging & { epoch?: string }): Promise<string>;
 }
 
 function badToken(): SinewError {
@@ -95,14 +95,23 @@ export function createReads(db: Database): Reads {
       return { nodes, revision, ...(last ? { next_page_token: encode(last.id) } : {}) };
     },
 
-    async changes(since, { limit, epoch }) {
-      const revision = await db.revision();
-      if ((epoch !== undefined && epoch !== db.epoch) || since > revision) {
+    async changes(first, { limit, page_token, epoch }) {
+      const position = decode(page_token);
+      if (position !== undefined && !/^\d{1,15}$/.test(position)) throw badToken();
+      const since = position === undefined ? first : Number(position);
+      const newest = await db.revision();
+      if ((epoch !== undefined && epoch !== db.epoch) || since > newest) {
         throw new SinewError("epoch", `since=${since} belongs to another history: list again, this one is ${db.epoch}`);
       }
-      const rows = await changesSince(read, since, limit);
-      const rest = { revision: Math.max(revision, rows.at(-1)?.revision ?? 0), epoch: db.epoch };
-      return `{"changes":[${rows.map(changeText).join(",")}],${JSON.stringify(rest).slice(1)}`;
+      const rows = await changesSince(read, since, limit + 1);
+      const page = rows.slice(0, limit);
+      const last = page.at(-1)?.revision ?? since;
+      const rest = {
+        revision: Math.max(newest, last),
+        epoch: db.epoch,
+        ...(rows.length > limit ? { next_page_token: encode(String(last)) } : {}),
+      };
+      return `{"changes":[${page.map(changeText).join(",")}],${JSON.stringify(rest).slice(1)}`;
     },
   };
 }
