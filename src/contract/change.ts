@@ -12,12 +12,9 @@ export const Change = z
     time: z.iso.datetime({ offset: true }),
     kind: z.enum(["added", "changed", "moved", "gone", "state"]),
     node: z.object({ id: z.guid(), name: z.string() }),
-    source: z
-      .string()
-      .nullable()
-      .meta({
-        description: "The device's source; kind state: the source whose status changed, null for the node itself",
-      }),
+    source: z.string().nullable().meta({
+      description: "The device's source; kind state: the source whose status changed, null for the node itself",
+    }),
     uuid: z.guid().nullable(),
     state: NodeState.nullable().meta({ description: "kind state: what the node is now" }),
     hardware: Hardware.nullable().meta({ description: "The device as of this revision; null for kind state" }),
