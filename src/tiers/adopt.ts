@@ -58,21 +58,22 @@ export function adopt(
 }
 
 /**
- * Dates what did not change by its first sight: first_seen, and each condition's `since` while its status stays.
- * Without it every restart of a child would look like a change of all its devices.
+ * Keeps what a new report can't know better: first_seen, each condition's `since` while its status stays (or every
+ * restart of a child would look like a change of all its devices), and of a device that was not woken to be asked the
+ * link and serials it had.
  */
-export function keepDates(device: Hardware, before: Hardware | undefined): Hardware {
+export function keepKnown(device: Hardware, before: Hardware | undefined): Hardware {
   if (!before) return device;
+  const conditions = device.acc_status.conditions.map((condition) => {
+    const same = before.acc_status.conditions.find(({ type }) => type === condition.type);
+    return same?.status === condition.status ? { ...condition, since: same.since } : condition;
+  });
+  const kept = { ...device, first_seen: before.first_seen, acc_status: { ...device.acc_status, conditions } };
+  if (!device.pci || !conditions.some(({ reason }) => reason === "Asleep")) return kept;
   return {
-    ...device,
-    first_seen: before.first_seen,
-    acc_status: {
-      ...device.acc_status,
-      conditions: device.acc_status.conditions.map((condition) => {
-        const same = before.acc_status.conditions.find(({ type }) => type === condition.type);
-        return same?.status === condition.status ? { ...condition, since: same.since } : condition;
-      }),
-    },
+    ...kept,
+    serials: device.serials.length > 0 ? device.serials : before.serials,
+    pci: { ...device.pci, link: device.pci.link ?? before.pci?.link ?? null },
   };
 }
 

@@ -4,7 +4,7 @@ import type { Operation } from "../contract/operation.ts";
 import type { PeerHardware } from "../contract/peer.ts";
 import { API_RANGE } from "../contract/version.ts";
 import type { World } from "../world.ts";
-import { adopt, keepDates } from "./adopt.ts";
+import { adopt, keepKnown } from "./adopt.ts";
 import { createInventory } from "./inventory.ts";
 import { createOperations } from "./operations.ts";
 import { createUpward } from "./upward.ts";
@@ -80,7 +80,7 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     try {
       const before = new Map(inventory.hardware.map((device) => [device.uuid, device]));
       const found = (await options.discover()).map((device) =>
-        keepDates(adopt({ raw: device, value: device }, { source: name, type, node, now }), before.get(device.uuid)),
+        keepKnown(adopt({ raw: device, value: device }, { source: name, type, node, now }), before.get(device.uuid)),
       );
       source = { ...source, status: "OK", observed_at: now, count: found.length, error: null };
       await replace(found);

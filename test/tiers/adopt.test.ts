@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parseReport } from "../../src/contract/peer.ts";
-import { adopt } from "../../src/tiers/adopt.ts";
+import { adopt, keepKnown } from "../../src/tiers/adopt.ts";
 import { coalesce } from "../../src/tiers/coalesce.ts";
 import { CARD, NODE } from "../support/tiers.ts";
 
@@ -55,6 +55,39 @@ test("adopt() reads the seed's misprint and writes the right word", () => {
   if (!item) throw new Error("refused");
   const { acc_status } = adopt(item, { source: "crypto", type: "CRYPTO", node: NODE, now: NOW });
   expect([acc_status.reboot_required, acc_status.ready]).toEqual([true, false]);
+});
+
+const said = (status: string, reason: string, since: string) => ({
+  type: "Responding",
+  status,
+  reason,
+  message: "",
+  action: null,
+  since,
+});
+const seen = (fields: object, condition: object) => {
+  const acc_status = { setup_required: false, reboot_required: false, conditions: [condition] };
+  const sent = { ...CARD, ...fields, acc_status };
+  const [item] = parseReport({ hardware: [sent] }, { devices: 1, bySource: false }).items;
+  if (!item) throw new Error("refused");
+  return adopt(item, { source: "gpu", type: null, node: NODE, now: NOW });
+};
+const LINK = { speed_gts: 16, width: 16, max_speed_gts: 16, max_width: 16 };
+const DSN = [{ kind: "dsn", value: "00-01" }];
+const LATER = "2026-11-23T05:00:00.000Z";
+
+test("keepKnown() dates a condition by its last change of status", () => {
+  const before = seen({}, said("true", "ConfigRead", NOW));
+  expect(keepKnown(seen({}, said("true", "ConfigRead", LATER)), before).acc_status.conditions[0]?.since).toBe(NOW);
+  expect(keepKnown(seen({}, said("false", "AllOnes", LATER)), before).acc_status.conditions[0]?.since).toBe(LATER);
+});
+
+test("keepKnown() keeps the link and serials of a device that sleeps, and of no other", () => {
+  const before = seen({ serials: DSN, pci: { ...PCI, link: LINK } }, said("true", "ConfigRead", NOW));
+  const asleep = keepKnown(seen({ serials: [], pci: PCI }, said("unknown", "Asleep", LATER)), before);
+  expect([asleep.pci?.link, asleep.serials]).toEqual([LINK, DSN]);
+  const broken = keepKnown(seen({ serials: [], pci: PCI }, said("false", "AllOnes", LATER)), before);
+  expect([broken.pci?.link, broken.serials]).toEqual([null, []]);
 });
 
 test("coalesce() runs again for a call that came meanwhile, and once for many", async () => {

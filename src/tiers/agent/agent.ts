@@ -8,7 +8,7 @@ import { SinewError } from "../../contract/problem.ts";
 import { API_RANGE } from "../../contract/version.ts";
 import { uuidV5 } from "../../pci/identity.ts";
 import type { Store, World } from "../../world.ts";
-import { keepDates, markDuplicates } from "../adopt.ts";
+import { keepKnown, markDuplicates } from "../adopt.ts";
 import { coalesce } from "../coalesce.ts";
 import { agreeOnVersion, readEndpoint } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
@@ -117,7 +117,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     const before = new Map(inventory.hardware.map((device) => [`${device.source} ${device.uuid}`, device]));
     return {
       hardware: markDuplicates(devices, world.now().toISOString()).map((device) =>
-        keepDates(device, before.get(`${device.source} ${device.uuid}`)),
+        keepKnown(device, before.get(`${device.source} ${device.uuid}`)),
       ),
       sources: [...children.values()].map(({ source }) => source),
     };

@@ -1,22 +1,13 @@
-import type { Freshness } from "../../contract/hardware.ts";
 import type { Node, NodeState } from "../../contract/node.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { changesSince, changeText } from "../../db/changes.ts";
 import type { Database } from "../../db/database.ts";
-import { hardwareByUuid, hardwareText, listHardware } from "../../db/hardware.ts";
+import { type HardwareFilter, hardwareByUuid, hardwareText, listHardware } from "../../db/hardware.ts";
 import { listNodes, toNode } from "../../db/nodes.ts";
 import { failedSources, sourcesSummary, toSource } from "../../db/sources.ts";
 
 /** The conductor lists this many of the sources that are not OK; the summary counts all. */
 const SOURCES_SHOWN = 100;
-
-export interface HardwareFilter {
-  node?: string;
-  device_type?: string;
-  vendor_id?: string;
-  ready?: boolean;
-  freshness?: Freshness;
-}
 
 export interface Paging {
   limit: number;

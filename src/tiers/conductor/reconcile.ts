@@ -1,7 +1,7 @@
 import type { Change } from "../../contract/change.ts";
 import type { Freshness, Hardware, Source } from "../../contract/hardware.ts";
 import type { Report } from "../../contract/peer.ts";
-import { adopt, keepDates } from "../adopt.ts";
+import { adopt, keepKnown } from "../adopt.ts";
 
 /** A device as the database holds it. */
 export interface StoredDevice {
@@ -54,7 +54,7 @@ export function reconcile(
     let device = adopt(item, { source, type: context.type, node, now });
     // A seed peer dates nothing: the first sight here counts.
     if (old && item.value.first_seen === undefined)
-      device = keepDates(device, { ...parse(old.body), freshness: "FRESH" });
+      device = keepKnown(device, { ...parse(old.body), freshness: "FRESH" });
     const body = bodyOf(device);
     if (old && old.body === body && old.freshness === device.freshness) continue;
     const path = device.pci?.path ?? null;
