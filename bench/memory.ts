@@ -1,19 +1,23 @@
 import { load } from "./http.ts";
 import { type Row, row, spread } from "./measure.ts";
-import { freePort, memoryMb, pollUntil, ready, spawn, startRole } from "./processes.ts";
+import { freePort, memoryMb, pollUntil, ready, spawn, startRole, syntheticSysfs } from "./processes.ts";
 
 const REQUESTS = 10_000;
 /** 60 MB, counted as /proc does in kB of 1,024 and given in millions of bytes. */
 const AGENT_MB = 60;
 
-/** Memory of each role as people run it, this machine's bus included: after a rest, and after 10,000 requests. */
+/** What a machine with a few accelerators has on its bus. */
+const FUNCTIONS = 20;
+
+/** Memory of each role as people run it: after a rest, and after 10,000 requests. */
 export async function memory({ restSeconds }: { restSeconds: number }): Promise<Row[]> {
   const conductor = startRole("conductor");
   await ready(conductor.url);
-  const agent = startRole("agent", "--conductor", conductor.url);
+  const sysfs = ["--sysfs", syntheticSysfs(FUNCTIONS)];
+  const agent = startRole("agent", "--conductor", conductor.url, ...sysfs);
   await ready(agent.url);
-  const driver = startRole("driver", "--driver", "gpu", "--agent", agent.url);
-  const all = startRole("all");
+  const driver = startRole("driver", "--driver", "gpu", "--agent", agent.url, ...sysfs);
+  const all = startRole("all", ...sysfs);
   const port = freePort();
   const plain = {
     ...spawn([new URL("./static-server.ts", import.meta.url).pathname, String(port)]),

@@ -7,9 +7,11 @@ import { realWorld } from "../world.ts";
 import { Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
 import { nodeId } from "./host/node-id.ts";
+import { loadOneLanguage } from "./host/one-language.ts";
 import { openOrigin } from "./host/origin.ts";
 import { withoutProxies } from "./host/proxy.ts";
 import { enterState } from "./host/state.ts";
+import { writeError } from "./host/stderr.ts";
 import { stopOnSignal } from "./host/stop.ts";
 import { createLog } from "./log.ts";
 import { print } from "./output.ts";
@@ -76,10 +78,11 @@ function readConfig(flags: Record<string, string | undefined>): Config {
 }
 
 async function start(config: Config): Promise<void> {
+  loadOneLanguage();
   const secretly = (text: string) => withoutSecrets(text, config.db);
   const log = createLog({
     format: config.logFormat,
-    write: (line) => process.stderr.write(secretly(line)),
+    write: (line) => writeError(secretly(line)),
     now: () => new Date(),
   });
   const stopping = stopOnSignal(log);

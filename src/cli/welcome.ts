@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { Config } from "../config.ts";
 import type { HardwareList } from "../contract/hardware.ts";
@@ -24,8 +25,9 @@ async function foundHere({ config, tier }: { config: Config; tier: Tier }): Prom
   // Our own tier's answer, whose schema its tests check.
   const { hardware, next_page_token } = (await response.json()) as HardwareList;
   if (hardware.length === 0) return await nothingFound(config);
+  // Not by process.stdout, which brings node's streams into a process that runs for months.
   const more = next_page_token ? `More than ${hardware.length} devices; GET ${path} has the rest.\n` : "";
-  return hardwareTable(hardware, terminal(process.stdout, process.env)) + more;
+  return hardwareTable(hardware, terminal({ isTTY: fstatSync(1).isCharacterDevice() }, process.env)) + more;
 }
 
 async function nothingFound({ source, drivers, role }: Config): Promise<string> {
