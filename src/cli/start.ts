@@ -15,6 +15,7 @@ import { writeError } from "./host/stderr.ts";
 import { stopOnSignal } from "./host/stop.ts";
 import { createLog } from "./log.ts";
 import { print } from "./output.ts";
+import { loadInPieces } from "./start/load.ts";
 import { whileStarting } from "./start/starting.ts";
 
 export const examples = `
@@ -112,6 +113,7 @@ async function start(config: Config): Promise<void> {
   });
 
   try {
+    await loadInPieces();
     const { assembleRole } = await import("./roles.ts");
     const settled: RoleConfig = {
       ...config,
