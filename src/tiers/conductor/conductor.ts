@@ -64,6 +64,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   let ready = false;
 
   async function discover(tracked: Tracked): ReturnType<ChildWork["run"]> {
+    if (stateOf(tracked) === "INCOMPATIBLE") throw new Error("it speaks no API version of this conductor");
     const operation = await runDiscovery(tracked.peer, fleet.limits, world);
     await settle(world, operation !== null, () => pullNow(tracked));
     const rows = await hardwareOfNode(db.read, tracked.row.id);

@@ -10,6 +10,8 @@ import type { World } from "../../world.ts";
 export interface Tracked {
   row: Omit<NodeRow, "revision">;
   peer: Peer;
+  /** Whether the database has its row: without one nothing that it reports can be taken in. */
+  stored: boolean;
   /** When it was last heard, on this conductor's monotonic clock. */
   heard: number;
   /** For If-None-Match; null has the next pull ask for all. */

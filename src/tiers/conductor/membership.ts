@@ -30,8 +30,9 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
   let lastTick = 0;
   const now = () => world.now().toISOString();
 
-  const track = (row: Tracked["row"]): Tracked => ({
+  const track = (row: Tracked["row"], stored = false): Tracked => ({
     row,
+    stored,
     peer: createPeer(parseEndpoint(row.endpoint ?? ""), world),
     // A conductor that was away knows nothing of who was silent: everyone gets a fresh lease.
     heard: world.monotonic(),
@@ -46,6 +47,7 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
   async function setState(tracked: Tracked, row: Tracked["row"]) {
     const stale = !isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked));
     await writeState(db, row, { now: now(), devices: stale ? "stale" : "keep" });
+    tracked.stored = true;
     // A report may have been taken in meanwhile: its generation stays.
     tracked.row = { ...row, generation: tracked.row.generation };
   }
@@ -80,10 +82,12 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
       first_seen: known?.row.first_seen ?? now(),
     };
     const api = await agreed(body, row, known);
-    const tracked = known ?? track(row);
+    // Looked up anew: two first hellos at once are still one node.
+    const tracked = members.get(id) ?? track(row);
     members.set(id, tracked);
-    if (!known || differs(known.row, row)) {
-      if (known && !isCurrent(stateOf(known))) tracked.etag = null;
+    // A write that failed is made up for by the next hello, which says the same again.
+    if (!tracked.stored || differs(tracked.row, row)) {
+      if (!isCurrent(stateOf(tracked))) tracked.etag = null;
       tracked.peer = createPeer(endpoint, world);
       await setState(tracked, row);
     }
@@ -105,7 +109,8 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
     } catch (error) {
       const tracked = known ?? track(row);
       members.set(row.id, tracked);
-      if (stateOf(tracked) !== "INCOMPATIBLE" || !known) await setState(tracked, { ...row, state: "INCOMPATIBLE" });
+      if (stateOf(tracked) !== "INCOMPATIBLE" || !tracked.stored)
+        await setState(tracked, { ...row, state: "INCOMPATIBLE" });
       throw error;
     }
   }
@@ -145,7 +150,7 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
   return {
     async start() {
       for (const { revision: _, ...row } of await allNodes(db.read)) {
-        if (row.endpoint !== null) members.set(row.id, track(row));
+        if (row.endpoint !== null) members.set(row.id, track(row, true));
       }
       lastTick = world.monotonic();
       void tick();

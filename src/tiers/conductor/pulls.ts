@@ -37,24 +37,29 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
       endpoint: tracked.row.endpoint ?? "",
       now: now(),
     };
-    if (!(await writeReport(db, { ...report, generation }, context))) {
+    const written = await writeReport(db, { ...report, generation }, context);
+    if (!written) {
       // Another conductor took one in: begin again from what it wrote.
-      tracked.row.generation = (await getNode(db.read, tracked.row.id))?.generation ?? null;
+      const stored = await getNode(db.read, tracked.row.id);
+      tracked.row.generation = stored?.generation ?? null;
       tracked.etag = null;
-      tracked.again = true;
+      // Without a row asking again would never end: the next hello writes it.
+      tracked.stored = stored !== null;
+      tracked.again = tracked.stored;
       return;
     }
     tracked.row.generation = generation;
-    tracked.etag = report.refused.length > 0 ? null : generation;
+    tracked.etag = written.taken && report.refused.length === 0 ? generation : null;
   }
 
   async function attempt(tracked: Tracked) {
     try {
       const report = await limited(() => pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag));
+      const state = stateOf(tracked);
       // An answer that was under way when the agent said LEAVING is of before: it makes nothing alive.
-      if (stateOf(tracked) === "LEFT") return;
-      // Only a seed peer's answers renew it; any other has hello for that.
-      if (isSeed(tracked)) await renew(tracked);
+      if (state === "LEFT" || state === "INCOMPATIBLE") return;
+      // A seed peer's answers renew it. Any other has hello for that, but one that answers is not lost.
+      if (isSeed(tracked) || state === "LOST") await renew(tracked);
       if (report) await take(tracked, report);
       tracked.failures = 0;
     } catch (error) {
@@ -78,14 +83,12 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
     }
   }
 
-  function pull(tracked: Tracked): Promise<void> {
-    if (tracked.pulling) {
-      tracked.again = true;
-      return tracked.pulling;
-    }
+  /** Starts an attempt, which nothing else may run beside: of two answers the older could be taken in last. */
+  function begin(tracked: Tracked): Promise<void> {
     tracked.cancel();
     tracked.again = false;
-    tracked.pulling = attempt(tracked)
+    const own = attempt(tracked);
+    tracked.pulling = own
       .catch((error) => {
         if (error instanceof PeerError) return;
         tracked.failures += 1;
@@ -96,13 +99,21 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
         if (tracked.again && !fleet.stopped) void pull(tracked);
         else watch(tracked);
       });
-    return tracked.pulling;
+    return own;
+  }
+
+  function pull(tracked: Tracked): Promise<void> {
+    // Its failure is recorded where `pulling` is made: whoever waits here waits for that.
+    if (tracked.pulling) tracked.again = true;
+    else begin(tracked).catch(() => {});
+    return tracked.pulling ?? Promise.resolve();
   }
 
   /** When to ask next without being told to: a seed peer by the clock, any other after a fault, with back-off. */
   function watch(tracked: Tracked) {
     tracked.cancel();
-    if (fleet.stopped || stateOf(tracked) === "LEFT") return;
+    const state = stateOf(tracked);
+    if (fleet.stopped || state === "LEFT" || state === "INCOMPATIBLE") return;
     if (!isSeed(tracked) && tracked.failures === 0) return;
     const third = fleet.ttlMs() / 3;
     const ms = Math.min(LONGEST_BACKOFF_MS, third * 2 ** Math.max(0, Math.min(tracked.failures - 1, 10)));
@@ -113,12 +124,8 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
     pull,
     async pullNow(tracked) {
       // One that was under way may have begun too early.
-      await tracked.pulling;
-      try {
-        await attempt(tracked);
-      } finally {
-        watch(tracked);
-      }
+      while (tracked.pulling) await tracked.pulling;
+      await begin(tracked);
     },
   };
 }

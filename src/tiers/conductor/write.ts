@@ -7,6 +7,7 @@ import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../d
 import { compareAndSetGeneration, getNode, saveNode } from "../../db/nodes.ts";
 import type { HardwareRow, NodeRow } from "../../db/schema/tables.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../db/sources.ts";
+import { isCurrent } from "./fleet.ts";
 import { type DeviceChange, reconcile, sourcesDiffer } from "./reconcile.ts";
 
 /** What is said of a node rather than of a device. */
@@ -81,18 +82,24 @@ export function writeState(
   });
 }
 
-/** Takes a report in: one transaction, one `changes` row per changed device. Null when another conductor was first. */
+/**
+ * Takes a report in: one transaction, one `changes` row per changed device. Null when another conductor was first; not
+ * taken when the node was written down as left or lost while the answer was under way.
+ */
 export function writeReport(
   db: Database,
   report: Report & { generation: string },
   context: { node: Hardware["node"]; state: NodeState; from: string | null; endpoint: string; now: string },
-): Promise<{ revision: number | null } | null> {
+): Promise<{ revision: number | null; taken: boolean } | null> {
   const { node, now } = context;
   return db.write(async (tx) => {
     if (!(await compareAndSetGeneration(tx, node.id, context.from, report.generation))) return null;
+    // Only now: the row is locked by the line above, and who wrote its state before has committed.
+    const state = (await getNode(tx, node.id))?.state as NodeState; // written from a NodeState only
+    if (!isCurrent(state)) return { revision: null, taken: false };
     const rows = (await hardwareOfNode(tx, node.id)).map(stored);
     const { changes, sources } = reconcile(rows, report, { node, type: null, now, endpoint: context.endpoint });
-    return { revision: await recordSources(tx, { ...context, changes, sources }) };
+    return { revision: await recordSources(tx, { ...context, changes, sources }), taken: true };
   });
 }
 
