@@ -1,5 +1,6 @@
 import { createDriver, type DriverTier } from "../create/driver.ts";
 import { localPeer } from "../create/mount.ts";
+import type { Database } from "../db/database.ts";
 import { fromScan, wantedBy } from "../drivers/discover.ts";
 import { generic } from "../drivers/generic.ts";
 import { kinds } from "../drivers/registry.ts";
@@ -14,7 +15,7 @@ import { fileStore } from "./store.ts";
 export async function assembleRole(config: RoleConfig, world: World, url: string): Promise<Tier> {
   switch (config.role) {
     case "conductor":
-      return conductorRole(config, world, {});
+      return conductorRole(config, world);
     case "agent":
       return agentRole(config, world, { basePath: "", endpoint: config.endpoint });
     case "driver":
@@ -91,7 +92,11 @@ async function agentRole(
   return { ...closing(agent, async () => bus.scanner.close()), drivers };
 }
 
-async function conductorRole(config: RoleConfig, world: World, mounts: Record<string, Tier>): Promise<Tier> {
+async function conductorRole(
+  config: RoleConfig,
+  world: World,
+  served: { mounts?: Record<string, Tier>; ready?: () => boolean } = {},
+): Promise<Tier & { db: Database }> {
   const [{ createConductor }, { openDatabase }] = await Promise.all([
     import("../create/conductor.ts"),
     import("../db/database.ts"),
@@ -102,9 +107,9 @@ async function conductorRole(config: RoleConfig, world: World, mounts: Record<st
     world,
     leaseSeconds: config.lease,
     endpoint: config.endpoint,
-    mounts,
+    ...served,
   });
-  return closing(conductor, () => db.close());
+  return { ...closing(conductor, () => db.close()), db };
 }
 
 /** A conductor at the root, its agent below it and the agent's drivers: three tiers, one process, the same calls. */
@@ -112,8 +117,8 @@ async function allRole(config: RoleConfig, world: World, url: string): Promise<T
   // A socket's path can't be extended: in process any address will do that nobody else has.
   const base = `${config.endpoint.startsWith("unix:") ? "http://localhost" : config.endpoint}/agent`;
   // Each knows the other by its address; in between there is no network. The conductor is called only after start().
-  let conductor: Tier | null = null;
-  const upward = localPeer({ fetch: (request, env) => (conductor as Tier).fetch(request, env) }, url, world);
+  let fleet: Awaited<ReturnType<typeof conductorRole>>;
+  const upward = localPeer({ fetch: (request, env) => fleet.fetch(request, env) }, url, world);
   const agent = await agentRole(config, world, { basePath: "/agent", endpoint: base, conductor: upward });
   const inProcess: World["fetch"] = async (target, init) =>
     target.startsWith(base)
@@ -121,15 +126,27 @@ async function allRole(config: RoleConfig, world: World, url: string): Promise<T
       : world.fetch(target, init);
   const mounts: Record<string, Tier> = { "/agent": agent };
   for (const driver of agent.drivers) mounts[`/drivers/${driver.name}`] = driver;
-  conductor = await conductorRole(config, { ...world, fetch: inProcess }, mounts);
-  const fleet = conductor;
+  let ready = false;
+  let stopped = false;
+  fleet = await conductorRole(config, { ...world, fetch: inProcess }, { mounts, ready: () => ready });
+
+  /** Whether the conductor has taken in what the agent found just now, not in an earlier run. */
+  async function firstScanServed(): Promise<boolean> {
+    const { getNode } = await import("../db/nodes.ts");
+    const tag = (await agent.fetch(new Request("http://localhost/hardware?limit=1"))).headers.get("etag");
+    return tag === `W/"${(await getNode(fleet.db.read, config.node.id))?.generation}"`;
+  }
+
   return {
     ...fleet,
     async start() {
       await fleet.start();
       await agent.start();
+      while (!stopped && !(await firstScanServed())) await new Promise<void>((resume) => world.timer(10, resume));
+      ready = true;
     },
     async stop() {
+      stopped = true;
       await agent.stop();
       await fleet.stop();
     },

@@ -14,11 +14,13 @@ export interface ConductorOptions extends TierOptions {
   limits?: Partial<Limits>;
   /** Tiers of this process to serve below, by path: `{ "/agent": agent }`. */
   mounts?: Record<string, Tier>;
+  /** What /readyz waits for besides its own start. */
+  ready?: () => boolean;
 }
 
 /** The fleet: wrangles its agents and keeps the database right. */
 export async function createConductor(options: ConductorOptions): Promise<Tier> {
-  const { db, world = realWorld(quietLog), mounts = {} } = options;
+  const { db, world = realWorld(quietLog), mounts = {}, ready = () => true } = options;
   const conductor = await createConductorTier({
     db,
     world,
@@ -26,7 +28,12 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     endpoint: options.endpoint ?? null,
     limits: options.limits,
   });
-  const app = conductorApp(conductor, mountOf("conductor", "conductor", options, world, conductor));
+  const served = {
+    get ready() {
+      return conductor.ready && ready();
+    },
+  };
+  const app = conductorApp(conductor, mountOf("conductor", "conductor", options, world, served));
   for (const [path, tier] of Object.entries(mounts)) mount(app, path, tier);
   return {
     role: "conductor",
