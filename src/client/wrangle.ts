@@ -22,14 +22,16 @@ const invalid = (error: unknown, what: string) =>
 
 /** `GET /hardware` of a child; null when it answers that `etag` still holds. Throws PeerError. */
 export async function pullReport(peer: Peer, limits: Limits, generation: string | null): Promise<Report | null> {
+  // A tag is of visible ASCII without quotes (RFC 9110, 8.8.3): for another word of the peer's no header can be made.
+  const tag = generation !== null && /^[\x21\x23-\x7e]*$/.test(generation) ? generation : null;
   const answer = await peer.request({
     path: "/hardware",
-    headers: generation === null ? {} : { "if-none-match": `W/"${generation}"` },
+    headers: tag === null ? {} : { "if-none-match": `W/"${tag}"` },
     deadlineMs: limits.deadlineMs,
     maxBytes: limits.bytes,
   });
   if (answer.status === 304) {
-    if (generation !== null) return null;
+    if (tag !== null) return null;
     throw new PeerError("invalid", `GET ${peer.endpoint}/hardware: answered 304 to a request without If-None-Match`);
   }
   try {

@@ -2,10 +2,10 @@ import { SinewError } from "../contract/problem.ts";
 import type { App, Mount } from "./app.ts";
 
 /** Files of swagger-ui-dist, served from the package so that the page needs no internet. */
-const ASSETS: Record<string, string> = {
-  "swagger-ui.css": "text/css",
-  "swagger-ui-bundle.js": "text/javascript",
-};
+const ASSETS = new Map([
+  ["swagger-ui.css", "text/css"],
+  ["swagger-ui-bundle.js", "text/javascript"],
+]);
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
 const page = ({ role, basePath }: Mount) => `<!doctype html>
@@ -44,7 +44,7 @@ export function documentRoutes(app: App, mount: Mount): void {
   app.get("/reference/:file", async (c) => {
     const file = c.req.param("file");
     if (file === "init.js") return c.body(INIT, 200, { "content-type": "text/javascript" });
-    const type = ASSETS[file];
+    const type = ASSETS.get(file);
     if (!type) throw new SinewError("not_found", `the reference has no file ${file}`);
     return c.body(await asset(file), 200, { "content-type": type, "cache-control": "max-age=86400" });
   });

@@ -77,6 +77,9 @@ export function keepKnown(device: Hardware, before: Hardware | undefined): Hardw
   };
 }
 
+/** A tier takes this many of each device from the one below it. */
+const CONDITIONS = 64;
+
 /** The same uuid from two sources: two rows, each saying so. */
 export function markDuplicates(devices: Hardware[], now: string): Hardware[] {
   const sources = new Map<string, Set<string>>();
@@ -93,7 +96,9 @@ export function markDuplicates(devices: Hardware[], now: string): Hardware[] {
       action: `stop one of ${[device.source, ...others].sort().join(", ")}, or leave it out with --drivers`,
       since: now,
     };
-    const kept = device.acc_status.conditions.filter(({ type }) => type !== condition.type);
+    const told = device.acc_status.conditions.filter(({ type }) => type !== condition.type);
+    // One too many and the tier above would refuse the device: the driver's last makes room.
+    const kept = told.slice(0, CONDITIONS - 1);
     return { ...device, acc_status: { ...device.acc_status, conditions: [...kept, condition] } };
   });
 }

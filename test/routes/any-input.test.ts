@@ -21,6 +21,8 @@ const path = fc.constantFrom(
   "/changes",
   "/doc",
   "/reference/x",
+  "/reference/__proto__",
+  "/reference/constructor",
   "/healthz",
   "/x",
 );

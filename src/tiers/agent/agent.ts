@@ -10,7 +10,7 @@ import { uuidV5 } from "../../pci/identity.ts";
 import type { Store, World } from "../../world.ts";
 import { keepKnown, markDuplicates } from "../adopt.ts";
 import { coalesce } from "../coalesce.ts";
-import { agreeOnVersion, readEndpoint } from "../greeting.ts";
+import { agreeOnVersion, nameBeside, readEndpoint } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
 import { createOperations } from "../operations.ts";
@@ -209,7 +209,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       const known = [...children.values()].find((child) => !child.builtIn && child.peer.endpoint === endpointText);
       return known?.name ?? endpointText;
     }
-    return children.get(hello.name)?.builtIn ? `${hello.name}@${endpointText}` : hello.name;
+    return children.get(hello.name)?.builtIn ? nameBeside(hello.name, endpointText) : hello.name;
   }
 
   async function hello(body: Hello, remoteAddress: string | null): Promise<Registered> {
