@@ -1,3 +1,4 @@
+import type { Config } from "../config.ts";
 import { createDriver, type DriverTier } from "../create/driver.ts";
 import { localPeer } from "../create/mount.ts";
 import type { Database } from "../db/database.ts";
@@ -8,8 +9,19 @@ import { pciNames } from "../pci/names.ts";
 import { createScanner } from "../pci/scanner/scanner.ts";
 import type { Tier } from "../tiers/tier.ts";
 import type { World } from "../world.ts";
-import type { RoleConfig } from "./start.ts";
 import { fileStore } from "./store.ts";
+
+/** What a role is assembled from: the configuration, with everything settled that it left to the host. */
+export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source"> {
+  /** Of no meaning to a conductor. */
+  node: { id: string; name: string };
+  /** The tree to scan: the host's, or a snapshot written back. */
+  sysfs: string;
+  /** A pci.ids that came with a snapshot; null: the system's, if it has one. */
+  pciIds: string | null;
+  /** What to announce. */
+  endpoint: string;
+}
 
 /** Builds the tiers of a role; nothing is scanned and nobody is called before `start()`. */
 export async function assembleRole(config: RoleConfig, world: World, url: string): Promise<Tier> {

@@ -15,6 +15,7 @@ import { writeError } from "./host/stderr.ts";
 import { stopOnSignal } from "./host/stop.ts";
 import { createLog } from "./log.ts";
 import { print } from "./output.ts";
+import type { RoleConfig } from "./roles.ts";
 import { loadInPieces } from "./start/load.ts";
 import { whileStarting } from "./start/starting.ts";
 
@@ -27,18 +28,6 @@ Examples:
   sinew start --snapshot host.json --listen 127.0.0.1:0 --state /tmp/replay
 
 Each option is also a variable: SINEW_LISTEN, SINEW_NODE_ID...; an option wins. --state is SINEW_STATE_DIR.`;
-
-/** What a role is assembled from: the configuration, with everything settled that it left to the host. */
-export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source"> {
-  /** Of no meaning to a conductor. */
-  node: { id: string; name: string };
-  /** The tree to scan: the host's, or a snapshot written back. */
-  sysfs: string;
-  /** A pci.ids that came with a snapshot; null: the system's, if it has one. */
-  pciIds: string | null;
-  /** What to announce. */
-  endpoint: string;
-}
 
 export function define(command: Command): void {
   for (const { flag, value, help } of SETTINGS) command.option(`--${flag} <${value}>`, help);
