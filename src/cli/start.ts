@@ -7,7 +7,6 @@ import { realWorld } from "../world.ts";
 import { Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
 import { nodeId } from "./host/node-id.ts";
-import { loadOneLanguage } from "./host/one-language.ts";
 import { openOrigin } from "./host/origin.ts";
 import { withoutProxies } from "./host/proxy.ts";
 import { enterState } from "./host/state.ts";
@@ -68,7 +67,6 @@ function readConfig(flags: Record<string, string | undefined>): Config {
 }
 
 async function start(config: Config): Promise<void> {
-  loadOneLanguage();
   const secretly = (text: string) => withoutSecrets(text, config.db);
   const log = createLog({
     format: config.logFormat,
