@@ -14,8 +14,7 @@ import { writeError } from "./host/stderr.ts";
 import { stopOnSignal } from "./host/stop.ts";
 import { createLog } from "./log.ts";
 import { print } from "./output.ts";
-import type { RoleConfig } from "./roles.ts";
-import { loadInPieces } from "./start/load.ts";
+import type { RoleConfig } from "./start/roles.ts";
 import { whileStarting } from "./start/starting.ts";
 
 export const examples = `
@@ -100,8 +99,7 @@ async function start(config: Config): Promise<void> {
   });
 
   try {
-    await loadInPieces();
-    const { assembleRole } = await import("./roles.ts");
+    const { assembleRole } = await import("./start/roles.ts");
     const settled: RoleConfig = {
       ...config,
       node,
@@ -113,7 +111,7 @@ async function start(config: Config): Promise<void> {
     tier = assembled;
     await assembled.start();
     if (stopping.begun) return;
-    const { introduction } = await import("./welcome.ts");
+    const { introduction } = await import("./start/welcome.ts");
     await print(await introduction({ config, tier: assembled, url: listener.url }));
     await print(`sinew ${config.role} ready on ${listener.url}\n`);
   } catch (error) {

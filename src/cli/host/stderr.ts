@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
 import { codeOf } from "../exit.ts";
 
-/** Writes to stderr without `process.stderr`, which brings node's streams and 7 MB with it, for a line now and then. */
+/** Writes to stderr without `process.stderr`, which brings node's streams with it, for a line now and then. */
 export function writeError(text: string): void {
   let rest = new TextEncoder().encode(text);
   try {

@@ -1,15 +1,15 @@
-import type { Config } from "../config.ts";
-import { createDriver, type DriverTier } from "../create/driver.ts";
-import { localPeer } from "../create/mount.ts";
-import type { Database } from "../db/database.ts";
-import { fromScan, wantedBy } from "../drivers/discover.ts";
-import { generic } from "../drivers/generic.ts";
-import { kinds } from "../drivers/registry.ts";
-import { pciNames } from "../pci/names.ts";
-import { createScanner } from "../pci/scanner/scanner.ts";
-import type { Tier } from "../tiers/tier.ts";
-import type { World } from "../world.ts";
-import { fileStore } from "./store.ts";
+import type { Config } from "../../config.ts";
+import { createDriver, type DriverTier } from "../../create/driver.ts";
+import { localPeer } from "../../create/mount.ts";
+import type { Database } from "../../db/database.ts";
+import { fromScan, wantedBy } from "../../drivers/discover.ts";
+import { generic } from "../../drivers/generic.ts";
+import { kinds } from "../../drivers/registry.ts";
+import { pciNames } from "../../pci/names.ts";
+import { createScanner } from "../../pci/scanner/scanner.ts";
+import type { Tier } from "../../tiers/tier.ts";
+import type { World } from "../../world.ts";
+import { fileStore } from "../store.ts";
 
 /** What a role is assembled from: the configuration, with everything settled that it left to the host. */
 export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source"> {
@@ -90,7 +90,7 @@ async function agentRole(
     config.drivers.map((kind) => builtIn(kind, bus, world, { basePath: `${mounted.basePath}/drivers/${kind}` })),
   );
   // Each role loads what it needs and no more: an agent has no use for a database's code.
-  const { createAgent } = await import("../create/agent.ts");
+  const { createAgent } = await import("../../create/agent.ts");
   const agent = await createAgent({
     node: bus.node,
     drivers,
@@ -110,8 +110,8 @@ async function conductorRole(
   served: { mounts?: Record<string, Tier>; ready?: () => boolean } = {},
 ): Promise<Tier & { db: Database }> {
   const [{ createConductor }, { openDatabase }] = await Promise.all([
-    import("../create/conductor.ts"),
-    import("../db/database.ts"),
+    import("../../create/conductor.ts"),
+    import("../../db/database.ts"),
   ]);
   const db = await openDatabase(config.db);
   const conductor = await createConductor({
@@ -144,7 +144,7 @@ async function allRole(config: RoleConfig, world: World, url: string): Promise<T
 
   /** Whether the conductor has taken in what the agent found just now, not in an earlier run. */
   async function firstScanServed(): Promise<boolean> {
-    const { getNode } = await import("../db/nodes.ts");
+    const { getNode } = await import("../../db/nodes.ts");
     const tag = (await agent.fetch(new Request("http://localhost/hardware?limit=1"))).headers.get("etag");
     return tag === `W/"${(await getNode(fleet.db.read, config.node.id))?.generation}"`;
   }

@@ -1,9 +1,9 @@
 import { fstatSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import type { Config } from "../config.ts";
-import type { HardwareList } from "../contract/hardware.ts";
-import type { Tier } from "../tiers/tier.ts";
-import { hardwareTable, terminal } from "./table.ts";
+import type { Config } from "../../config.ts";
+import type { HardwareList } from "../../contract/hardware.ts";
+import type { Tier } from "../../tiers/tier.ts";
+import { hardwareTable, terminal } from "../table.ts";
 
 /** What a person reads when a role is up: the hardware found, the addresses, who may use them. */
 export async function introduction(started: { config: Config; tier: Tier; url: string }): Promise<string> {
