@@ -33,7 +33,8 @@ export async function memory({ restSeconds }: { restSeconds: number }): Promise<
     await load(`${child.url}/hardware`, REQUESTS);
     const after = memoryMb(child.pid);
     const before = atRest.get(name) ?? after;
-    const anon = (mb: number) => `of which ${mb.toFixed(1)} MB are its own, the rest is the runtime's program file`;
+    const anon = (mb: number) =>
+      `of which ${mb.toFixed(1)} MB are its own, the rest is mapped files, mostly the runtime's program`;
     rows.push(
       row({
         what: `memory of ${name}, ${restSeconds} s after start`,

@@ -34,7 +34,7 @@ export interface Mount {
 /** An app with what all routes share: versions, request ids, problems for every error. */
 export function createApp(mount: Mount): App {
   const app: App = new OpenAPIHono<Env>({
-    // The default routers compile a dozen routes into 100 kB, and an agent has an app per driver.
+    // An agent has an app per driver, each with a dozen routes: the default compiles two routers for each.
     router: new TrieRouter(),
     defaultHook: (result) => {
       if (!result.success) throw invalidRequest(result.error.issues, result.target === "json");
