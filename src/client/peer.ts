@@ -1,5 +1,5 @@
 import type { SourceErrorCode } from "../contract/hardware.ts";
-import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
+import { API_VERSION, ASKER_HEADER, type Role, VERSION_HEADER } from "../contract/version.ts";
 import type { World } from "../world.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 
@@ -41,7 +41,8 @@ export interface Peer {
 /** A fetch that knows unix sockets, as Bun's does. */
 export type PeerFetch = World["fetch"];
 
-export function createPeer(endpoint: Endpoint, world: Pick<World, "fetch" | "timer">): Peer {
+/** `asker`: the role of the tier that asks for the peer's hardware. */
+export function createPeer(endpoint: Endpoint, world: Pick<World, "fetch" | "timer">, asker?: Role): Peer {
   const base = endpoint.kind === "unix" ? "http://localhost" : endpoint.base;
   const shown = formatEndpoint(endpoint);
   return {
@@ -62,6 +63,7 @@ export function createPeer(endpoint: Endpoint, world: Pick<World, "fetch" | "tim
             // A compressed answer can be a bomb: ask for none, refuse any.
             "accept-encoding": "identity",
             [VERSION_HEADER]: API_VERSION,
+            ...(asker === undefined ? {} : { [ASKER_HEADER]: asker }),
             ...(body === undefined ? {} : { "content-type": "application/json" }),
             ...headers,
           },

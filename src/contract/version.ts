@@ -6,6 +6,19 @@ export const API_RANGE = { min: API_VERSION, max: API_VERSION };
 
 export const VERSION_HEADER = "Sinew-Api-Version";
 
+export type Role = "driver" | "agent" | "conductor";
+/** From below: each tier asks those before it. */
+const RANKS: readonly string[] = ["driver", "agent", "conductor"] satisfies Role[];
+
+/** Names the role of a tier that asks for hardware; a tier asked by one that is not above it says no, so no loop runs. */
+export const ASKER_HEADER = "Sinew-Asked-By";
+
+/** Whether `asker`, a header's word, is a tier that must not ask this one. A word that is no role may. */
+export const asksUpward = (asker: string, role: Role): boolean => {
+  const rank = RANKS.indexOf(asker);
+  return rank !== -1 && rank <= RANKS.indexOf(role);
+};
+
 /** `"1.10"` as `[1, 10]`: two integers, never a decimal number. Null for anything else. */
 export function parseVersion(text: string): [major: number, minor: number] | null {
   const match = /^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$/.exec(text);

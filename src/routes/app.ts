@@ -4,7 +4,15 @@ import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { TrieRouter } from "hono/router/trie-router";
 import { PROBLEMS, Problem, type ProblemCode, SinewError } from "../contract/problem.ts";
-import { API_VERSION, negotiate, parseVersion, VERSION_HEADER } from "../contract/version.ts";
+import {
+  API_VERSION,
+  ASKER_HEADER,
+  asksUpward,
+  negotiate,
+  parseVersion,
+  type Role,
+  VERSION_HEADER,
+} from "../contract/version.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
 import type { Log } from "../world.ts";
 
@@ -21,7 +29,7 @@ export type App = OpenAPIHono<Env>;
 
 /** What every mount shows of itself. */
 export interface Mount {
-  role: "driver" | "agent" | "conductor";
+  role: Role;
   name: string;
   auth: "open";
   /** Where the mount hangs, without a trailing slash: `""`, `"/agent"`. */
@@ -57,6 +65,15 @@ export function createApp(mount: Mount): App {
       },
     }),
   );
+  for (const path of ["/hardware", "/discovery"]) {
+    app.use(path, async (c, next) => {
+      const asker = c.req.header(ASKER_HEADER);
+      if (asker !== undefined && asksUpward(asker, mount.role)) {
+        throw new SinewError("invalid", `${ASKER_HEADER}: expected a tier above this ${mount.role}, got ${asker}`);
+      }
+      await next();
+    });
+  }
   app.onError((error, c) => problem(c, error, mount.log));
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path);

@@ -1,4 +1,4 @@
-import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
+import { API_VERSION, ASKER_HEADER, VERSION_HEADER } from "../contract/version.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
 
 type Fetch = (request: Request, env?: RequestEnv) => Promise<Response> | Response;
@@ -43,7 +43,11 @@ export function cachedByRevision(app: Fetch, revision: () => Promise<number>): F
     if (method !== "GET") return app(request, env);
     // The path and query as sent: a spelling of its own is a miss, never a wrong hit.
     const key = url.slice(url.indexOf("/", url.indexOf("//") + 2));
-    if (!key.startsWith("/hardware") || (headers.get(VERSION_HEADER) ?? API_VERSION) !== API_VERSION) {
+    if (
+      !key.startsWith("/hardware") ||
+      (headers.get(VERSION_HEADER) ?? API_VERSION) !== API_VERSION ||
+      headers.has(ASKER_HEADER)
+    ) {
       return app(request, env);
     }
     const now = await revision();

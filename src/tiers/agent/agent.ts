@@ -108,7 +108,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
   }
   for (const { name, type, endpoint: stored, seed, left } of state.drivers) {
     if (!children.has(name)) {
-      addChild({ name, type, peer: createPeer(parseEndpoint(stored), world), builtIn: false, seed, left });
+      addChild({ name, type, peer: createPeer(parseEndpoint(stored), world, "agent"), builtIn: false, seed, left });
     }
   }
 
@@ -214,7 +214,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
 
   async function hello(body: Hello, remoteAddress: string | null): Promise<Registered> {
     const api = agreeOnVersion(body);
-    const peer = createPeer(readEndpoint(body, { remoteAddress, own: endpoint }), world);
+    const peer = createPeer(readEndpoint(body, { remoteAddress, own: endpoint }), world, "agent");
     const name = nameOf(body, peer.endpoint);
     const known = children.get(name);
     const left = body.status === "LEAVING";

@@ -33,7 +33,7 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
   const track = (row: Tracked["row"], stored = false): Tracked => ({
     row,
     stored,
-    peer: createPeer(parseEndpoint(row.endpoint ?? ""), world),
+    peer: createPeer(parseEndpoint(row.endpoint ?? ""), world, "conductor"),
     // A conductor that was away knows nothing of who was silent: everyone gets a fresh lease.
     heard: world.monotonic(),
     // The devices' freshness may be older than the stored generation: the first pull asks for all.
@@ -88,7 +88,7 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
     // A write that failed is made up for by the next hello, which says the same again.
     if (!tracked.stored || differs(tracked.row, row)) {
       if (!isCurrent(stateOf(tracked))) tracked.etag = null;
-      tracked.peer = createPeer(endpoint, world);
+      tracked.peer = createPeer(endpoint, world, "conductor");
       await setState(tracked, row);
     }
     tracked.row.last_seen = row.last_seen;
