@@ -58,6 +58,22 @@ test("a device with all conditions that there may be, from two drivers, passes u
   for (const device of devices) expect(device.acc_status.conditions.at(-1)?.type).toBe("DuplicateIdentity");
 });
 
+test("a driver whose devices swell when they are written again fails alone", async () => {
+  const conductor = later(await startConductor());
+  const agent = later(await startAgent({ conductor: conductor.url }));
+  await until("the card", async () => (await fleet(conductor)).hardware.length === 1);
+  const numbers = `[${"1e20,".repeat(30_000)}1]`;
+  const device = (_: unknown, i: number) =>
+    `{"uuid":"bbbbbbbb-0000-4000-8000-${i + 100_000_000_000}","acc_specs":{"acc_capability":{"x":${numbers}}}}`;
+  const text = `{"hardware":[${Array.from({ length: 105 }, device).join()}]}`;
+  const peer = later(Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(text) }));
+  await hello(agent, { name: "swelling", endpoint: peer.url.host });
+  const failed = async () => (await fleet(conductor)).sources.find(({ name }) => name === "swelling");
+  expect((await until("its failure", failed)).error?.message).toContain("bytes of devices on one node");
+  const cards = await (await fetch(`${conductor.url}/hardware?device_type=CRYPTO`)).json();
+  expect(cards).toMatchObject({ hardware: [{ uuid: CARD.uuid, freshness: "FRESH" }] });
+}, 30_000);
+
 test.each(["g\u4e2d", 'a"b', "a\nb", "\u00ff"])(
   "a generation that fits no header, %j, is asked for whole",
   async (generation) => {

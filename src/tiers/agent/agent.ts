@@ -15,6 +15,7 @@ import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
 import { createOperations } from "../operations.ts";
 import { createUpward } from "../upward.ts";
+import { cutToRoom } from "./bounds.ts";
 import { type Child, type ChildContext, discoverChild, failChild, pullChild } from "./child.ts";
 import type { Known } from "./identity.ts";
 import { type AgentState, readAgentState } from "./state.ts";
@@ -27,8 +28,6 @@ export const DRIVER_LIMITS: Limits = {
   deadlineMs: 10_000,
   discoveryMs: 60_000,
 };
-/** All drivers of a node together, so that the node's own report stays within what a conductor takes. */
-const NODE_DEVICES = 20_000;
 const REMOTE_DRIVERS = 64;
 
 export interface BuiltInDriver {
@@ -160,10 +159,8 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
 
   /** A node's report must stay one that a conductor takes: the driver that goes over the bound fails, no other. */
   function bound(child: Child) {
-    const others = [...children.values()].reduce((sum, { devices }) => sum + devices.length, -child.devices.length);
-    if (others + child.devices.length <= NODE_DEVICES) return;
-    child.devices = child.devices.slice(0, Math.max(0, NODE_DEVICES - others));
-    failChild(child, { code: "invalid", message: `expected at most ${NODE_DEVICES} devices on one node, got more` });
+    const message = cutToRoom(child, children.values());
+    if (message !== null) failChild(child, { code: "invalid", message });
   }
 
   const pull = coalesce(async (child: Child) => {
