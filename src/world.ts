@@ -65,4 +65,6 @@ function denoFetch(api: DenoApi): World["fetch"] {
 export interface Store {
   load(): Promise<unknown>;
   save(document: unknown): Promise<void>;
+  /** Keeps what was loaded out of the next save's way, for a person to look at; `why` goes to the log. */
+  setAside?(why: string): Promise<void>;
 }

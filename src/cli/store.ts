@@ -30,7 +30,17 @@ export function fileStore(path: string, log: Log): Store {
     return next.done;
   }
 
+  async function setAside(why: string): Promise<void> {
+    const aside = `${path}.corrupt`;
+    const moved = await rename(path, aside).then(
+      () => `it is set aside as ${aside}`,
+      (failed) => `it could not be set aside: ${reasonOf(failed)}`,
+    );
+    log("warn", `${path} is ${why}; ${moved}`);
+  }
+
   return {
+    setAside,
     async load() {
       let text: string;
       try {
@@ -42,12 +52,7 @@ export function fileStore(path: string, log: Log): Store {
       try {
         return JSON.parse(text) as unknown;
       } catch (error) {
-        const aside = `${path}.corrupt`;
-        const moved = await rename(path, aside).then(
-          () => `it is set aside as ${aside}`,
-          (failed) => `it could not be set aside: ${reasonOf(failed)}`,
-        );
-        log("warn", `${path} is no JSON document; ${moved}`, { error });
+        await setAside(`no JSON document: ${reasonOf(error)}`);
         return null;
       }
     },

@@ -104,12 +104,39 @@ async function readAnswer(
   if (status < 200 || status >= 300) {
     throw new PeerError("http_status", `${what}: answered ${status}${problemDetail(bytes)}`, status);
   }
+  if (nestedDeeper(bytes, MAX_DEPTH)) {
+    throw new PeerError("invalid", `${what}: expected at most ${MAX_DEPTH} levels of nesting, got more`, status);
+  }
   try {
     const body: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     return { status, body, size: bytes.byteLength };
   } catch (error) {
     throw new PeerError("invalid", `${what}: expected JSON: ${error instanceof Error ? error.message : error}`, status);
   }
+}
+
+/**
+ * Megabytes of brackets cost a parser a second and a gigabyte, so they are counted first. Fewer, though far too many for
+ * a device, are refused with the device that has them (parseReport).
+ */
+const MAX_DEPTH = 50_000;
+
+/** Whether JSON text opens more brackets than that at once; brackets in strings do not count. */
+export function nestedDeeper(bytes: Uint8Array, levels: number): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (inString) {
+      if (byte === 0x5c) at += 1;
+      else if (byte === 0x22) inString = false;
+    } else if (byte === 0x22) inString = true;
+    else if (byte === 0x5b || byte === 0x7b) {
+      depth += 1;
+      if (depth > levels) return true;
+    } else if (byte === 0x5d || byte === 0x7d) depth -= 1;
+  }
+  return false;
 }
 
 /** The body, or null when it is larger than `maxBytes`; stops reading there. */

@@ -75,7 +75,7 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
   }
   // A process with files of its own: as the command line does it.
   const [{ assembleRole }, { enterState }, { nodeId }, { hostName }] = await Promise.all([
-    import("../cli/roles.ts"),
+    import("../cli/start/roles.ts"),
     import("../cli/host/state.ts"),
     import("../cli/host/node-id.ts"),
     import("../cli/host/facts.ts"),

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createPeer } from "../../src/client/peer.ts";
+import { createPeer, nestedDeeper } from "../../src/client/peer.ts";
 import { pullReport } from "../../src/client/wrangle.ts";
 import { realWorld } from "../../src/world.ts";
 
@@ -34,4 +34,11 @@ test("pullReport() refuses a list that changes between its pages, or never ends"
   await expect(pullReport(empty, LIMITS, null)).rejects.toMatchObject({ code: "invalid" });
   const long = childOf(Array.from({ length: 50 }, (_, index) => page("g", device(index))));
   await expect(pullReport(long, LIMITS, null)).rejects.toMatchObject({ code: "invalid" });
+});
+
+test("nestedDeeper() counts open brackets, and none in strings", () => {
+  const deeper = (text: string, levels: number) => nestedDeeper(new TextEncoder().encode(text), levels);
+  expect([deeper('{"a":[[1],[2]]}', 3), deeper('{"a":[[1],[2]]}', 2)]).toEqual([false, true]);
+  expect(deeper('["[[[[", "\\"[[[[", "\\\\"]', 1)).toBe(false);
+  expect(deeper("[".repeat(1_000_000), 200)).toBe(true);
 });

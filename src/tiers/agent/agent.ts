@@ -18,7 +18,7 @@ import { createUpward } from "../upward.ts";
 import { cutToRoom } from "./bounds.ts";
 import { type Child, type ChildContext, discoverChild, failChild, pullChild } from "./child.ts";
 import type { Known } from "./identity.ts";
-import { type AgentState, readAgentState } from "./state.ts";
+import { type AgentState, loadAgentState } from "./state.ts";
 
 /** What one driver may cost its agent. A device is 1 to 2 kB of JSON. */
 export const DRIVER_LIMITS: Limits = {
@@ -73,7 +73,7 @@ export interface Agent {
 
 export async function createAgentTier(options: AgentOptions): Promise<Agent> {
   const { node, world, store, endpoint } = options;
-  const state = readAgentState(await store.load(), world.log);
+  const state = await loadAgentState(store, world.log);
   const memory = new Map<string, Known>(state.known.map((known) => [`${known.source} ${known.uuid}`, known]));
   const context: ChildContext = { node, world, memory, limits: { ...DRIVER_LIMITS, ...options.limits } };
   const children = new Map<string, Child>();

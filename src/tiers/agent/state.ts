@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseEndpoint } from "../../client/endpoint.ts";
 import { Hardware, Serial, Source } from "../../contract/hardware.ts";
-import type { Log } from "../../world.ts";
+import type { Log, Store } from "../../world.ts";
 
 /** What an agent keeps: its drivers, their last-good devices, and every device it has known. */
 const AgentState = z.object({
@@ -41,19 +41,19 @@ function reachable(name: string, endpoint: string, log: Log): boolean {
   }
 }
 
-/** The stored document, or an empty state for none; one that is not ours is reported, and the agent starts afresh. */
-export function readAgentState(document: unknown, log: Log): AgentState {
+/** What is stored, or an empty state for nothing; a document that is not ours is set aside, never written over. */
+export async function loadAgentState(store: Store, log: Log): Promise<AgentState> {
+  const document = await store.load();
   const empty: AgentState = { version: 1, drivers: [], devices: [], sources: [], known: [] };
   if (document === null || document === undefined) return empty;
   const parsed = AgentState.safeParse(document);
-  if (parsed.success)
-    return {
-      ...parsed.data,
-      drivers: parsed.data.drivers.filter(({ name, endpoint }) => reachable(name, endpoint, log)),
-    };
-  log("error", "the stored state is not one this version knows; starting without it", {
-    problem: parsed.error.issues[0]?.message,
-    at: parsed.error.issues[0]?.path.join("/"),
-  });
+  if (parsed.success) {
+    const drivers = parsed.data.drivers.filter(({ name, endpoint }) => reachable(name, endpoint, log));
+    return { ...parsed.data, drivers };
+  }
+  const issue = parsed.error.issues[0];
+  const why = `not an agent's state of this version (${issue?.path.join("/")}: ${issue?.message})`;
+  log("error", "starting without what was remembered", { because: why });
+  await store.setAside?.(why);
   return empty;
 }
