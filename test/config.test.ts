@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { ConfigError, type ConfigInput, parseConfig, SETTINGS, stateDirectory } from "../src/config.ts";
 import { databaseUrl, isLoopback, isUuid, listenAt, withoutSecrets } from "../src/config-values.ts";
 
-const host = { uid: 1000, home: "/home/ada", cwd: "/work" };
+const host = { uid: 1000, home: "/home/ada", cwd: "/home/op" };
 const kinds = ["gpu", "crypto"];
 const config = (flags: ConfigInput["flags"] = {}, env: ConfigInput["env"] = {}) =>
   parseConfig({ flags, env, host, kinds });
@@ -91,8 +91,8 @@ describe("parseConfig()", () => {
       drivers: ["crypto", "gpu"],
       node: "rack-1",
       nodeId: "7b3f0c52-8a51-4b7e-9c1d-0a4f5e6d7c8b",
-      state: "/work/state",
-      source: { snapshot: "/work/host.json" },
+      state: "/home/op/state",
+      source: { snapshot: "/home/op/host.json" },
       endpoint: "http://rack-1:1337/agent",
       logFormat: "json",
     });
@@ -169,7 +169,7 @@ describe("parseConfig()", () => {
 describe("stateDirectory()", () => {
   test("is --state, SINEW_STATE_DIR, XDG_STATE_HOME/sinew, ~/.local/state/sinew, and /var/lib/sinew for root", () => {
     const env = { SINEW_STATE_DIR: "/env", XDG_STATE_HOME: "/xdg" };
-    expect(stateDirectory("flag", env, host)).toBe("/work/flag");
+    expect(stateDirectory("flag", env, host)).toBe("/home/op/flag");
     expect(stateDirectory(undefined, env, host)).toBe("/env");
     expect(stateDirectory(undefined, { XDG_STATE_HOME: "/xdg" }, host)).toBe("/xdg/sinew");
     expect(stateDirectory(undefined, { XDG_STATE_HOME: "relative" }, host)).toBe("/home/ada/.local/state/sinew");
