@@ -13,7 +13,7 @@ import { print } from "./output.ts";
 export const examples = `
 Examples:
   sinew snapshot > host.json
-  sinew snapshot --scrub > host.json      serials replaced by stable fakes, to be shown to others
+  sinew snapshot --scrub > host.json      node id, name, kernel version and serials replaced by fakes
   sinew scan --snapshot host.json         the machine again, anywhere`;
 
 interface Flags {
@@ -24,7 +24,7 @@ interface Flags {
 
 export function define(command: Command): void {
   command
-    .option("--scrub", "replace serials by stable fakes")
+    .option("--scrub", "replace node id, name, kernel version and serials by stable fakes")
     .option("--sysfs <DIR>", "where sysfs is mounted (default: SINEW_SYSFS, /sys)")
     .option("--state <DIR>", "state directory, for this node's id; never written (default: as for start)")
     .action(async () => snapshot(command.opts<Flags>()));

@@ -196,9 +196,9 @@ describe("scrub()", () => {
   });
   const scrubbed = scrub({ ...three, host: { ...about.host, node_id: "2ed6657d-e927-568b-95e1-2665a8aea6a2" } });
 
-  test("leaves no serial, no host name and no node id, and no register that decoding does not read", () => {
+  test("leaves no serial, no host name, kernel version or node id, and no register that decoding does not read", () => {
     const text = JSON.stringify(scrubbed);
-    for (const secret of ["S4EVNX0R7", "0025388c", "31500a2b", "d3a1b2c3", "edge-7", "2ed6657d", "53455249"]) {
+    for (const secret of ["S4EVNX0R7", "0025388c", "31500a2b", "d3a1b2c3", "edge-7", "6.1.0", "2ed6657d", "53455249"]) {
       expect(text).not.toContain(secret);
     }
     expect(parseSnapshot(text)).toEqual(scrubbed);

@@ -4,7 +4,7 @@ import { recordConfig, recordedSpace, toBytes } from "./config.ts";
 import { isSerial, type Snapshot, type SnapshotFunction } from "./snapshot.ts";
 
 /**
- * The snapshot without what names this machine or its cards: serials, the node's id and name. Two equal serials stay
+ * The snapshot without what names this machine or its cards: serials, the node's id and name, its kernel's version. Two equal serials stay
  * equal, because that is a bug one may want to show, and zeros stay zeros. Fakes are numbers in order of appearance,
  * so nothing can be worked back from them.
  */
@@ -21,7 +21,8 @@ export function scrub(snapshot: Snapshot): Snapshot {
     host: {
       node_id: host.node_id === NIL_UUID ? NIL_UUID : "00000000-0000-4000-8000-000000000001",
       node_name: "scrubbed",
-      kernel: host.kernel,
+      // A version number tells which distribution and patch level this machine runs.
+      kernel: host.kernel === null ? null : "0.0.0-scrubbed",
     },
     bad_names: snapshot.bad_names.map((_, i) => `bad-name-${i + 1}`),
     functions: mapValues(snapshot.functions, (fn) => ({
