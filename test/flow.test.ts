@@ -212,6 +212,8 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     });
     expect((await atConductor()).map(({ uuid, freshness }) => [uuid, freshness])).toEqual([[uuid, "STALE"]]);
     expect(await fleetSources()).toMatchObject([{ name: "crypto", status: "STALE", node: { name: "n1" } }]);
+    const [said] = (await changes(revision)).changes.filter(({ kind }) => kind === "state");
+    expect(said).toMatchObject({ source: "crypto", state: "LIVE", sources: [{ name: "crypto", status: "STALE" }] });
     expect((await kindsSince(revision)).filter(([kind]) => kind !== "state")).toEqual([["changed", uuid]]);
     driver = await startDriver();
     expect((await everywhere()).freshness).toBe("FRESH");

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { Hardware } from "./hardware.ts";
+import { Hardware, Source } from "./hardware.ts";
 import { NodeState } from "./node.ts";
 
 /**
- * One line of the append-only log. `state` is about a node, or with a `source` about one of its sources; the others are
- * about one device.
+ * One line of the append-only log. `state` is about a node, or with `sources` about those of its sources that changed;
+ * the others are about one device.
  */
 export const Change = z
   .object({
@@ -12,11 +12,13 @@ export const Change = z
     time: z.iso.datetime({ offset: true }),
     kind: z.enum(["added", "changed", "moved", "gone", "state"]),
     node: z.object({ id: z.guid(), name: z.string() }),
-    source: z.string().nullable().meta({
-      description: "The device's source; kind state: the source whose status changed, null for the node itself",
-    }),
+    source: z
+      .string()
+      .nullable()
+      .meta({ description: "The device's source; kind state: the one source that changed, null for none or several" }),
     uuid: z.guid().nullable(),
-    state: NodeState.nullable().meta({ description: "kind state: what the node is now" }),
+    state: NodeState.nullable().meta({ description: "kind state: what the node is now, whatever its sources are" }),
+    sources: z.array(Source).nullable().meta({ description: "kind state: the sources that changed, as they are now" }),
     hardware: Hardware.nullable().meta({ description: "The device as of this revision; null for kind state" }),
   })
   .meta({ id: "Change" });

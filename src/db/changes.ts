@@ -9,7 +9,7 @@ export type { ChangeRow } from "./schema/tables.ts";
 /** A row as the contract's Change JSON: the one way out. The device passes as it was written. */
 export function changeText(row: ChangeRow): string {
   // `appendChanges` is given typed changes: kind and state are of the contract's words.
-  const change: Omit<Change, "hardware"> = {
+  const change: Omit<Change, "hardware" | "sources"> = {
     revision: row.revision,
     time: row.time,
     kind: row.kind as Change["kind"],
@@ -18,7 +18,9 @@ export function changeText(row: ChangeRow): string {
     uuid: row.uuid,
     state: row.state as Change["state"],
   };
-  return `${JSON.stringify(change).slice(0, -1)},"hardware":${row.body ?? "null"}}`;
+  const body = row.body ?? "null";
+  const rest = row.kind === "state" ? `"sources":${body},"hardware":null` : `"sources":null,"hardware":${body}`;
+  return `${JSON.stringify(change).slice(0, -1)},${rest}}`;
 }
 
 export const toChange = (row: ChangeRow): Change => JSON.parse(changeText(row)) as Change;

@@ -1,8 +1,8 @@
-import { and, asc, count, eq, inArray, ne } from "drizzle-orm";
+import { and, asc, count, eq, inArray, ne, or } from "drizzle-orm";
 import type { Source, SourceErrorCode } from "../contract/hardware.ts";
 import { upsert } from "./bulk.ts";
 import type { Reader, Writer } from "./connection.ts";
-import type { SourceRow } from "./schema/tables.ts";
+import type { SourceRow, Tables } from "./schema/tables.ts";
 
 export type { SourceRow } from "./schema/tables.ts";
 
@@ -50,23 +50,39 @@ export async function replaceSources(w: Writer, nodeId: string, rows: SourceRow[
 const isSame = (row: SourceRow, old: SourceRow | undefined): boolean =>
   old !== undefined && (Object.keys(row) as (keyof SourceRow)[]).every((column) => row[column] === old[column]);
 
+/** Of one node, by id or name, or of all. */
+const ofNode = (nodes: Tables["nodes"], node: string | undefined) =>
+  node === undefined ? undefined : or(eq(nodes.id, node), eq(nodes.name, node));
+
 /** Sources that are not OK, with their nodes' names. */
-export const failedSources = (r: Reader, limit: number): Promise<(SourceRow & { node_name: string })[]> =>
+export const failedSources = (
+  r: Reader,
+  limit: number,
+  node?: string,
+): Promise<(SourceRow & { node_name: string })[]> =>
   r
     .query((db, { sources, nodes }) =>
       db
         .select({ source: sources, node_name: nodes.name })
         .from(sources)
         .innerJoin(nodes, eq(nodes.id, sources.node_id))
-        .where(ne(sources.status, "OK"))
+        .where(and(ne(sources.status, "OK"), ofNode(nodes, node)))
         .orderBy(asc(sources.node_id), asc(sources.name))
         .limit(limit),
     )
     .then((rows) => rows.map(({ source, node_name }) => ({ ...source, node_name })));
 
-export async function sourcesSummary(r: Reader): Promise<{ total: number; ok: number; stale: number; never: number }> {
-  const rows = await r.query((db, { sources }) =>
-    db.select({ status: sources.status, count: count() }).from(sources).groupBy(sources.status),
+export async function sourcesSummary(
+  r: Reader,
+  node?: string,
+): Promise<{ total: number; ok: number; stale: number; never: number }> {
+  const rows = await r.query((db, { sources, nodes }) =>
+    db
+      .select({ status: sources.status, count: count() })
+      .from(sources)
+      .innerJoin(nodes, eq(nodes.id, sources.node_id))
+      .where(ofNode(nodes, node))
+      .groupBy(sources.status),
   );
   const of = (status: Source["status"]) => rows.find((row) => row.status === status)?.count ?? 0;
   return {

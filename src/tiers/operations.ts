@@ -83,6 +83,10 @@ export function createOperations(
         error: String(error),
       });
       operation.status = "FAILED";
+      const because = error instanceof Error ? error.message : String(error);
+      for (const child of operation.children) {
+        if (child.status === "IN-PROGRESS") Object.assign(child, { status: "FAILED", error: because });
+      }
     }
     operation.finished_at = world.now().toISOString();
     running.delete(operation.kind);

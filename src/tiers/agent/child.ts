@@ -127,7 +127,7 @@ export async function discoverChild(
   const problem = child.source.error?.message ?? operation?.children.find(({ error }) => error)?.error ?? null;
   const said = operation?.status ?? "SUCCEEDED";
   return {
-    found: child.devices.length,
+    found: child.devices.filter(({ freshness }) => freshness === "FRESH").length,
     status: child.source.status === "OK" ? said : said === "FAILED" ? "FAILED" : "PARTIAL",
     error: problem,
   };

@@ -1,3 +1,4 @@
+import { PeerError } from "../../client/peer.ts";
 import { type Limits, runDiscovery } from "../../client/wrangle.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import type { Operation } from "../../contract/operation.ts";
@@ -57,7 +58,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     stopped: false,
   };
   const membership = createMembership(fleet, options.endpoint ?? null);
-  const { pull, pullNow } = createPulls(fleet, membership.renew);
+  const { pull, pullNow, failed } = createPulls(fleet, membership.renew);
   const reads = createReads(db);
   const operations = createOperations(world, (operation) => db.write((tx) => saveOperation(tx, operation)));
   const limited = createLimiter(DISCOVERIES_AT_ONCE);
@@ -65,11 +66,14 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
 
   async function discover(tracked: Tracked): ReturnType<ChildWork["run"]> {
     if (stateOf(tracked) === "INCOMPATIBLE") throw new Error("it speaks no API version of this conductor");
-    const operation = await runDiscovery(tracked.peer, fleet.limits, world);
+    const operation = await runDiscovery(tracked.peer, fleet.limits, world).catch(async (error) => {
+      if (error instanceof PeerError) await failed(tracked, error);
+      throw error;
+    });
     await settle(world, operation !== null, () => pullNow(tracked));
     const rows = await hardwareOfNode(db.read, tracked.row.id);
     return {
-      found: rows.filter(({ freshness }) => freshness !== "GONE").length,
+      found: rows.filter(({ freshness }) => freshness === "FRESH").length,
       status: operation?.status ?? "SUCCEEDED",
       error: operation?.children.find(({ error }) => error !== null)?.error ?? null,
     };

@@ -16,6 +16,8 @@ const LONGEST_BACKOFF_MS = 60_000;
 export interface Pulls {
   /** Asks one agent, once at a time; what was asked for meanwhile follows. Its fault is recorded, not thrown. */
   pull(tracked: Tracked): Promise<void>;
+  /** Records that an agent did not answer: its last-good devices are shown as old, and why. */
+  failed(tracked: Tracked, error: PeerError): Promise<void>;
   /** As `pull`, beginning after any pull under way; throws the PeerError that it records. */
   pullNow(tracked: Tracked): Promise<void>;
 }
@@ -52,6 +54,24 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
     tracked.etag = written.taken && report.refused.length === 0 ? generation : null;
   }
 
+  async function failed(tracked: Tracked, error: PeerError) {
+    tracked.failures += 1;
+    tracked.etag = null;
+    if (tracked.failures === 1)
+      world.log("warn", "an agent did not answer", { node: tracked.row.name, error: error.message });
+    const status = tracked.row.generation === null ? "NEVER" : "STALE";
+    const source = {
+      name: AGENT_SOURCE,
+      type: null,
+      endpoint: tracked.row.endpoint,
+      status,
+      observed_at: null,
+      count: 0,
+      error: { code: error.code, message: error.message },
+    } as const;
+    await writeFailure(db, source, { node: nodeRef(tracked), state: stateOf(tracked), now: now() });
+  }
+
   async function attempt(tracked: Tracked) {
     try {
       const report = await limited(() => pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag));
@@ -64,21 +84,7 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
       tracked.failures = 0;
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      tracked.failures += 1;
-      tracked.etag = null;
-      if (tracked.failures === 1)
-        world.log("warn", "an agent did not answer", { node: tracked.row.name, error: error.message });
-      const status = tracked.row.generation === null ? "NEVER" : "STALE";
-      const source = {
-        name: AGENT_SOURCE,
-        type: null,
-        endpoint: tracked.row.endpoint,
-        status,
-        observed_at: null,
-        count: 0,
-        error: { code: error.code, message: error.message },
-      } as const;
-      await writeFailure(db, source, { node: nodeRef(tracked), state: stateOf(tracked), now: now() });
+      await failed(tracked, error);
       throw error;
     }
   }
@@ -122,6 +128,7 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
 
   return {
     pull,
+    failed,
     async pullNow(tracked) {
       // One that was under way may have begun too early.
       while (tracked.pulling) await tracked.pulling;

@@ -56,11 +56,11 @@ export function createReads(db: Database): Reads {
       const after = position === undefined ? undefined : Number(position);
       const rows = await listHardware(read, filter, { after, limit: limit + 1 });
       const page = rows.slice(0, limit);
-      const failed = await failedSources(read, SOURCES_SHOWN);
+      const failed = await failedSources(read, SOURCES_SHOWN, filter.node);
       const sources = failed.map((row) => ({ ...toSource(row), node: { id: row.node_id, name: row.node_name } }));
       const rest = {
         sources,
-        sources_summary: await sourcesSummary(read),
+        sources_summary: await sourcesSummary(read, filter.node),
         generation: String(revision),
         revision,
         ...(rows.length > limit ? { next_page_token: encode(String(page.at(-1)?.id)) } : {}),

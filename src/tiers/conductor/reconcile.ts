@@ -32,17 +32,18 @@ export function bodyOf(device: Hardware): string {
 
 /**
  * What a report changes: pure. A device that is not in it is gone only if its source answered well; from a source that
- * failed, or is not named at all, it is still there as far as anyone knows.
+ * failed, or is not named at all, it is still there as far as anyone knows. `sources` are the stored ones.
  */
 export function reconcile(
   stored: StoredDevice[],
   report: Report,
-  context: { node: Hardware["node"]; type: string | null; now: string; endpoint: string | null },
+  context: { node: Hardware["node"]; now: string; endpoint: string | null; sources: Source[] },
 ): { changes: DeviceChange[]; sources: Source[] } {
   const { node, now } = context;
   const before = new Map(stored.map((row) => [`${row.source} ${row.uuid}`, row]));
   const sources = sourcesOf(report, context);
-  const good = new Set(report.refused.length > 0 ? [] : sources.filter((s) => s.status === "OK").map((s) => s.name));
+  const believed = sources.filter((source) => isWhole(source, report, context.sources));
+  const good = new Set(believed.map(({ name }) => name));
   const changes: DeviceChange[] = [];
   const seen = new Set<string>();
 
@@ -51,7 +52,7 @@ export function reconcile(
     const key = `${source} ${item.value.uuid}`;
     const old = before.get(key);
     seen.add(key);
-    let device = adopt(item, { source, type: context.type, node, now });
+    let device = adopt(item, { source, type: null, node, now });
     // A seed peer dates nothing: the first sight here counts.
     if (old && item.value.first_seen === undefined)
       device = keepKnown(device, { ...parse(old.body), freshness: "FRESH" });
@@ -76,6 +77,19 @@ export function reconcile(
   return { changes, sources };
 }
 
+/**
+ * Whether what a source does not list is not there: its last attempt was good, or one was after the answer that is
+ * stored (it failed only later, or said LEAVING) and all of that answer is here.
+ */
+function isWhole(source: Source, report: Report, stored: Source[]): boolean {
+  if (report.refused.length > 0) return false;
+  if (source.status === "OK") return true;
+  const before = stored.find(({ name }) => name === source.name)?.observed_at ?? null;
+  if (before === null || source.observed_at === null) return false;
+  const listed = report.items.filter(({ value }) => value.source === source.name).length;
+  return Date.parse(source.observed_at) > Date.parse(before) && listed === source.count;
+}
+
 /** A seed peer has no sources: its one good answer is one. Refused devices make the agent itself a failed source. */
 function sourcesOf(report: Report, { endpoint, now }: { endpoint: string | null; now: string }): Source[] {
   const agent = (status: Source["status"], error: Source["error"]): Source => ({
@@ -95,13 +109,10 @@ function sourcesOf(report: Report, { endpoint, now }: { endpoint: string | null;
   return report.sources ?? [agent("OK", null)];
 }
 
-/** Whether two lists of sources look different to a reader: times and wording do not count. */
-export function sourcesDiffer(a: Source[], b: Source[]): boolean {
-  const shown = (sources: Source[]) =>
-    JSON.stringify(
-      [...sources]
-        .sort((x, y) => (x.name < y.name ? -1 : 1))
-        .map(({ name, type, endpoint, status, count, error }) => [name, type, endpoint, status, count, error?.code]),
-    );
-  return shown(a) !== shown(b);
+/** The sources that look different to a reader now, or are new; times and wording do not count. */
+export function changedSources(before: Source[], after: Source[]): Source[] {
+  const shown = ({ name, type, endpoint, status, count, error }: Source) =>
+    JSON.stringify([name, type, endpoint, status, count, error?.code]);
+  const known = new Set(before.map(shown));
+  return after.filter((source) => !known.has(shown(source)));
 }

@@ -8,12 +8,13 @@ import { compareAndSetGeneration, getNode, saveNode } from "../../db/nodes.ts";
 import type { HardwareRow, NodeRow } from "../../db/schema/tables.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../db/sources.ts";
 import { isCurrent } from "./fleet.ts";
-import { type DeviceChange, reconcile, sourcesDiffer } from "./reconcile.ts";
+import { changedSources, type DeviceChange, reconcile } from "./reconcile.ts";
 
 /** What is said of a node rather than of a device. */
 interface NodeChange {
   state: NodeState;
-  source: string | null;
+  /** Those that changed. */
+  sources: Source[];
 }
 
 /**
@@ -45,11 +46,14 @@ async function record(
       state: null,
       body: hardwareText({ freshness: device.freshness, body }),
     })),
-    ...(state
-      ? [{ ...common, revision: first + changes.length, kind: "state", uuid: null, body: null, ...state }]
-      : []),
+    ...(state ? [{ ...common, revision: first + changes.length, ...stateRow(state) }] : []),
   ]);
   return first + count - 1;
+}
+
+function stateRow({ state, sources }: NodeChange) {
+  const source = sources.length === 1 ? (sources[0]?.name ?? null) : null;
+  return { kind: "state", uuid: null, state, source, body: sources.length > 0 ? JSON.stringify(sources) : null };
 }
 
 const stored = (row: HardwareRow) => ({ ...row, freshness: row.freshness as Freshness }); // written from a Freshness only
@@ -60,6 +64,21 @@ async function staleDevices(tx: Writer, nodeId: string): Promise<DeviceChange[]>
   return rows
     .filter(({ freshness }) => freshness === "FRESH")
     .map(({ body }) => ({ kind: "changed", device: { ...JSON.parse(body), freshness: "STALE" }, body }));
+}
+
+/** Of a node that no longer answers no source is OK; the changed ones. */
+async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "state">): Promise<Source[]> {
+  const before = (await sourcesOfNode(tx, row.id)).map(toSource);
+  const error = { code: "unreachable", message: `node ${row.name} is ${row.state}` } as const;
+  const after = before.map(
+    (source): Source => (source.status === "OK" ? { ...source, status: "STALE", error } : source),
+  );
+  await replaceSources(
+    tx,
+    row.id,
+    after.map((source) => sourceRow(row.id, source)),
+  );
+  return changedSources(before, after);
 }
 
 /** Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. */
@@ -74,8 +93,9 @@ export function writeState(
     const generation = (await getNode(tx, row.id))?.generation ?? null;
     // Before its revision is known: devices refer to the node's row.
     await saveNode(tx, { ...row, generation, revision: 0 });
-    const changes = options.devices === "stale" ? await staleDevices(tx, row.id) : [];
-    const state = { state: row.state as NodeState, source: null };
+    const stale = options.devices === "stale";
+    const changes = stale ? await staleDevices(tx, row.id) : [];
+    const state = { state: row.state as NodeState, sources: stale ? await staleSources(tx, row) : [] };
     const revision = await record(tx, node, options.now, changes, state);
     if (revision !== null) await saveNode(tx, { ...row, generation, revision });
     return revision;
@@ -98,7 +118,8 @@ export function writeReport(
     const state = (await getNode(tx, node.id))?.state as NodeState; // written from a NodeState only
     if (!isCurrent(state)) return { revision: null, taken: false };
     const rows = (await hardwareOfNode(tx, node.id)).map(stored);
-    const { changes, sources } = reconcile(rows, report, { node, type: null, now, endpoint: context.endpoint });
+    const before = (await sourcesOfNode(tx, node.id)).map(toSource);
+    const { changes, sources } = reconcile(rows, report, { node, now, endpoint: context.endpoint, sources: before });
     return { revision: await recordSources(tx, { ...context, changes, sources }), taken: true };
   });
 }
@@ -123,12 +144,12 @@ async function recordSources(
 ): Promise<number | null> {
   const { node, state, now, changes, sources } = context;
   const before = (await sourcesOfNode(tx, node.id)).map(toSource);
-  const differs = sourcesDiffer(before, sources);
   await replaceSources(
     tx,
     node.id,
     sources.map((source) => sourceRow(node.id, source)),
   );
-  const first = sources.find(({ status }) => status !== "OK") ?? sources[0];
-  return record(tx, node, now, changes, differs ? { state, source: first?.name ?? null } : null);
+  const changed = changedSources(before, sources);
+  const fewer = before.some(({ name }) => !sources.some((source) => source.name === name));
+  return record(tx, node, now, changes, changed.length > 0 || fewer ? { state, sources: changed } : null);
 }

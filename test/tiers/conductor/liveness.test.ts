@@ -81,6 +81,9 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     await pass(TTL);
     await becomes(state, "LOST", 500);
     await becomes(freshness, "STALE");
+    const { sources, sources_summary } = JSON.parse(await conductor.hardware({ node: "n1" }, { limit: 10 }));
+    expect(sources).toMatchObject([{ name: "crypto", status: "STALE", error: { message: "node n1 is LOST" } }]);
+    expect(sources_summary).toEqual({ total: 1, ok: 0, stale: 1, never: 0 });
     await conductor.hello(hello(), null);
     await becomes(state, "LIVE");
     await becomes(freshness, "FRESH");

@@ -1,0 +1,59 @@
+import { expect, test } from "bun:test";
+import type { Source } from "../../../src/contract/hardware.ts";
+import { parseReport } from "../../../src/contract/peer.ts";
+import { adopt } from "../../../src/tiers/adopt.ts";
+import { bodyOf, changedSources, reconcile } from "../../../src/tiers/conductor/reconcile.ts";
+import { CARD, NODE } from "../../support/tiers.ts";
+
+const T = (minute: number) => `2026-11-23T10:${String(minute).padStart(2, "0")}:00.000Z`;
+const source = (fields: Partial<Source> = {}): Source => ({
+  name: "crypto",
+  type: "CRYPTO",
+  endpoint: null,
+  status: "OK",
+  observed_at: T(1),
+  count: 1,
+  error: null,
+  ...fields,
+});
+const report = (hardware: object[], ...sources: Source[]) =>
+  parseReport({ hardware, sources, generation: "g" }, { devices: 10, bySource: true });
+const card = { ...CARD, source: "crypto", first_seen: T(0) };
+
+/** What happens to one stored device when this report comes; `stored` is its source as it was taken in. */
+function fate(next: ReturnType<typeof report>, stored = source()) {
+  const [item] = report([card]).items;
+  if (!item) throw new Error("refused");
+  const device = adopt(item, { source: "crypto", type: null, node: NODE, now: T(0) });
+  const row = { source: "crypto", uuid: device.uuid, freshness: "FRESH" as const, path: null, body: bodyOf(device) };
+  const { changes } = reconcile([row], next, { node: NODE, now: T(9), endpoint: null, sources: [stored] });
+  return changes.map(({ kind, device }) => [kind, device.freshness]);
+}
+
+test("a device is gone when its source answered well without it", () => {
+  expect(fate(report([], source({ count: 0, observed_at: T(2) })))).toEqual([["gone", "GONE"]]);
+});
+
+test("a source that failed makes no device gone", () => {
+  expect(fate(report([], source({ status: "STALE", count: 0 })))).toEqual([["changed", "STALE"]]);
+  expect(fate(report([], source({ status: "STALE", count: 0, observed_at: null })))).toEqual([["changed", "STALE"]]);
+  expect(fate(report([], source({ status: "NEVER", count: 0, observed_at: null })))).toEqual([["changed", "STALE"]]);
+  expect(fate(report([]))).toEqual([["changed", "STALE"]]);
+});
+
+test("a device that left in a good answer before its source failed is gone, once all of that answer is here", () => {
+  // The driver took it back, then said LEAVING, before the conductor asked again.
+  expect(fate(report([], source({ status: "STALE", count: 0, observed_at: T(2) })))).toEqual([["gone", "GONE"]]);
+  expect(fate(report([], source({ status: "STALE", count: 3, observed_at: T(2) })))).toEqual([["changed", "STALE"]]);
+});
+
+test("a report with a device that was refused makes no other gone", () => {
+  expect(fate(report([{ uuid: "no uuid" }], source({ count: 0, observed_at: T(2) })))).toEqual([["changed", "STALE"]]);
+});
+
+test("changedSources() names what a reader sees differently, not times and wording", () => {
+  const before = [source(), source({ name: "gpu" })];
+  expect(changedSources(before, [source({ observed_at: T(5) }), source({ name: "gpu" })])).toEqual([]);
+  const failed = source({ status: "STALE", error: { code: "timeout", message: "late" } });
+  expect(changedSources(before, [failed, source({ name: "gpu" })])).toEqual([failed]);
+});
