@@ -7,8 +7,8 @@ import { scrub } from "../pci/snapshot/scrub.ts";
 import { Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostName } from "./host/facts.ts";
 import { readNodeId } from "./host/node-id.ts";
-import { readTree } from "./host/tree.ts";
 import { print } from "./output.ts";
+import { record } from "./snapshot/record.ts";
 
 export const examples = `
 Examples:
@@ -40,7 +40,10 @@ async function snapshot({ sysfs = process.env.SINEW_SYSFS || "/sys", state, ...f
     host: { node_id, node_name: process.env.SINEW_NODE || hostName(), kernel: release() },
   };
   try {
-    const taken = readTree(sysfs, about);
+    const { snapshot: taken, hung } = await record(sysfs, about);
+    for (const { address, file } of hung) {
+      console.error(`sinew: ${address} is recorded in part: a read of ${file} does not return`);
+    }
     await print(`${JSON.stringify(flags.scrub ? scrub(taken) : taken, null, 1)}\n`);
   } catch (error) {
     throw new Exit(1, `cannot record ${sysfs}: ${reasonOf(error)}`);

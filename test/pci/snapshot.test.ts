@@ -12,7 +12,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { readTree, writeTree } from "../../src/cli/host/tree.ts";
+import { writeTree } from "../../src/cli/host/tree.ts";
+import { readTree } from "../../src/cli/snapshot/read.ts";
 import { NIL_UUID } from "../../src/pci/identity.ts";
 import { scrub } from "../../src/pci/snapshot/scrub.ts";
 import { parseSnapshot, type Snapshot, type SnapshotFunction } from "../../src/pci/snapshot/snapshot.ts";
@@ -126,6 +127,18 @@ describe("readTree()", () => {
     expect(parseSnapshot(JSON.stringify(readTree(directory, about)))).toEqual(one);
   });
 
+  test("keeps that the kernel withheld config space from an unprivileged recorder, over replays", () => {
+    const bare = snapshot({
+      "0000:3b:00.0": gpu("0000:3b:00.0", "devices/pci0000:3a", {
+        config: { size: 64, dwords: HEADER, withheld_of: 4096 },
+      }),
+    });
+    writeTree(parseSnapshot(JSON.stringify(bare)), directory);
+    expect(scanPci({ sysfs: directory }).functions[0]?.problems).toMatchObject([{ reason: "Unprivileged" }]);
+    expect(readTree(directory, about)).toEqual(bare);
+    expect(scrub(bare).functions["0000:3b:00.0"]?.config).toMatchObject({ size: 64, withheld_of: 4096 });
+  });
+
   test("does not open config space or link attributes of a sleeping function", () => {
     const asleep = gpu("0000:3b:00.0", "devices/pci0000:3a", {});
     asleep.attributes["power/runtime_status"] = "suspended\n";
@@ -166,6 +179,11 @@ describe("parseSnapshot()", () => {
     ["VPD", changed(one, (fn) => (fn.attributes.vpd = "")), /known names only, found "vpd"/],
     ["a long attribute", changed(one, (fn) => (fn.attributes.label = "x".repeat(4097))), /attributes\["label"\]/],
     ["a huge config", changed(one, (fn) => (fn.config = { size: 1e9, dwords: {} })), /config.size: expected 0 to 4096/],
+    [
+      "a size withheld that is none",
+      changed(one, (fn) => (fn.config = { size: 64, dwords: {}, withheld_of: 64 })),
+      /withheld_of: expected more/,
+    ],
     ["a dword beyond", changed(one, (fn) => (fn.config = { size: 64, dwords: DSN })), /expected an offset below 64/],
     ["a slot named ..", changed(one, (_, all) => (all.slots[".."] = "0000:00:00")), /slots: expected known names/],
     ["no PCI address", JSON.stringify({ ...one, functions: { "../../x": {} } }), /functions: expected known names/],

@@ -45,7 +45,7 @@ function scrubConfig(config: NonNullable<SnapshotFunction["config"]>, number: (v
     // The bit of locally administered addresses: no vendor's prefix.
     dwords[(offset + 8).toString(16).padStart(3, "0")] = toBytes(0x0200_0000);
   }
-  return { size, dwords };
+  return { ...config, size, dwords };
 }
 
 /** A fake of the same kind: hex digits for hex digits, and the line's end kept. */

@@ -26,9 +26,15 @@ export interface SnapshotFunction {
   attributes: Record<string, string>;
   /** Symbolic links by name, their targets below the sysfs root: `bus/pci/drivers/vfio-pci`. */
   links: Record<string, string>;
-  /** Config space as far as decoding needs it, else null: 4 bytes of hex by offset. Others count as zero. */
-  config: { size: number; dwords: Record<string, string> } | null;
-  /** Files that exist and could not be read: name to errno, such as EIO. Absent after writing back. */
+  /**
+   * Config space as far as decoding needs it, else null: 4 bytes of hex by offset. Others count as zero. `withheld_of`
+   * is what the file claimed to have where the kernel showed the recorder, for want of privileges, `size` bytes only.
+   */
+  config: { size: number; dwords: Record<string, string>; withheld_of?: number } | null;
+  /**
+   * Files that exist and could not be read: name to errno, such as EIO; ETIMEDOUT for one that did not answer, after
+   * which nothing more of its function was read. Absent after writing back.
+   */
   unreadable: Record<string, string>;
 }
 
@@ -38,6 +44,9 @@ const CACHED =
 /** Those that wake the device or ask it; never opened while it is in runtime suspend. */
 const ASKED =
   /^(current_link_speed|current_link_width|max_link_speed|max_link_width|secondary_bus_number|subordinate_bus_number|power_state|mem_info_vram_total|vbios_version|unique_id|serial_number|nvme\/nvme\d{1,5}\/(serial|model|firmware_rev))$/;
+
+/** Where a snapshot that is written back keeps `withheld_of`: a file that no sysfs has, beside `config`. */
+export const WITHHELD_FILE = "sinew_withheld_of";
 
 /** Whether a snapshot records this attribute: a closed list, so that nothing private gets in by being new. */
 export const isAttribute = (name: string) => CACHED.test(name) || ASKED.test(name);
@@ -99,6 +108,13 @@ function parseFunction(value: unknown, at: string, address: string): SnapshotFun
   if (config && !(typeof size === "number" && Number.isInteger(size) && size >= 0 && size <= 4096)) {
     throw unexpected(`${at}.config.size`, "0 to 4096", size);
   }
+  const withheld = config?.withheld_of;
+  if (
+    withheld !== undefined &&
+    !(typeof withheld === "number" && Number.isInteger(withheld) && withheld > Number(size) && withheld <= 4096)
+  ) {
+    throw unexpected(`${at}.config.withheld_of`, `more than the size, up to 4096`, withheld);
+  }
   const inside = (offset: string) => /^[0-9a-f]{3}$/.test(offset) && Number.parseInt(offset, 16) % 4 === 0;
   return {
     device: string(fn.device, `${at}.device`, (path) => isPath(path) && path.endsWith(`/${address}`)),
@@ -108,18 +124,20 @@ function parseFunction(value: unknown, at: string, address: string): SnapshotFun
     links: record(fn.links, `${at}.links`, isLink, (target, place) => string(target, place, isPath)),
     config: config && {
       size: Number(size),
+      ...(withheld === undefined ? {} : { withheld_of: Number(withheld) }),
       dwords: record(config.dwords, `${at}.config.dwords`, inside, (bytes, place, offset) => {
         if (Number.parseInt(offset, 16) + 4 > Number(size)) throw unexpected(place, `an offset below ${size}`, offset);
         return string(bytes, place, (hex) => /^[0-9a-f]{8}$/.test(hex));
       }),
     },
-    unreadable: record(fn.unreadable ?? {}, `${at}.unreadable`, isFile, (errno, place) =>
+    unreadable: record(fn.unreadable ?? {}, `${at}.unreadable`, isRecorded, (errno, place) =>
       string(errno, place, (code) => /^[A-Z0-9]{1,20}$/.test(code)),
     ),
   };
 }
 
-const isFile = (name: string) => name === "config" || isAttribute(name) || isLink(name);
+/** Whether a function's file of that name is part of a snapshot. */
+export const isRecorded = (name: string) => name === "config" || isAttribute(name) || isLink(name);
 
 type Json = Record<string, unknown>;
 

@@ -1,5 +1,7 @@
 import { SEEK_END } from "../../ffi/libc.ts";
+import { HEADER_BYTES } from "../config/header.ts";
 import type { ConfigSpace } from "../config/space.ts";
+import { WITHHELD_FILE } from "../snapshot/snapshot.ts";
 import type { SysfsReader } from "./reader.ts";
 
 /** The first dword beyond what PCI without Express has (PCIe 6.0, 7.2). */
@@ -87,18 +89,20 @@ export class SysfsConfig implements PartialConfig {
 export class RecordedConfig implements PartialConfig {
   readonly error: number;
   readonly size: number;
-  readonly withheld = false;
+  readonly fileSize: number;
+  readonly withheld: boolean;
   readonly #bytes: DataView;
 
   /** Valid until the reader reads the next one. */
-  constructor(reader: SysfsReader, fd: number) {
+  constructor(reader: SysfsReader, fd: number, directory: number) {
     this.#bytes = reader.config;
     this.size = Math.max(reader.readConfig(fd), 0);
     this.error = reader.error;
-  }
-
-  get fileSize(): number {
-    return this.size;
+    // Only of a size that an unprivileged reader gets can there be more: others don't pay for a look.
+    const short = this.size === HEADER_BYTES || this.size === PRIVILEGED;
+    const claimed = short && reader.read(directory, WITHHELD_FILE) ? (reader.decimal() ?? 0) : 0;
+    this.withheld = claimed > this.size && claimed <= MAX;
+    this.fileSize = this.withheld ? claimed : this.size;
   }
 
   get extended(): boolean {

@@ -130,7 +130,10 @@ export class SysfsFunction {
       this.#configFd = reader.open(this.entry.directory, "config");
       this.#configError = reader.error;
       if (this.#configFd < 0) this.#config = null;
-      else this.#config = live ? new SysfsConfig(reader, this.#configFd) : new RecordedConfig(reader, this.#configFd);
+      else
+        this.#config = live
+          ? new SysfsConfig(reader, this.#configFd)
+          : new RecordedConfig(reader, this.#configFd, this.entry.directory);
     }
     return this.#config;
   }

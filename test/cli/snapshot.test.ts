@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseSnapshot } from "../../src/pci/snapshot/snapshot.ts";
+import { makeTree, type Tree } from "../support/tree.ts";
+import { cleanEnv, lines, run } from "./run.ts";
+
+const [GPU, NIC] = ["0000:00:02.0", "0000:00:03.0"];
+let home = "";
+let tree: Tree;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "sinew-cli-snapshot-"));
+  tree = makeTree();
+  tree.add({ address: GPU, vendor: "10de", device: "2331", class: "030200" });
+  tree.add({ address: NIC, vendor: "8086", device: "159b", class: "020000" });
+});
+afterEach(() => {
+  tree.close();
+  rmSync(home, { recursive: true });
+});
+
+/** The open of a FIFO blocks until something writes to it, as a read of a dying card does. */
+function hang(address: string, file: string): void {
+  const fifo = join(tree.directory(address), file);
+  rmSync(fifo, { force: true });
+  if (Bun.spawnSync(["mkfifo", fifo]).exitCode !== 0) throw new Error("no mkfifo");
+}
+
+const snapshot = () => run(["snapshot", "--sysfs", tree.sysfs], cleanEnv(home));
+
+describe("sinew snapshot of a function that does not answer", () => {
+  test.each(["config", "numa_node", "driver_override"])(
+    "ends by itself when %s hangs, with the function's ids and all of the others",
+    async (file) => {
+      const before = parseSnapshot((await snapshot()).out);
+      hang(GPU, file);
+      const { code, out, err } = await snapshot();
+      expect(code).toBe(0);
+      expect(lines(err)).toEqual([`sinew: ${GPU} is recorded in part: a read of ${file} does not return`]);
+      const { functions } = parseSnapshot(out);
+      expect(functions[GPU]).toMatchObject({
+        attributes: { vendor: "0x10de\n", device: "0x2331\n", class: "0x030200\n" },
+        config: null,
+        unreadable: { [file]: "ETIMEDOUT" },
+      });
+      expect(functions[NIC]).toEqual(before.functions[NIC]);
+      writeFileSync(join(home, "host.json"), out);
+      const replay = await run(["scan", "--all", "--snapshot", join(home, "host.json")], cleanEnv(home));
+      expect({ code: replay.code, err: replay.err }).toEqual({ code: 0, err: "" });
+      expect(replay.out).toContain(GPU);
+    },
+    20_000,
+  );
+
+  test("names every one that hangs, be it the first file of it", async () => {
+    hang(GPU, "vendor");
+    hang(NIC, "config");
+    const { code, out, err } = await snapshot();
+    expect(code).toBe(0);
+    expect(lines(err)).toHaveLength(2);
+    expect(Object.keys(parseSnapshot(out).functions)).toEqual([GPU, NIC]);
+  }, 20_000);
+});
