@@ -4,7 +4,7 @@ import { withoutSecrets } from "../config-values.ts";
 import { type Handler, listen } from "../serve.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
-import { Exit, reasonOf } from "./exit.ts";
+import { codeOf, Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
 import { nodeId } from "./host/node-id.ts";
 import { openOrigin } from "./host/origin.ts";
@@ -66,6 +66,8 @@ function readConfig(flags: Record<string, string | undefined>): Config {
 }
 
 async function start(config: Config): Promise<void> {
+  // Packages are loaded after the first answer; whether there are any shows before anything is made.
+  import.meta.resolve("zod");
   const secretly = (text: string) => withoutSecrets(text, config.db);
   const log = createLog({
     format: config.logFormat,
@@ -117,6 +119,8 @@ async function start(config: Config): Promise<void> {
   } catch (error) {
     if (stopping.begun) return; // what was cut short by a signal is no failure
     await origin?.close();
+    // Of a package that is missing main.ts says what to do.
+    if (codeOf(error) === "ERR_MODULE_NOT_FOUND") throw error;
     throw new Exit(1, secretly(`cannot start ${config.role}: ${reasonOf(error)}`));
   }
 }

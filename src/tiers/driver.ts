@@ -12,6 +12,9 @@ import { createUpward } from "./upward.ts";
 /** A device as a driver's author writes it: `uuid` is enough, the rest is what is known. */
 export type DriverDevice = PeerHardware;
 
+/** A failure of `discover` that is in the log already: of something that several drivers share. */
+export class LoggedError extends Error {}
+
 export interface DriverOptions {
   /** Names the source; unique on its node. */
   name: string;
@@ -87,7 +90,7 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
       return { found: found.length, status: "SUCCEEDED" as const, error: null };
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      world.log("error", "discovery failed", { driver: name, error: message });
+      if (!(error instanceof LoggedError)) world.log("error", "discovery failed", { driver: name, error: message });
       const status = source.observed_at === null ? "NEVER" : "STALE";
       source = { ...source, status, error: { code: "crashed", message } };
       await replace([...inventory.hardware].map((device) => ({ ...device, freshness: "STALE" as const })));

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { HardwareList } from "../../src/contract/hardware.ts";
 import { endAll, startSinew } from "../support/process.ts";
 import { makeTree, type Tree } from "../support/tree.ts";
 import { cleanEnv, lines, run } from "./run.ts";
@@ -57,6 +58,50 @@ describe("sinew start", () => {
     expect(output).toContain("open: no credentials, loopback only");
     expect(text.at(-1)).toBe(`sinew agent ready on ${url}`);
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  });
+
+  test.each([
+    [[], "an accelerator"],
+    [["--drivers", "fpga,nic"], "an FPGA or NIC"],
+  ])("names the kinds it looked for in vain: %j", async (flags, kinds) => {
+    const { output } = await agent(...flags);
+    expect(output).toStartWith(`None of the 1 PCI functions looked at is ${kinds}; `);
+  });
+
+  test("a driver of one kind speaks of that kind alone", async () => {
+    const { output } = await startSinew(["--role", "driver", "--driver", "gpu", ...local()]);
+    expect(output).toStartWith("None of the 1 PCI functions looked at is a GPU; ");
+  });
+
+  test("says once that the bus cannot be read, and serves with the error at each source", async () => {
+    const { output, url, log, stop } = await startSinew(["--role", "agent", "--state", state(), "--sysfs", "/nowhere"]);
+    const why = "/nowhere/bus/pci/devices cannot be opened: ENOENT";
+    expect(lines(output)[0]).toBe(`The PCI bus cannot be read: ${why}`);
+    expect(output).not.toContain("scan --all");
+    const { sources } = HardwareList.parse(await (await fetch(`${url}/hardware`)).json());
+    expect(new Set(sources.map(({ error }) => error?.message))).toEqual(new Set([why]));
+    await stop("SIGTERM");
+    expect(lines(log()).filter((line) => line.includes("discovery failed"))).toHaveLength(1);
+  });
+
+  test("suggests no look at all functions where there are none", async () => {
+    const empty = join(home, "empty");
+    mkdirSync(join(empty, "bus/pci/devices"), { recursive: true });
+    const { output } = await startSinew(["--role", "agent", "--state", state(), "--sysfs", empty]);
+    expect(lines(output)[0]).toBe(`No PCI function is in ${empty}.`);
+  });
+
+  test("says how to install the packages where there are none, and leaves nothing behind", async () => {
+    const root = join(import.meta.dir, "../..");
+    const copy = join(home, "copy");
+    cpSync(join(root, "src"), join(copy, "src"), { recursive: true });
+    cpSync(join(root, "package.json"), join(copy, "package.json"));
+    const command = [process.execPath, "--no-install", join(copy, "src/main.ts"), "start", ...local()];
+    const child = Bun.spawn(command, { env: cleanEnv(home), stdout: "pipe", stderr: "pipe" });
+    const [out, err] = [await new Response(child.stdout).text(), await new Response(child.stderr).text()];
+    expect([out, await child.exited]).toEqual(["", 1]);
+    expect(err).toMatch(/^sinew: .*'?zod'?.*; `bun install --production` installs what it needs\n$/);
+    expect(existsSync(state())).toBe(false);
   });
 
   test("shows each device with its readiness and the reason", async () => {

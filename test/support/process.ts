@@ -23,6 +23,8 @@ export interface RunningSinew {
   pid: number;
   /** Everything on stdout up to the line that says ready. */
   output: string;
+  /** The end of what has come on stderr; all of it after `stop`. */
+  log(): string;
   /** Resolves with the exit code, or null after a signal that gives none. */
   stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null>;
 }
@@ -52,9 +54,10 @@ export async function startSinew(args: string[], variables: Record<string, strin
       url: ready[1],
       pid: child.pid,
       output,
+      log: () => errors,
       async stop(signal) {
         child.kill(signal);
-        await child.exited;
+        await Promise.all([child.exited, reading]);
         running.delete(child);
         return child.exitCode;
       },

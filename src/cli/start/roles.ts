@@ -7,6 +7,8 @@ import { generic } from "../../drivers/generic.ts";
 import { kinds } from "../../drivers/registry.ts";
 import { pciNames } from "../../pci/names.ts";
 import { createScanner } from "../../pci/scanner/scanner.ts";
+import type { ScanResult } from "../../pci/sysfs/scan.ts";
+import { LoggedError } from "../../tiers/driver.ts";
 import type { Tier } from "../../tiers/tier.ts";
 import type { World } from "../../world.ts";
 import { fileStore } from "../store.ts";
@@ -37,18 +39,30 @@ export async function assembleRole(config: RoleConfig, world: World, url: string
   }
 }
 
-/** The bus of this node, scanned once for all drivers that ask at the same time. */
-const openBus = ({ sysfs, pciIds, node }: RoleConfig, kinds: readonly string[]) => ({
-  scanner: createScanner({ sysfs, wanted: wantedBy({ kinds }) }),
-  names: pciNames({ text: pciIds }),
-  node,
-});
+/** The bus of this node, scanned once for all drivers that ask at the same time; a failure is logged once, too. */
+function openBus({ sysfs, pciIds, node }: RoleConfig, kinds: readonly string[], { log }: World) {
+  const scanner = createScanner({ sysfs, wanted: wantedBy({ kinds }) });
+  const shared = new WeakMap<Promise<ScanResult>, Promise<ScanResult>>();
+  const scan = (): Promise<ScanResult> => {
+    const running = scanner.scan();
+    const known = shared.get(running);
+    if (known) return known;
+    const logged = running.catch((cause) => {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      log("error", "discovery failed", { drivers: kinds.join(","), error: message });
+      throw new LoggedError(message, { cause });
+    });
+    shared.set(running, logged);
+    return logged;
+  };
+  return { scan, close: () => scanner.close(), names: pciNames({ text: pciIds }), node };
+}
 type Bus = ReturnType<typeof openBus>;
 
 /** The built-in driver of one kind: a view of the bus. */
 function builtIn(
   kind: string,
-  { scanner, names, node }: Bus,
+  { scan, names, node }: Bus,
   world: World,
   options: { basePath?: string; endpoint?: string; agent?: string | undefined } = {},
 ): Promise<DriverTier> {
@@ -59,7 +73,7 @@ function builtIn(
     type: known?.deviceType ?? generic.deviceType,
     node,
     world,
-    discover: async () => fromScan(await scanner.scan(), { kinds: [kind], names, node, now: world.now() }).hardware,
+    discover: async () => fromScan(await scan(), { kinds: [kind], names, node, now: world.now() }).hardware,
   });
 }
 
@@ -73,11 +87,9 @@ const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
 
 async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const kind = config.driver ?? generic.name;
-  const bus = openBus(config, [kind]);
+  const bus = openBus(config, [kind], world);
   const { endpoint, agent } = config;
-  return closing(await builtIn(kind, bus, world, { endpoint, agent: agent ?? undefined }), async () =>
-    bus.scanner.close(),
-  );
+  return closing(await builtIn(kind, bus, world, { endpoint, agent: agent ?? undefined }), async () => bus.close());
 }
 
 async function agentRole(
@@ -85,7 +97,7 @@ async function agentRole(
   world: World,
   mounted: { basePath: string; endpoint: string; conductor?: ReturnType<typeof localPeer> },
 ): Promise<Tier & { drivers: DriverTier[] }> {
-  const bus = openBus(config, config.drivers);
+  const bus = openBus(config, config.drivers, world);
   const drivers = await Promise.all(
     config.drivers.map((kind) => builtIn(kind, bus, world, { basePath: `${mounted.basePath}/drivers/${kind}` })),
   );
@@ -101,7 +113,7 @@ async function agentRole(
     basePath: mounted.basePath,
     endpoint: mounted.endpoint,
   });
-  return { ...closing(agent, async () => bus.scanner.close()), drivers };
+  return { ...closing(agent, async () => bus.close()), drivers };
 }
 
 async function conductorRole(
