@@ -1,3 +1,5 @@
+import { whereBroken } from "./broken.ts";
+
 /**
  * What `sinew snapshot` writes: the files of sysfs that a scan reads, as one JSON document. A field bug becomes a test
  * by writing them back into a directory (snapshot-fs.ts) and scanning that: the code path of a live scan.
@@ -75,7 +77,10 @@ export function parseSnapshot(text: string): Snapshot {
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw new Error("expected a snapshot in JSON, found something else", { cause });
+    const where = whereBroken(text);
+    throw new Error(`expected a snapshot in JSON, found ${where ? `a break at ${where}` : "something else"}`, {
+      cause,
+    });
   }
   const root = object(json, "the document");
   if (root.sinew_snapshot !== 1)
