@@ -45,6 +45,8 @@ async function snapshot({ sysfs = process.env.SINEW_SYSFS || "/sys", state, ...f
       console.error(`sinew: ${address} is recorded in part: a read of ${file} does not return`);
     }
     await print(`${JSON.stringify(flags.scrub ? scrub(taken) : taken, null, 1)}\n`);
+    // Deno would wait for a thread that is stuck in a read, which is for ever.
+    if (hung.length > 0) process.exit(0);
   } catch (error) {
     throw new Exit(1, `cannot record ${sysfs}: ${reasonOf(error)}`);
   }

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseSnapshot } from "../../src/pci/snapshot/snapshot.ts";
+import { denoPath } from "../support/deno.ts";
 import { makeTree, type Tree } from "../support/tree.ts";
 import { cleanEnv, lines, run } from "./run.ts";
 
+const MAIN = join(import.meta.dir, "../../src/main.ts");
 const [GPU, NIC] = ["0000:00:02.0", "0000:00:03.0"];
 let home = "";
 let tree: Tree;
@@ -61,4 +63,17 @@ describe("sinew snapshot of a function that does not answer", () => {
     expect(lines(err)).toHaveLength(2);
     expect(Object.keys(parseSnapshot(out).functions)).toEqual([GPU, NIC]);
   }, 20_000);
+
+  test.skipIf(!denoPath)(
+    "ends by itself on Deno too",
+    async () => {
+      hang(GPU, "config");
+      const command = [denoPath ?? "", "run", "-A", "--no-lock", MAIN, "snapshot", "--sysfs", tree.sysfs];
+      const child = Bun.spawn(command, { env: cleanEnv(home), stdout: "pipe", stderr: "ignore", timeout: 15_000 });
+      const { functions } = parseSnapshot(await new Response(child.stdout).text());
+      expect(await child.exited).toBe(0);
+      expect(Object.keys(functions)).toEqual([GPU, NIC]);
+    },
+    20_000,
+  );
 });

@@ -53,7 +53,8 @@ function pass(
   known: Map<string, SnapshotFunction>,
   deadlineMs: number,
 ): Promise<{ result: string } | { hung: Hung }> {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url).href, { smol: true });
+  // Deno has workers of no other type.
+  const worker = new Worker(new URL("./worker.ts", import.meta.url).href, { type: "module", smol: true });
   const progress = new Progress();
   return new Promise<{ result: string } | { hung: Hung }>((resolve, reject) => {
     let step = -1;
@@ -73,7 +74,8 @@ function pass(
     function end(): void {
       clearInterval(watch);
       // Unreferenced first: the process must be able to end while this thread is stuck in a read.
-      worker.unref();
+      // Deno has no such method.
+      worker.unref?.();
       worker.terminate();
     }
     const failed = (why: string) => {
