@@ -30,13 +30,17 @@ export const mountOf = (
 /** `unix:/path` and URLs alike; throws RangeError for what is neither. */
 export const peerAt = (url: string, world: World): Peer => createPeer(parseEndpoint(url), world);
 
-/** A tier of this process as a peer: the same requests, no network. `base` is what it is shown as. */
+/** A fetch that reaches a tier of this process, for URLs that begin with `base`: the same requests, no network. */
+export const localFetch =
+  (tier: Pick<Tier, "fetch">, base: string): World["fetch"] =>
+  async (url, init) =>
+    tier.fetch(new Request(`http://localhost${url.slice(base.length)}`, init), { remoteAddress: "127.0.0.1" });
+
+/** A tier of this process as a peer. `base` is what it is shown as. */
 export function localPeer(tier: Pick<Tier, "fetch">, base: string, world: World): Peer {
   const endpoint = parseEndpoint(base);
   const prefix = endpoint.kind === "unix" ? "http://localhost" : formatEndpoint(endpoint);
-  const fetch: World["fetch"] = async (url, init) =>
-    tier.fetch(new Request(`http://localhost${url.slice(prefix.length)}`, init), { remoteAddress: "127.0.0.1" });
-  return createPeer(endpoint, { ...world, fetch });
+  return createPeer(endpoint, { ...world, fetch: localFetch(tier, prefix) });
 }
 
 /** Serves a tier of this process below a path of another. */

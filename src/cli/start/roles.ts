@@ -1,6 +1,6 @@
 import type { Config } from "../../config.ts";
 import { createDriver, type DriverTier } from "../../create/driver.ts";
-import { localPeer } from "../../create/mount.ts";
+import { localFetch, localPeer } from "../../create/mount.ts";
 import type { Database } from "../../db/database.ts";
 import { fromScan, wantedBy } from "../../drivers/discover.ts";
 import { generic } from "../../drivers/generic.ts";
@@ -144,10 +144,8 @@ async function allRole(config: RoleConfig, world: World, url: string): Promise<T
   let fleet: Awaited<ReturnType<typeof conductorRole>>;
   const upward = localPeer({ fetch: (request, env) => fleet.fetch(request, env) }, url, world);
   const agent = await agentRole(config, world, { basePath: "/agent", endpoint: base, conductor: upward });
-  const inProcess: World["fetch"] = async (target, init) =>
-    target.startsWith(base)
-      ? agent.fetch(new Request(`http://localhost${target.slice(base.length)}`, init), { remoteAddress: "127.0.0.1" })
-      : world.fetch(target, init);
+  const toAgent = localFetch(agent, base);
+  const inProcess: World["fetch"] = (url, init) => (url.startsWith(base) ? toAgent(url, init) : world.fetch(url, init));
   const mounts: Record<string, Tier> = { "/agent": agent };
   for (const driver of agent.drivers) mounts[`/drivers/${driver.name}`] = driver;
   let ready = false;

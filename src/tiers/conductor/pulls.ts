@@ -34,7 +34,6 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
     if (isSeed(tracked) && tracked.etag === generation) return;
     const context = {
       node: nodeRef(tracked),
-      state: stateOf(tracked),
       from: tracked.row.generation,
       endpoint: tracked.row.endpoint ?? "",
       now: now(),

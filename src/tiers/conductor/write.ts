@@ -66,18 +66,23 @@ async function staleDevices(tx: Writer, nodeId: string): Promise<DeviceChange[]>
     .map(({ body }) => ({ kind: "changed", device: { ...JSON.parse(body), freshness: "STALE" }, body }));
 }
 
+const readSources = async (tx: Writer, nodeId: string) => (await sourcesOfNode(tx, nodeId)).map(toSource);
+
+const writeSources = (tx: Writer, nodeId: string, sources: Source[]) =>
+  replaceSources(
+    tx,
+    nodeId,
+    sources.map((source) => sourceRow(nodeId, source)),
+  );
+
 /** Of a node that no longer answers no source is OK; the changed ones. */
 async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "state">): Promise<Source[]> {
-  const before = (await sourcesOfNode(tx, row.id)).map(toSource);
+  const before = await readSources(tx, row.id);
   const error = { code: "unreachable", message: `node ${row.name} is ${row.state}` } as const;
   const after = before.map(
     (source): Source => (source.status === "OK" ? { ...source, status: "STALE", error } : source),
   );
-  await replaceSources(
-    tx,
-    row.id,
-    after.map((source) => sourceRow(row.id, source)),
-  );
+  await writeSources(tx, row.id, after);
   return changedSources(before, after);
 }
 
@@ -86,7 +91,7 @@ export function writeState(
   db: Database,
   row: Omit<NodeRow, "revision">,
   options: { now: string; devices: "stale" | "keep" },
-): Promise<number | null> {
+): Promise<void> {
   const node = { id: row.id, name: row.name };
   return db.write(async (tx) => {
     // The generation belongs to writeReport: a hello that began before a report must not set it back.
@@ -98,7 +103,6 @@ export function writeState(
     const state = { state: row.state as NodeState, sources: stale ? await staleSources(tx, row) : [] };
     const revision = await record(tx, node, options.now, changes, state);
     if (revision !== null) await saveNode(tx, { ...row, generation, revision });
-    return revision;
   });
 }
 
@@ -109,18 +113,19 @@ export function writeState(
 export function writeReport(
   db: Database,
   report: Report & { generation: string },
-  context: { node: Hardware["node"]; state: NodeState; from: string | null; endpoint: string; now: string },
-): Promise<{ revision: number | null; taken: boolean } | null> {
+  context: { node: Hardware["node"]; from: string | null; endpoint: string; now: string },
+): Promise<{ taken: boolean } | null> {
   const { node, now } = context;
   return db.write(async (tx) => {
     if (!(await compareAndSetGeneration(tx, node.id, context.from, report.generation))) return null;
     // Only now: the row is locked by the line above, and who wrote its state before has committed.
     const state = (await getNode(tx, node.id))?.state as NodeState; // written from a NodeState only
-    if (!isCurrent(state)) return { revision: null, taken: false };
+    if (!isCurrent(state)) return { taken: false };
     const rows = (await hardwareOfNode(tx, node.id)).map(stored);
-    const before = (await sourcesOfNode(tx, node.id)).map(toSource);
+    const before = await readSources(tx, node.id);
     const { changes, sources } = reconcile(rows, report, { node, now, endpoint: context.endpoint, sources: before });
-    return { revision: await recordSources(tx, { ...context, changes, sources }), taken: true };
+    await recordSources(tx, { node, state, now, changes, before, sources });
+    return { taken: true };
   });
 }
 
@@ -129,27 +134,29 @@ export function writeFailure(
   db: Database,
   source: Source,
   context: { node: Hardware["node"]; state: NodeState; now: string },
-): Promise<number | null> {
+): Promise<void> {
   return db.write(async (tx) => {
-    const before = (await sourcesOfNode(tx, context.node.id)).map(toSource);
+    const before = await readSources(tx, context.node.id);
     const others = before.filter(({ name }) => name !== source.name);
     const changes = await staleDevices(tx, context.node.id);
-    return recordSources(tx, { ...context, changes, sources: [...others, source] });
+    await recordSources(tx, { ...context, changes, before, sources: [...others, source] });
   });
 }
 
 async function recordSources(
   tx: Writer,
-  context: { node: Hardware["node"]; state: NodeState; now: string; changes: DeviceChange[]; sources: Source[] },
-): Promise<number | null> {
-  const { node, state, now, changes, sources } = context;
-  const before = (await sourcesOfNode(tx, node.id)).map(toSource);
-  await replaceSources(
-    tx,
-    node.id,
-    sources.map((source) => sourceRow(node.id, source)),
-  );
+  context: {
+    node: Hardware["node"];
+    state: NodeState;
+    now: string;
+    changes: DeviceChange[];
+    before: Source[];
+    sources: Source[];
+  },
+): Promise<void> {
+  const { node, state, now, changes, before, sources } = context;
+  await writeSources(tx, node.id, sources);
   const changed = changedSources(before, sources);
   const fewer = before.some(({ name }) => !sources.some((source) => source.name === name));
-  return record(tx, node, now, changes, changed.length > 0 || fewer ? { state, sources: changed } : null);
+  await record(tx, node, now, changes, changed.length > 0 || fewer ? { state, sources: changed } : null);
 }
