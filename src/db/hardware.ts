@@ -10,9 +10,14 @@ export type { HardwareRow, NewHardwareRow } from "./schema/tables.ts";
 export const hardwareText = (row: Pick<HardwareRow, "freshness" | "body">): string =>
   `{"freshness":${JSON.stringify(row.freshness)},${row.body.slice(1)}`;
 
+/** The Hardware JSON as stored: without freshness, which the row holds. */
+export function bodyOf(device: Hardware): string {
+  const { freshness: _, ...rest } = device;
+  return JSON.stringify(rest);
+}
+
 /** The one way in. Give the device as received, not as parsed, so that unknown fields stay in the body. */
-export function hardwareRow(device: Hardware, revision: number): NewHardwareRow {
-  const { freshness, ...body } = device;
+export function hardwareRow(device: Hardware, revision: number, body = bodyOf(device)): NewHardwareRow {
   return {
     node_id: device.node.id,
     source: device.source,
@@ -21,10 +26,10 @@ export function hardwareRow(device: Hardware, revision: number): NewHardwareRow 
     vendor_id: device.pci?.vendor_id ?? null,
     device_id: device.pci?.device_id ?? null,
     ready: device.acc_status.ready,
-    freshness,
+    freshness: device.freshness,
     path: device.pci?.path ?? null,
     revision,
-    body: JSON.stringify(body),
+    body,
   };
 }
 

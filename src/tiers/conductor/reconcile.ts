@@ -1,6 +1,7 @@
 import type { Change } from "../../contract/change.ts";
 import type { Freshness, Hardware, Source } from "../../contract/hardware.ts";
 import type { Report } from "../../contract/peer.ts";
+import { bodyOf } from "../../db/hardware.ts";
 import { adopt, keepKnown } from "../adopt.ts";
 
 /** A device as the database holds it. */
@@ -22,13 +23,7 @@ export interface DeviceChange {
 /** The name of the source that stands for the node's agent itself: where its answer as a whole was at fault. */
 export const AGENT_SOURCE = "agent";
 
-const parse = (body: string): Hardware => JSON.parse(body); // written by bodyOf below, from a Hardware
-
-/** The Hardware JSON as stored: without freshness, which the row holds. */
-export function bodyOf(device: Hardware): string {
-  const { freshness: _, ...rest } = device;
-  return JSON.stringify(rest);
-}
+const parse = (body: string): Hardware => JSON.parse(body); // written by bodyOf, from a Hardware
 
 /**
  * What a report changes: pure. A device that is not in it is gone only if its source answered well; from a source that

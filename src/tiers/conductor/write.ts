@@ -33,7 +33,7 @@ async function record(
   const first = await reserveRevisions(tx, count);
   await saveHardware(
     tx,
-    changes.map(({ device }, index) => hardwareRow(device, first + index)),
+    changes.map(({ device, body }, index) => hardwareRow(device, first + index, body)),
   );
   const common = { time: now, node_id: node.id, node_name: node.name };
   await appendChanges(tx, [
