@@ -1,9 +1,18 @@
+import type { Socket } from "../client/link/socket.ts";
+
 /** What a handler may ask of the listener that carries the request. Absent in process and on foreign listeners. */
 export interface RequestEnv {
   /** Keeps a silent response open this many seconds (Bun cuts one after about 10). */
   extend?: (seconds: number) => void;
   /** The caller's address without port; null on a unix socket. */
   remoteAddress?: string | null;
+  /** The listener's own URL, as `Listener.url` says it. */
+  local?: string;
+  /**
+   * Makes this request a WebSocket: `open` gets it, and the Response is what the handler gives back, through any
+   * middleware. Null: the request asks for none. Throws where it cannot be made one any more.
+   */
+  upgrade?: (open: (socket: Socket) => void) => Response | null;
 }
 
 /** A driver, an agent or a conductor: an object with a fetch-standard `fetch`, mountable anywhere. */
