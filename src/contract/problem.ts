@@ -54,10 +54,17 @@ export type Problem = z.infer<typeof Problem>;
 export class SinewError extends Error {
   readonly code: ProblemCode;
   readonly errors: Problem["errors"];
-  constructor(code: ProblemCode, detail: string, options: { cause?: unknown; errors?: Problem["errors"] } = {}) {
+  /** Seconds after which the same request may succeed. */
+  readonly retryAfter: number | undefined;
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    options: { cause?: unknown; errors?: Problem["errors"]; retryAfter?: number } = {},
+  ) {
     super(detail, { cause: options.cause });
     this.name = "SinewError";
     this.code = code;
     this.errors = options.errors;
+    this.retryAfter = options.retryAfter;
   }
 }
