@@ -1,10 +1,20 @@
 /** The parts of Deno's own API that are used here; its types are no dependency of ours. */
 export interface DenoApi {
   serve(
-    options: { hostname?: string; port?: number; path?: string; signal: AbortSignal; onListen: () => void },
+    options: {
+      hostname?: string;
+      port?: number;
+      path?: string;
+      cert?: string;
+      key?: string;
+      reusePort?: boolean;
+      signal: AbortSignal;
+      onListen: () => void;
+    },
     handler: (request: Request, info: { remoteAddr: { hostname?: string } }) => Response | Promise<Response>,
   ): { addr: { port?: number }; shutdown(): Promise<void>; finished: Promise<void> };
-  createHttpClient(options: { proxy: { transport: "unix"; path: string } }): { close(): void };
+  createHttpClient(options: { proxy: { transport: "unix"; path: string } } | { caCerts: string[] }): { close(): void };
+  upgradeWebSocket(request: Request, options: { idleTimeout: number }): { socket: WebSocket; response: Response };
   openSync(
     path: string,
     options: { read: boolean; write: boolean; create: boolean; mode: number },

@@ -1,78 +1,91 @@
+import type { Socket } from "./client/link/socket.ts";
 import type { Listen } from "./config-values.ts";
-import { type DenoApi, deno } from "./deno.ts";
-import type { RequestEnv } from "./tiers/tier.ts";
+import { deno } from "./deno.ts";
+import { joinOnBun, serveOnBun } from "./serve/bun.ts";
+import { type Generation, GOING_AWAY, type Handler, type Shared, type Tls } from "./serve/carry.ts";
+import { serveOnDeno } from "./serve/deno.ts";
+import { createCounts, LIMITS, type Limits } from "./serve/limits.ts";
 
-export type Handler = (request: Request, env: RequestEnv) => Response | Promise<Response>;
+export type { Handler, Tls } from "./serve/carry.ts";
 
 export interface Listener {
   /** Where it can be reached from this machine. */
   url: string;
   /** What a tier announces of it: `url`, or `:PORT` for a wildcard, whose address the receiver knows better. */
   endpoint: string;
-  /** Takes no new connections and resolves when the requests in flight are answered, or are cut after `graceMs`. */
+  /**
+   * Shows another certificate from now on. New connections get it; those that are open go on with the old one, WebSockets
+   * too, and no request is lost. Throws where it cannot be used, and all stays as it was.
+   */
+  renew(tls: Tls): Promise<void>;
+  /**
+   * Takes no new connections and resolves when the requests in flight are answered, or are cut after `graceMs`.
+   * WebSockets are closed at once: their far ends dial again.
+   */
   stop(options: { graceMs: number }): Promise<void>;
 }
 
-/** Far above any body of the API, far below what hurts; the routes have tighter limits. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
+export interface ListenOptions {
+  /** Without it HTTP is spoken. */
+  tls?: Tls | null;
+  /** What one address may hold open at once. */
+  limits?: Partial<Limits>;
+}
 
 /** Listens on a TCP address (port 0: a free one) or a unix socket, on Bun or Deno. */
-export async function listen(at: Listen, handler: Handler): Promise<Listener> {
+export async function listen(
+  at: Listen,
+  handler: Handler,
+  { tls = null, limits = {} }: ListenOptions = {},
+): Promise<Listener> {
+  if (tls && "unix" in at) throw new Error("a unix socket has no TLS: its directory says who may connect");
   const api = deno();
-  const bind = () => (api ? onDeno(api, at, handler) : onBun(at, handler));
-  if (!("unix" in at)) return bind();
-  const { clearSocketPath, privately } = await import("./cli/host/socket.ts");
-  await clearSocketPath(at.unix);
-  // Not chmod afterwards: between the two anyone could connect.
-  return privately(bind);
-}
+  const counts = createCounts({ ...LIMITS, ...limits });
+  const shared: Shared = { handler, counts, local: "", sockets: new Set<Socket>() };
+  const bind = () => (api ? serveOnDeno(api, at, shared, tls) : serveOnBun(at, shared, tls));
+  let current: Generation;
+  if ("unix" in at) {
+    const { clearSocketPath, privately } = await import("./cli/host/socket.ts");
+    await clearSocketPath(at.unix);
+    // Not chmod afterwards: between the two anyone could connect.
+    current = privately(bind);
+  } else current = bind();
 
-function onBun(at: Listen, handler: Handler): Listener {
-  const server = Bun.serve({
-    ...("unix" in at ? { unix: at.unix } : { hostname: at.host, port: at.port }),
-    maxRequestBodySize: MAX_BODY_BYTES,
-    fetch(request: Request, server: Bun.Server<undefined>) {
-      return handler(request, {
-        extend: (seconds) => server.timeout(request, seconds),
-        remoteAddress: server.requestIP(request)?.address ?? null,
-      });
-    },
-  });
+  const { url, endpoint } = addresses(at, current.port, tls ? "https" : "http");
+  shared.local = url;
+  const all = new Set([current]);
+  let stopped = false;
   return {
-    ...addresses(at, server.port ?? 0),
+    url,
+    endpoint,
+    async renew(tls) {
+      if (stopped) return;
+      if (api) throw new Error("a certificate cannot be renewed on Deno without a restart: run this on Bun");
+      if ("unix" in at || !url.startsWith("https:")) throw new Error("this listener has no certificate to renew");
+      const next = joinOnBun({ host: at.host, port: current.port }, shared, tls);
+      const old = current;
+      current = next;
+      all.add(next);
+      void old.drain().then(() => all.delete(old));
+    },
     async stop({ graceMs }) {
-      await within(graceMs, server.stop());
-      await within(500, server.stop(true));
+      stopped = true;
+      for (const socket of shared.sockets) socket.close(GOING_AWAY, "the server is stopping");
+      await Promise.all([...all].map((generation) => end(generation, graceMs)));
     },
   };
 }
 
-function onDeno(api: DenoApi, at: Listen, handler: Handler): Listener {
-  const abort = new AbortController();
-  const server = api.serve(
-    {
-      ...("unix" in at ? { path: at.unix } : { hostname: at.host, port: at.port }),
-      signal: abort.signal,
-      onListen: () => {},
-    },
-    (request, info) => handler(request, { remoteAddress: info.remoteAddr.hostname ?? null }),
-  );
-  return {
-    ...addresses(at, server.addr.port ?? 0),
-    async stop({ graceMs }) {
-      // Aborting a server that has ended is an error in Deno.
-      if (await within(graceMs, server.shutdown())) return;
-      abort.abort();
-      await within(500, server.finished);
-    },
-  };
+async function end(generation: Generation, graceMs: number): Promise<void> {
+  if (await within(graceMs, generation.drain())) return;
+  await within(500, generation.cut());
 }
 
-function addresses(at: Listen, port: number): Pick<Listener, "url" | "endpoint"> {
+function addresses(at: Listen, port: number, scheme: string): Pick<Listener, "url" | "endpoint"> {
   if ("unix" in at) return { url: `unix:${at.unix}`, endpoint: `unix:${at.unix}` };
   const wildcard = at.host === "0.0.0.0" || at.host === "::";
   const host = wildcard ? "localhost" : at.host.includes(":") ? `[${at.host}]` : at.host;
-  const url = `http://${host}:${port}`;
+  const url = `${scheme}://${host}:${port}`;
   return { url, endpoint: wildcard ? `:${port}` : url };
 }
 

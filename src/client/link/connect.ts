@@ -1,0 +1,42 @@
+import type { Socket } from "./socket.ts";
+import { StandardSocket } from "./standard.ts";
+
+export interface ConnectOptions {
+  /** The one CA (PEM) that may have signed the far end's certificate, and the name in it. Default: the system's CAs. */
+  tls?: { ca: string; serverName: string };
+  deadlineMs: number;
+  headers?: Record<string, string>;
+}
+
+/**
+ * Dials a WebSocket at a ws: or wss: URL. The owner sets the handlers in the same turn of the event loop.
+ * Throws TypeError for another URL, Error when nothing right answers within `deadlineMs`.
+ */
+export function connectSocket(url: string, { tls, deadlineMs, headers }: ConnectOptions): Promise<Socket> {
+  const { protocol, host } = new URL(url);
+  if (protocol !== "ws:" && protocol !== "wss:") throw new TypeError(`expected a ws: or wss: URL, got ${protocol}`);
+  if (tls && protocol === "ws:") throw new TypeError("expected a wss: URL for a pinned connection, got ws:");
+  if ("Deno" in globalThis) throw new Error("Deno's WebSocket takes no CA: a link needs Bun");
+  const ws = new WebSocket(url, {
+    // The last always written out: NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off otherwise.
+    ...(protocol === "wss:" ? { tls: { ...tls, rejectUnauthorized: true } } : {}),
+    ...(headers ? { headers } : {}),
+    perMessageDeflate: false,
+  });
+  const socket = new StandardSocket(ws, null);
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => fail(`no answer within ${deadlineMs} ms`), deadlineMs);
+    const fail = (why: string) => {
+      clearTimeout(late);
+      ws.terminate();
+      reject(new Error(`cannot connect to ${host}: ${why}`));
+    };
+    ws.onerror = (event) => fail("message" in event && event.message ? String(event.message) : "it was refused");
+    ws.onopen = () => {
+      clearTimeout(late);
+      ws.onerror = null;
+      socket.opened();
+      resolve(socket);
+    };
+  });
+}

@@ -1,0 +1,106 @@
+import type { Socket } from "../client/link/socket.ts";
+import type { RequestEnv } from "../tiers/tier.ts";
+import { asksForSocket, type Counts, type Held, tooMany } from "./limits.ts";
+
+export type Handler = (request: Request, env: RequestEnv) => Response | Promise<Response>;
+
+/** The certificate a listener shows (the leaf, then its CA) with its key, and the CA of those that clients must show. */
+export interface Tls {
+  cert: string;
+  key: string;
+  clientCa?: string | null;
+}
+
+/** One server of a runtime; a listener has another for every renewal of its certificate. */
+export interface Generation {
+  port: number;
+  /** Takes no new connections; resolves when those it has are gone. */
+  drain(): Promise<void>;
+  /** Ends every connection now. */
+  cut(): Promise<void>;
+}
+
+/** What all generations of a listener share. */
+export interface Shared {
+  handler: Handler;
+  counts: Counts;
+  /** The listener's own URL; known once it listens. */
+  local: string;
+  /** The WebSockets that are open. */
+  sockets: Set<Socket>;
+}
+
+/** Far above any body of the API, far below what hurts; the routes have tighter limits. */
+export const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** Far above a link's heartbeat, which is what notices a peer that is gone. */
+export const SOCKET_IDLE_SECONDS = 960;
+/** Closing codes of RFC 6455, 7.4.1. */
+export const GOING_AWAY = 1001;
+const FAILED = 1011;
+
+/** What a runtime does for one request; `open` is called, and `closed` when the WebSocket has ended. */
+export interface Carrier {
+  extend?: (seconds: number) => void;
+  /** False: the request cannot become a WebSocket. */
+  upgrade(open: (socket: Socket) => void, closed: (socket: Socket) => void): boolean;
+}
+
+/** Answers one request within what its caller may hold. Null: it has become a WebSocket, and there is nothing to answer. */
+export async function carry(
+  shared: Shared,
+  request: Request,
+  remoteAddress: string | null,
+  carrier: Carrier,
+): Promise<Response | null> {
+  const held = shared.counts.enter(remoteAddress, request);
+  if (!held) return tooMany();
+  let opened = null as Opened | null;
+  try {
+    const response = await shared.handler(request, {
+      ...(carrier.extend ? { extend: carrier.extend } : {}),
+      remoteAddress,
+      local: shared.local,
+      upgrade(open) {
+        if (opened) throw new Error("a request becomes one WebSocket, and this one has");
+        if (!asksForSocket(request)) return null;
+        if (!shared.counts.enterSocket(held)) return tooMany();
+        opened = openSocket(shared, held, carrier, open);
+        // A stand-in that any middleware can copy, as it cannot the 101 of every runtime.
+        return opened ? new Response(null, { status: 204 }) : null;
+      },
+    });
+    if (!opened) return response;
+    // Something around the handler refused after all.
+    if (response.status !== 204) close(opened);
+    return null;
+  } catch (error) {
+    if (opened) close(opened);
+    throw error;
+  } finally {
+    shared.counts.leave(held);
+  }
+}
+
+interface Opened {
+  socket: Socket | null;
+}
+
+const close = ({ socket }: Opened) => socket?.close(FAILED, "the request was refused");
+
+function openSocket(shared: Shared, held: Held, carrier: Carrier, open: (socket: Socket) => void): Opened | null {
+  const opened: Opened = { socket: null };
+  const upgraded = carrier.upgrade(
+    (socket) => {
+      opened.socket = socket;
+      shared.sockets.add(socket);
+      open(socket);
+    },
+    (socket) => {
+      shared.sockets.delete(socket);
+      shared.counts.leaveSocket(held);
+    },
+  );
+  if (upgraded) return opened;
+  shared.counts.leaveSocket(held);
+  return null;
+}

@@ -1,0 +1,100 @@
+import type { PROBLEMS, Problem } from "../contract/problem.ts";
+import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
+
+/** What one address may hold open at once. All callers on a unix socket count as one. */
+export interface Limits {
+  /** Requests that are not answered yet. */
+  requests: number;
+  /** WebSockets: many machines can stand behind one address, and at some 10 kB each this many cost 40 MB. */
+  sockets: number;
+}
+
+export const LIMITS: Limits = { requests: 256, sockets: 4096 };
+
+/** What one address holds now. */
+export interface Held {
+  readonly key: string;
+  requests: number;
+  sockets: number;
+}
+
+/** Counts by address; an address that holds nothing takes no memory. */
+export function createCounts(limits: Limits) {
+  const all = new Map<string, Held>();
+  const settle = (held: Held) => {
+    if (held.requests === 0 && held.sockets === 0) all.delete(held.key);
+  };
+  return {
+    /** Counts a request in; null where it is one too many. */
+    enter(address: string | null, request: Request): Held | null {
+      const key = keyOf(address);
+      let held = all.get(key);
+      if (!held) {
+        held = { key, requests: 0, sockets: 0 };
+        all.set(key, held);
+      }
+      if (held.requests >= limits.requests) return null;
+      if (held.sockets >= limits.sockets && asksForSocket(request)) return null;
+      held.requests += 1;
+      return held;
+    },
+    leave(held: Held): void {
+      held.requests -= 1;
+      settle(held);
+    },
+    /** False: one WebSocket too many. */
+    enterSocket(held: Held): boolean {
+      if (held.sockets >= limits.sockets) return false;
+      held.sockets += 1;
+      return true;
+    },
+    leaveSocket(held: Held): void {
+      held.sockets -= 1;
+      settle(held);
+    },
+    /** Addresses that hold something. */
+    get size(): number {
+      return all.size;
+    },
+  };
+}
+
+export type Counts = ReturnType<typeof createCounts>;
+
+export const asksForSocket = (request: Request) => request.headers.get("upgrade")?.toLowerCase() === "websocket";
+
+/** Who is counted as one: an IPv4 address, or the /64 of an IPv6 address, which one machine has to itself. */
+function keyOf(address: string | null): string {
+  if (address === null) return "unix";
+  if (!address.includes(":")) return address;
+  if (address.startsWith("::ffff:")) return address.slice(7);
+  const [head = "", tail] = address.split("::");
+  const groups = head === "" ? [] : head.split(":");
+  const after = tail === undefined || tail === "" ? 0 : tail.split(":").length;
+  while (tail !== undefined && groups.length + after < 8) groups.push("0");
+  return groups.slice(0, 4).join(":");
+}
+
+// Checked against the table by type alone: its module loads zod, and a listener answers before that is there.
+const title: (typeof PROBLEMS)["rate_limited"][1] = "Too many requests";
+const status: (typeof PROBLEMS)["rate_limited"][0] = 429;
+
+export function tooMany(): Response {
+  const body: Problem = {
+    type: "urn:sinew:problem:rate_limited",
+    title,
+    status,
+    code: "rate_limited",
+    detail: "this address has too many requests or WebSockets open: wait until some of them end",
+    request_id: crypto.randomUUID(),
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      "retry-after": "1",
+      [VERSION_HEADER]: API_VERSION,
+    },
+  });
+}
