@@ -32,6 +32,12 @@ export interface ListenOptions {
   limits?: Partial<Limits>;
 }
 
+/**
+ * How long two generations take connections together. The old one has time to accept what the kernel has queued for it,
+ * and to send its clients elsewhere: a server that stops resets the former, and cuts a kept connection while it is used.
+ */
+const RETIRE_MS = 1000;
+
 /** Listens on a TCP address (port 0: a free one) or a unix socket, on Bun or Deno. */
 export async function listen(
   at: Listen,
@@ -66,6 +72,8 @@ export async function listen(
       const old = current;
       current = next;
       all.add(next);
+      old.retire();
+      await new Promise((done) => setTimeout(done, RETIRE_MS));
       void old.drain().then(() => all.delete(old));
     },
     async stop({ graceMs }) {

@@ -28,6 +28,7 @@ export const joinOnBun = (at: { host: string; port: number }, shared: Shared, tl
 const gone = () => new Response(null, { status: 503 });
 
 function bind(at: Listen, shared: Shared, tls: Tls | null): Generation {
+  let retired = false;
   const server = Bun.serve<BunSocket>({
     ...("unix" in at ? { unix: at.unix } : { hostname: at.host, port: at.port, ...(tls ? { reusePort: true } : {}) }),
     ...(tls ? { tls: options(tls) } : {}),
@@ -38,8 +39,10 @@ function bind(at: Listen, shared: Shared, tls: Tls | null): Generation {
         extend: (seconds) => server.timeout(request, seconds),
         upgrade: (open, closed) => server.upgrade(request, { data: new BunSocket(address, open, closed) }),
       };
+      const response = await carry(shared, request, address, carrier);
+      if (retired) response?.headers.set("connection", "close");
       // Bun wants undefined for a request that has become a WebSocket; its types know that of no async function.
-      return (await carry(shared, request, address, carrier)) as Response;
+      return response as Response;
     },
     websocket: {
       open: (ws) => ws.data.opened(ws),
@@ -56,6 +59,9 @@ function bind(at: Listen, shared: Shared, tls: Tls | null): Generation {
   });
   return {
     port: server.port ?? 0,
+    retire: () => {
+      retired = true;
+    },
     drain: () => server.stop(),
     cut: () => server.stop(true),
   };

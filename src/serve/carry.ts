@@ -14,6 +14,8 @@ export interface Tls {
 /** One server of a runtime; a listener has another for every renewal of its certificate. */
 export interface Generation {
   port: number;
+  /** Asks clients, with each answer, to come again on a new connection. */
+  retire(): void;
   /** Takes no new connections; resolves when those it has are gone. */
   drain(): Promise<void>;
   /** Ends every connection now. */

@@ -34,6 +34,7 @@ export function serveOnDeno(api: DenoApi, at: Listen, shared: Shared, tls: Tls |
   );
   return {
     port: server.addr.port ?? 0,
+    retire: () => {},
     drain: () => server.shutdown(),
     async cut() {
       abort.abort();
