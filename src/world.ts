@@ -1,4 +1,4 @@
-import { type DenoApi, deno } from "./deno.ts";
+import { type HostRequestInit, hostFetch } from "./host-fetch.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
@@ -13,7 +13,11 @@ export interface World {
   /** 0 <= x < 1 */
   random(): number;
   uuid(): string;
-  fetch(url: string, init?: RequestInit & { unix?: string }): Promise<Response>;
+  fetch(url: string, init?: HostRequestInit): Promise<Response>;
+  /** All addresses of a name; rejects where it has none. */
+  resolve(host: string): Promise<string[]>;
+  /** What the machine is called, and the addresses that it has itself. */
+  host(): Promise<{ name: string; addresses: string[] }>;
   log: Log;
 }
 
@@ -28,37 +32,21 @@ export const realWorld = (log: Log): World => ({
   random: Math.random,
   uuid: () => crypto.randomUUID(),
   fetch: hostFetch(),
+  resolve,
+  host,
   log,
 });
 
-/** The runtime's fetch, which on Bun knows unix sockets by itself. */
-function hostFetch(): World["fetch"] {
-  const api = deno();
-  return api ? denoFetch(api) : (url, init) => fetch(url, init);
+/** By the system's own resolver, so that what it says is what the system would connect to. */
+async function resolve(host: string): Promise<string[]> {
+  const { lookup } = await import("node:dns/promises");
+  return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
-/** Sockets in use at the same time: as many as an agent has remote drivers. */
-const CLIENTS = 64;
-
-function denoFetch(api: DenoApi): World["fetch"] {
-  const clients = new Map<string, { close(): void }>();
-  const clientOf = (path: string) => {
-    let client = clients.get(path);
-    if (!client) {
-      if (clients.size >= CLIENTS) {
-        for (const old of clients.values()) old.close();
-        clients.clear();
-      }
-      client = api.createHttpClient({ proxy: { transport: "unix", path } });
-      clients.set(path, client);
-    }
-    return client;
-  };
-  return (url, init) => {
-    const { unix, ...rest } = init ?? {};
-    // `client` is Deno's own, and no part of the standard's RequestInit.
-    return fetch(url, unix === undefined ? rest : ({ ...rest, client: clientOf(unix) } as RequestInit));
-  };
+async function host(): Promise<{ name: string; addresses: string[] }> {
+  const { hostname, networkInterfaces } = await import("node:os");
+  const addresses = Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address));
+  return { name: hostname(), addresses };
 }
 
 /** What a tier keeps across a restart or a kill: one JSON document, replaced as a whole. */

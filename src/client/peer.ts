@@ -1,6 +1,7 @@
 import type { SourceErrorCode } from "../contract/hardware.ts";
 import { API_VERSION, ASKER_HEADER, type Role, VERSION_HEADER } from "../contract/version.ts";
 import type { World } from "../world.ts";
+import type { Route } from "./dial.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 
 /** A peer did not answer as it should: `code` is what a source's error says. */
@@ -41,8 +42,20 @@ export interface Peer {
 /** A fetch that knows unix sockets, as Bun's does. */
 export type PeerFetch = World["fetch"];
 
-/** `asker`: the role of the tier that asks for the peer's hardware. */
-export function createPeer(endpoint: Endpoint, world: Pick<World, "fetch" | "timer">, asker?: Role): Peer {
+export interface PeerOptions {
+  /** The role of the tier that asks for the peer's hardware. */
+  asker?: Role;
+  /** The Authorization header of each request. Only for a peer that is known to be ours: none is sent without it. */
+  authorize?: () => Promise<string | null>;
+  /** Where to connect; whatever it throws is the peer's being unreachable. Without it: as the endpoint says. */
+  route?: () => Promise<Route>;
+}
+
+export function createPeer(
+  endpoint: Endpoint,
+  world: Pick<World, "fetch" | "timer">,
+  { asker, authorize, route }: PeerOptions = {},
+): Peer {
   const base = endpoint.kind === "unix" ? "http://localhost" : endpoint.base;
   const shown = formatEndpoint(endpoint);
   return {
@@ -54,7 +67,15 @@ export function createPeer(endpoint: Endpoint, world: Pick<World, "fetch" | "tim
         `${method} ${shown}${path}: no complete answer within ${deadlineMs} ms`,
       );
       const cancel = world.timer(deadlineMs, () => abort.abort(timedOut));
+      const aborted = new Promise<never>((_, fail) => {
+        abort.signal.addEventListener("abort", () => fail(timedOut), { once: true });
+      });
+      aborted.catch(() => {}); // without a race to lose it is nobody's error
       try {
+        const [authorization, addresses] = await Promise.race([
+          Promise.all([authorize?.() ?? null, route?.() ?? null]),
+          aborted,
+        ]);
         const response = await world.fetch(`${base}${path}`, {
           method,
           body: body === undefined ? undefined : JSON.stringify(body),
@@ -66,10 +87,12 @@ export function createPeer(endpoint: Endpoint, world: Pick<World, "fetch" | "tim
             ...(asker === undefined ? {} : { [ASKER_HEADER]: asker }),
             ...(body === undefined ? {} : { "content-type": "application/json" }),
             ...headers,
+            ...(authorization === null ? {} : { authorization }),
           },
           redirect: "manual",
           signal: abort.signal,
           ...(endpoint.kind === "unix" ? { unix: endpoint.path } : {}),
+          ...(addresses === null ? {} : { addresses }),
           // Bun only: without it a compressed body is inflated before it can be refused.
           ...({ decompress: false } as object),
         });

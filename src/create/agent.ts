@@ -2,12 +2,13 @@ import type { Peer } from "../client/peer.ts";
 import type { Limits } from "../client/wrangle.ts";
 import { agentApp } from "../routes/tiers.ts";
 import { createAgentTier } from "../tiers/agent/agent.ts";
+import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld, type Store } from "../world.ts";
 import type { DriverTier } from "./driver.ts";
 import { localPeer, mount, mountOf, peerAt, quietLog, type TierOptions } from "./mount.ts";
 
-export interface AgentOptions extends TierOptions {
+export interface AgentOptions extends TierOptions, DialOptions {
   node: { id: string; name: string };
   labels?: Record<string, string>;
   /** Drivers in this process, served under `/drivers/<name>`. Others join by hello. */
@@ -43,6 +44,8 @@ export async function createAgent(options: AgentOptions): Promise<Tier> {
     conductor: typeof conductor === "string" ? peerAt(conductor, world) : conductor,
     leaseSeconds: options.leaseSeconds ?? null,
     limits: options.limits,
+    dial: options.dial,
+    listener: options.listener,
   });
   const app = agentApp(agent, mountOf("agent", node.name, options, world, agent));
   for (const driver of drivers) {

@@ -3,11 +3,12 @@ import type { Database } from "../db/database.ts";
 import { cachedByRevision } from "../routes/cache.ts";
 import { conductorApp } from "../routes/tiers.ts";
 import { createConductorTier } from "../tiers/conductor/conductor.ts";
+import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
 import { mount, mountOf, quietLog, type TierOptions } from "./mount.ts";
 
-export interface ConductorOptions extends TierOptions {
+export interface ConductorOptions extends TierOptions, DialOptions {
   /** From `openDatabase`; the caller closes it after `stop()`. */
   db: Database;
   leaseSeconds?: number | null;
@@ -27,6 +28,8 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     leaseSeconds: options.leaseSeconds ?? null,
     endpoint: options.endpoint ?? null,
     limits: options.limits,
+    dial: options.dial,
+    listener: options.listener,
   });
   const served = {
     get ready() {

@@ -1,13 +1,17 @@
+import type { Cidr } from "../client/address.ts";
+import { createDialer, DialError, type Route } from "../client/dial.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
+import { createPeer, type Peer } from "../client/peer.ts";
 import type { Hello } from "../contract/hello.ts";
 import { SinewError } from "../contract/problem.ts";
-import { API_RANGE, API_VERSION, negotiate } from "../contract/version.ts";
+import { API_RANGE, API_VERSION, negotiate, type Role } from "../contract/version.ts";
+import type { World } from "../world.ts";
 
 /** Of an endpoint as it is stored, and of a source's name: a tier above refuses the whole node for a longer one. */
 const LONGEST = 1024;
 
-const invalid = (field: string, detail: string) =>
-  new SinewError("invalid", `${field}: ${detail}`, { errors: [{ pointer: `/${field}`, detail }] });
+const refused = (code: "invalid" | "forbidden", field: string, detail: string) =>
+  new SinewError(code, `${field}: ${detail}`, { errors: [{ pointer: `/${field}`, detail }] });
 
 /** The version to speak with the peer that said this hello. Throws SinewError api_version. */
 export function agreeOnVersion(hello: Hello): string {
@@ -21,23 +25,63 @@ export function agreeOnVersion(hello: Hello): string {
   );
 }
 
-/** Where the peer says it answers. Throws SinewError invalid, also for `own`: a tier that asks itself never ends. */
-export function readEndpoint(
-  hello: Hello,
-  { remoteAddress, own }: { remoteAddress: string | null; own: string | null },
-): Endpoint {
-  const bad = (detail: string) => invalid("endpoint", detail);
+/** Which peers may be called. */
+export interface DialOptions {
+  /** Networks besides this host's loopback and sockets where peers may say they answer. Default: none. */
+  dial?: readonly Cidr[] | undefined;
+  /** Where this tier listens, if that is not its endpoint: no peer may claim it. */
+  listener?: string | undefined;
+}
+
+/** The peers that a tier calls because they said hello. */
+export interface Peers {
+  /** The sender of this hello, where it says it answers. Throws SinewError invalid, or forbidden if it may not be there. */
+  of(hello: Hello, remoteAddress: string | null): Promise<Peer>;
+  /** A peer from before a restart, by its endpoint as stored. It is checked anew when it is first called. */
+  again(endpoint: string): Peer;
+}
+
+export function createPeers(
+  { dial = [], listener, endpoint: own }: DialOptions & { endpoint?: string | null | undefined },
+  world: World,
+  asker: Role,
+): Peers {
+  const dialer = createDialer({ allow: dial, own: [own, listener].filter((one) => typeof one === "string") }, world);
+  return {
+    async of(hello, remoteAddress) {
+      try {
+        const endpoint = readEndpoint(hello, remoteAddress);
+        const route = await dialer.route(endpoint, remoteAddress);
+        return createPeer(endpoint, world, { asker, route: async () => route });
+      } catch (error) {
+        if (!(error instanceof DialError)) throw error;
+        throw refused(error.forbidden ? "forbidden" : "invalid", "endpoint", error.message);
+      }
+    },
+    again(stored) {
+      const endpoint = parseEndpoint(stored);
+      let found: Route | undefined;
+      const route = async () => {
+        found = found === undefined ? await dialer.routeAgain(endpoint) : found;
+        return found;
+      };
+      return createPeer(endpoint, world, { asker, route });
+    },
+  };
+}
+
+/** What the peer says of where it answers. Throws SinewError invalid. */
+function readEndpoint(hello: Hello, remoteAddress: string | null): Endpoint {
+  const bad = (detail: string) => refused("invalid", "endpoint", detail);
   let endpoint: Endpoint;
   try {
     endpoint = parseEndpoint(hello.endpoint, remoteAddress);
   } catch (error) {
     throw bad(error instanceof Error ? error.message : String(error));
   }
-  const text = formatEndpoint(endpoint);
+  const { length } = formatEndpoint(endpoint);
   // What is percent-encoded grows.
-  if (text.length > LONGEST)
-    throw bad(`expected at most ${LONGEST} characters, got ${text.length} once written as a URL`);
-  if (text === own) throw bad("expected the peer's address, got this tier's own");
+  if (length > LONGEST) throw bad(`expected at most ${LONGEST} characters, got ${length} once written as a URL`);
   return endpoint;
 }
 
@@ -45,7 +89,8 @@ export function readEndpoint(
 export function nameBeside(builtIn: string, endpoint: string): string {
   const name = `${builtIn}@${endpoint}`;
   if (name.length <= LONGEST) return name;
-  throw invalid(
+  throw refused(
+    "invalid",
     "name",
     `expected another one than that of a built-in driver, as this endpoint is too long to tell them apart`,
   );

@@ -18,6 +18,7 @@ export async function makeTiers(): Promise<Tiers> {
   // Only the agent answers, under this name; nothing leaves the process.
   const world = {
     ...quiet(),
+    resolve: async () => ["127.0.0.1"],
     fetch: async (url: string, init?: RequestInit): Promise<Response> => {
       if (!url.startsWith("http://agent.test:1337/")) throw new Error("unreachable");
       return agent.fetch(new Request(url, init));

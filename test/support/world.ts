@@ -1,7 +1,11 @@
 import type { World } from "../../src/world.ts";
 
 /** A world whose time passes only when told to: timers fire in order, and what they begin is let finish. */
-export function virtualWorld(fetch: World["fetch"] = () => Promise.reject(new Error("nothing answers here"))) {
+export function virtualWorld(
+  fetch: World["fetch"] = () => Promise.reject(new Error("nothing answers here")),
+  /** What names resolve to. */
+  hosts: Record<string, string[]> = {},
+) {
   let time = 0;
   let due: { at: number; work: () => void }[] = [];
   const world: World = {
@@ -17,6 +21,8 @@ export function virtualWorld(fetch: World["fetch"] = () => Promise.reject(new Er
     random: () => 1 - Number.EPSILON,
     uuid: () => crypto.randomUUID(),
     fetch,
+    resolve: async (host) => hosts[host] ?? Promise.reject(new Error(`no address is known for ${host}`)),
+    host: async () => ({ name: "virtual", addresses: ["127.0.0.1"] }),
     log: () => {},
   };
   /** Lets everything run that does not wait for the clock. */

@@ -7,13 +7,23 @@ import { type Running, startAgent, startConductor, until } from "../support/tier
 let conductor: Running;
 let agent: Running;
 let other: Running;
+/** Stands in front of a tier, as a proxy does: nothing in the address says whose it is. */
+const proxy = (tier: Running) =>
+  Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async (request) => tier.tier.fetch(request, { remoteAddress: "127.0.0.1" }),
+  });
+let before: Record<"agent" | "conductor", ReturnType<typeof proxy>>;
 beforeEach(async () => {
   conductor = await startConductor();
   agent = await startAgent({ conductor: conductor.url });
   other = await startAgent({ drivers: [], node: { id: crypto.randomUUID(), name: "other" } });
+  before = { agent: proxy(agent), conductor: proxy(conductor) };
   await until("the card", async () => (await fleet()).hardware.length === 1);
 });
 afterEach(async () => {
+  await Promise.all([before.agent.stop(true), before.conductor.stop(true)]);
   await agent.stop();
   await other.stop();
   await conductor.stop();
@@ -29,7 +39,7 @@ const hello = (to: Running, endpoint: string) =>
 const refusal = (role: string, asker: string) => expect.stringContaining(`above this ${role}, got ${asker}`);
 
 test.each([
-  ["the agent itself, by another name", () => agent.url.replace("127.0.0.1", "localhost"), "agent"],
+  ["the agent itself, behind a proxy", () => before.agent.url.href, "agent"],
   ["another agent", () => other.url, "agent"],
   ["the agent's conductor", () => conductor.url, "conductor"],
 ])(
@@ -50,8 +60,8 @@ test.each([
   },
 );
 
-test("an agent that says it is the conductor, by another name, is an error of its source at once", async () => {
-  await hello(conductor, conductor.url.replace("127.0.0.1", "localhost"));
+test("an agent that says it is the conductor, behind a proxy, is an error of its source at once", async () => {
+  await hello(conductor, before.conductor.url.href);
   const source = await until("the error", async () => (await fleet()).sources[0]);
   expect(source.error).toMatchObject({ code: "http_status", message: refusal("conductor", "conductor") });
   expect((await fleet()).hardware).toMatchObject([{ source: "crypto", freshness: "FRESH" }]);

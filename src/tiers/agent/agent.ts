@@ -1,5 +1,4 @@
-import { parseEndpoint } from "../../client/endpoint.ts";
-import { createPeer, type Peer, PeerError } from "../../client/peer.ts";
+import { type Peer, PeerError } from "../../client/peer.ts";
 import type { Limits } from "../../client/wrangle.ts";
 import type { Hardware, HardwareList } from "../../contract/hardware.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
@@ -10,7 +9,7 @@ import { uuidV5 } from "../../pci/identity.ts";
 import type { Store, World } from "../../world.ts";
 import { keepKnown, markDuplicates } from "../adopt.ts";
 import { coalesce } from "../coalesce.ts";
-import { agreeOnVersion, nameBeside, readEndpoint } from "../greeting.ts";
+import { agreeOnVersion, createPeers, type DialOptions, nameBeside } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
 import { createOperations } from "../operations.ts";
@@ -39,7 +38,7 @@ export interface BuiltInDriver {
   stop(): Promise<void>;
 }
 
-export interface AgentOptions {
+export interface AgentOptions extends DialOptions {
   node: Hardware["node"];
   labels?: Record<string, string>;
   drivers: BuiltInDriver[];
@@ -76,6 +75,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
   const state = await loadAgentState(store, world.log);
   const memory = new Map<string, Known>(state.known.map((known) => [`${known.source} ${known.uuid}`, known]));
   const context: ChildContext = { node, world, memory, limits: { ...DRIVER_LIMITS, ...options.limits } };
+  const peers = createPeers(options, world, "agent");
   const children = new Map<string, Child>();
   const timers = new Map<string, () => void>();
   let ready = false;
@@ -106,9 +106,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     addChild({ name, type, peer, builtIn: true, seed: false, left: false });
   }
   for (const { name, type, endpoint: stored, seed, left } of state.drivers) {
-    if (!children.has(name)) {
-      addChild({ name, type, peer: createPeer(parseEndpoint(stored), world, "agent"), builtIn: false, seed, left });
-    }
+    if (!children.has(name)) addChild({ name, type, peer: peers.again(stored), builtIn: false, seed, left });
   }
 
   const merged = () => {
@@ -211,7 +209,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
 
   async function hello(body: Hello, remoteAddress: string | null): Promise<Registered> {
     const api = agreeOnVersion(body);
-    const peer = createPeer(readEndpoint(body, { remoteAddress, own: endpoint }), world, "agent");
+    const peer = await peers.of(body, remoteAddress);
     const name = nameOf(body, peer.endpoint);
     const known = children.get(name);
     const left = body.status === "LEAVING";

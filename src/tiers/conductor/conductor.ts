@@ -6,6 +6,7 @@ import type { Database } from "../../db/database.ts";
 import { hardwareOfNode } from "../../db/hardware.ts";
 import { failInterrupted, getOperation, saveOperation } from "../../db/operations.ts";
 import type { World } from "../../world.ts";
+import { createPeers, type DialOptions } from "../greeting.ts";
 import { leaseSeconds } from "../lease.ts";
 import { createLimiter } from "../limiter.ts";
 import { type ChildWork, createOperations } from "../operations.ts";
@@ -25,7 +26,7 @@ export const AGENT_LIMITS: Limits = {
 };
 const DISCOVERIES_AT_ONCE = 32;
 
-export interface ConductorOptions {
+export interface ConductorOptions extends DialOptions {
   db: Database;
   world: World;
   leaseSeconds?: number | null;
@@ -57,7 +58,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     ttlMs: () => leaseSeconds(members.size, options.leaseSeconds ?? null) * 1000,
     stopped: false,
   };
-  const membership = createMembership(fleet, options.endpoint ?? null);
+  const membership = createMembership(fleet, createPeers(options, world, "conductor"));
   const { pull, pullNow, failed } = createPulls(fleet, membership.renew);
   const reads = createReads(db);
   const operations = createOperations(world, (operation) => db.write((tx) => saveOperation(tx, operation)));

@@ -1,10 +1,9 @@
-import { formatEndpoint, parseEndpoint } from "../../client/endpoint.ts";
-import { createPeer } from "../../client/peer.ts";
+import type { Peer } from "../../client/peer.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import type { NodeState } from "../../contract/node.ts";
 import { allNodes, touchNodes } from "../../db/nodes.ts";
 import { uuidV5 } from "../../pci/identity.ts";
-import { agreeOnVersion, readEndpoint } from "../greeting.ts";
+import { agreeOnVersion, type Peers } from "../greeting.ts";
 import { expired, type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
 import { writeState } from "./write.ts";
 
@@ -23,17 +22,17 @@ export interface Membership {
   renew(tracked: Tracked): Promise<void>;
 }
 
-export function createMembership(fleet: Fleet, own: string | null): Membership {
+export function createMembership(fleet: Fleet, peers: Peers): Membership {
   const { db, world, members } = fleet;
   const heardSinceFlush = new Set<Tracked>();
   let cancelTick = () => {};
   let lastTick = 0;
   const now = () => world.now().toISOString();
 
-  const track = (row: Tracked["row"], stored = false): Tracked => ({
+  const track = (row: Tracked["row"], peer: Peer, stored = false): Tracked => ({
     row,
     stored,
-    peer: createPeer(parseEndpoint(row.endpoint ?? ""), world, "conductor"),
+    peer,
     // A conductor that was away knows nothing of who was silent: everyone gets a fresh lease.
     heard: world.monotonic(),
     // The devices' freshness may be older than the stored generation: the first pull asks for all.
@@ -66,29 +65,30 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
     body: Hello,
     remoteAddress: string | null,
   ): Promise<{ answer: Registered; changed: Tracked | null }> {
-    const endpoint = readEndpoint(body, { remoteAddress, own });
-    const id = body.node?.id.toLowerCase() ?? uuidV5(SEED_NAMESPACE, `agent ${formatEndpoint(endpoint)}`);
+    const peer = await peers.of(body, remoteAddress);
+    const id = body.node?.id.toLowerCase() ?? uuidV5(SEED_NAMESPACE, `agent ${peer.endpoint}`);
     const known = members.get(id);
     const row: Tracked["row"] = {
       id,
-      name: body.node?.name ?? body.name ?? formatEndpoint(endpoint),
+      name: body.node?.name ?? body.name ?? peer.endpoint,
       state: body.status === "LEAVING" ? "LEFT" : "LIVE",
       labels: JSON.stringify(body.node?.labels ?? {}),
-      endpoint: formatEndpoint(endpoint),
+      endpoint: peer.endpoint,
       last_seen: now(),
       api: body.api ? JSON.stringify(body.api) : null,
       generation: known?.row.generation ?? null,
       boot_id: body.boot_id ?? null,
       first_seen: known?.row.first_seen ?? now(),
     };
-    const api = await agreed(body, row, known);
+    const api = await agreed(body, row, known ?? track(row, peer));
     // Looked up anew: two first hellos at once are still one node.
-    const tracked = members.get(id) ?? track(row);
+    const tracked = members.get(id) ?? track(row, peer);
     members.set(id, tracked);
+    // Its name may have a new address.
+    tracked.peer = peer;
     // A write that failed is made up for by the next hello, which says the same again.
     if (!tracked.stored || differs(tracked.row, row)) {
       if (!isCurrent(stateOf(tracked))) tracked.etag = null;
-      tracked.peer = createPeer(endpoint, world, "conductor");
       await setState(tracked, row);
     }
     tracked.row.last_seen = row.last_seen;
@@ -103,11 +103,10 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
   }
 
   /** The version to speak; a node that speaks none of ours is shown as INCOMPATIBLE before it is refused. */
-  async function agreed(body: Hello, row: Tracked["row"], known: Tracked | undefined): Promise<string> {
+  async function agreed(body: Hello, row: Tracked["row"], tracked: Tracked): Promise<string> {
     try {
       return agreeOnVersion(body);
     } catch (error) {
-      const tracked = known ?? track(row);
       members.set(row.id, tracked);
       if (stateOf(tracked) !== "INCOMPATIBLE" || !tracked.stored)
         await setState(tracked, { ...row, state: "INCOMPATIBLE" });
@@ -150,7 +149,7 @@ export function createMembership(fleet: Fleet, own: string | null): Membership {
   return {
     async start() {
       for (const { revision: _, ...row } of await allNodes(db.read)) {
-        if (row.endpoint !== null) members.set(row.id, track(row, true));
+        if (row.endpoint !== null) members.set(row.id, track(row, peers.again(row.endpoint), true));
       }
       lastTick = world.monotonic();
       void tick();
