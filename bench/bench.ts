@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 import { arrival } from "./arrival.ts";
 import { http } from "./http.ts";
+import { links } from "./links.ts";
 import { met, type Row } from "./measure.ts";
 import { memory } from "./memory.ts";
 import { cleanUp } from "./processes.ts";
@@ -14,6 +15,7 @@ const BENCHES: Record<string, { says: string; run(options: { restSeconds: number
   http: { says: "the conductor's hardware against a server of the same bytes", run: http },
   start: { says: "start to the first 200, by role", run: start },
   arrival: { says: "agent start to its devices in the conductor", run: arrival },
+  links: { says: "agents' links: bytes and CPU of a hello, and 10,000 that connect", run: links },
   memory: { says: "memory by role, at rest and after 10,000 requests", run: memory },
 };
 
@@ -23,7 +25,7 @@ ${Object.entries(BENCHES)
   .map(([name, { says }]) => `  ${name.padEnd(8)}  ${says}`)
   .join("\n")}
 
-Without a name all of them, in this order; about four minutes.
+Without a name all of them, in this order; about six minutes.
   --rest    how long memory is left to settle before it is read (default: 60)`;
 
 function readArguments(args: string[]): { names: string[]; json: boolean; restSeconds: number } | null {
