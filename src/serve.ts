@@ -61,6 +61,7 @@ export async function listen(
   shared.local = url;
   const all = new Set([current]);
   let stopped = false;
+  let renewing: Promise<void> = Promise.resolve();
   return {
     url,
     endpoint,
@@ -68,13 +69,19 @@ export async function listen(
       if (stopped) return;
       if (api) throw new Error("a certificate cannot be renewed on Deno without a restart: run this on Bun");
       if ("unix" in at || !url.startsWith("https:")) throw new Error("this listener has no certificate to renew");
-      const next = joinOnBun({ host: at.host, port: current.port }, shared, tls);
-      const old = current;
-      current = next;
-      all.add(next);
-      old.retire();
-      await new Promise((done) => setTimeout(done, RETIRE_MS));
-      void old.drain().then(() => all.delete(old));
+      const { host } = at;
+      // One after the other: the kernel knows but a first and a second.
+      const renewed = renewing.then(async () => {
+        await steer(current.port);
+        const old = current;
+        current = joinOnBun({ host, port: old.port }, shared, tls);
+        all.add(current);
+        old.retire();
+        await new Promise((done) => setTimeout(done, RETIRE_MS));
+        void old.drain().then(() => all.delete(old));
+      });
+      renewing = renewed.catch(() => {});
+      return renewed;
     },
     async stop({ graceMs }) {
       stopped = true;
@@ -82,6 +89,16 @@ export async function listen(
       await Promise.all([...all].map((generation) => end(generation, graceMs)));
     },
   };
+}
+
+/** Has the kernel send new connections to the next generation; where it cannot, some go to the old one until it stops. */
+async function steer(port: number): Promise<void> {
+  try {
+    const { preferSecond } = await import("./ffi/reuseport.ts");
+    preferSecond(port);
+  } catch {
+    // No /proc, or no libc that can be opened.
+  }
 }
 
 async function end(generation: Generation, graceMs: number): Promise<void> {

@@ -54,6 +54,9 @@ const open = (library: string) =>
     getdents64: { args: ["i32", "ptr", "u64"], returns: "i32" },
     fstatfs: { args: ["i32", "ptr"], returns: "i32" },
     flock: { args: ["i32", "i32"], returns: "i32" },
+    getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+    getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+    setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
     umask: { args: ["u32"], returns: "u32" },
     __errno_location: { args: [], returns: "ptr" },
   }).symbols;
