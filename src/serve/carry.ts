@@ -57,6 +57,7 @@ export async function carry(
   const held = shared.counts.enter(remoteAddress, request);
   if (!held) return tooMany();
   let opened = null as Opened | null;
+  let accepted = false;
   try {
     const response = await shared.handler(request, {
       ...(carrier.extend ? { extend: carrier.extend } : {}),
@@ -71,14 +72,11 @@ export async function carry(
         return opened ? new Response(null, { status: 204 }) : null;
       },
     });
-    if (!opened) return response;
-    // Something around the handler refused after all.
-    if (response.status !== 204) close(opened);
-    return null;
-  } catch (error) {
-    if (opened) close(opened);
-    throw error;
+    accepted = response.status === 204;
+    return opened ? null : response;
   } finally {
+    // Something around the handler refused after all, or failed.
+    if (opened && !accepted) opened.socket?.close(FAILED, "the request was refused");
     shared.counts.leave(held);
   }
 }
@@ -86,8 +84,6 @@ export async function carry(
 interface Opened {
   socket: Socket | null;
 }
-
-const close = ({ socket }: Opened) => socket?.close(FAILED, "the request was refused");
 
 function openSocket(shared: Shared, held: Held, carrier: Carrier, open: (socket: Socket) => void): Opened | null {
   const opened: Opened = { socket: null };
