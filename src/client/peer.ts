@@ -62,10 +62,9 @@ export function createPeer(
     endpoint: shown,
     async request({ method = "GET", path, body, headers = {}, deadlineMs, maxBytes }) {
       const abort = new AbortController();
-      const timedOut = new PeerError(
-        "timeout",
-        `${method} ${shown}${path}: no complete answer within ${deadlineMs} ms`,
-      );
+      // A page token is the peer's word, and can be long.
+      const what = `${method} ${shown}${path.length > 200 ? `${path.slice(0, 200)}...` : path}`;
+      const timedOut = new PeerError("timeout", `${what}: no complete answer within ${Math.round(deadlineMs)} ms`);
       const cancel = world.timer(deadlineMs, () => abort.abort(timedOut));
       const aborted = new Promise<never>((_, fail) => {
         abort.signal.addEventListener("abort", () => fail(timedOut), { once: true });
@@ -96,14 +95,11 @@ export function createPeer(
           // Bun only: without it a compressed body is inflated before it can be refused.
           ...({ decompress: false } as object),
         });
-        return await readAnswer(response, { maxBytes, what: `${method} ${shown}${path}` });
+        return await readAnswer(response, { maxBytes, what });
       } catch (error) {
         if (error instanceof PeerError) throw error;
         if (abort.signal.aborted) throw timedOut;
-        throw new PeerError(
-          "unreachable",
-          `${method} ${shown}${path}: ${error instanceof Error ? error.message : error}`,
-        );
+        throw new PeerError("unreachable", `${what}: ${error instanceof Error ? error.message : error}`);
       } finally {
         cancel();
         // Lets go of a body that was not read to its end.

@@ -11,7 +11,7 @@ export interface Limits {
   /** Whether two sources of the child may name one uuid (an agent's may, a driver is one source). */
   bySource: boolean;
   bytes: number;
-  /** For one answer. */
+  /** For one answer, or one list with all its pages. */
   deadlineMs: number;
   /** For a whole discovery of one child. */
   discoveryMs: number;
@@ -21,7 +21,13 @@ const invalid = (error: unknown, what: string) =>
   new PeerError("invalid", `${what}: ${error instanceof Error ? error.message : error}`);
 
 /** `GET /hardware` of a child; null when it answers that `etag` still holds. Throws PeerError. */
-export async function pullReport(peer: Peer, limits: Limits, generation: string | null): Promise<Report | null> {
+export async function pullReport(
+  peer: Peer,
+  limits: Limits,
+  generation: string | null,
+  world: Pick<World, "monotonic">,
+): Promise<Report | null> {
+  const until = world.monotonic() + limits.deadlineMs;
   // A tag is of visible ASCII without quotes (RFC 9110, 8.8.3): for another word of the peer's no header can be made.
   const tag = generation !== null && /^[\x21\x23-\x7e]*$/.test(generation) ? generation : null;
   const answer = await peer.request({
@@ -35,7 +41,7 @@ export async function pullReport(peer: Peer, limits: Limits, generation: string 
     throw new PeerError("invalid", `GET ${peer.endpoint}/hardware: answered 304 to a request without If-None-Match`);
   }
   try {
-    return parseReport(await wholeList(peer, limits, answer), limits);
+    return parseReport(await wholeList(peer, limits, { first: answer, left: () => until - world.monotonic() }), limits);
   } catch (error) {
     throw error instanceof PeerError ? error : invalid(error, `GET ${peer.endpoint}/hardware`);
   }
@@ -48,7 +54,11 @@ const Page = z.looseObject({
 });
 
 /** The first page with the devices of the pages after it, for a child that pages without being asked to. */
-async function wholeList(peer: Peer, limits: Limits, first: PeerAnswer): Promise<unknown> {
+async function wholeList(
+  peer: Peer,
+  limits: Limits,
+  { first, left }: { first: PeerAnswer; left: () => number },
+): Promise<unknown> {
   let page = Page.safeParse(first.body);
   if (!page.success) return first.body;
   const { hardware, generation, next_page_token: _, ...rest } = page.data;
@@ -56,7 +66,11 @@ async function wholeList(peer: Peer, limits: Limits, first: PeerAnswer): Promise
   while (page.success) {
     const token = encodeURIComponent(page.data.next_page_token);
     const path = `/hardware?page_token=${token}`;
-    const answer = await peer.request({ path, deadlineMs: limits.deadlineMs, maxBytes: limits.bytes - size });
+    // All pages in the time of one answer: whoever asks many peers has few places to wait in.
+    const deadlineMs = left();
+    if (deadlineMs <= 0)
+      throw new PeerError("timeout", `GET ${peer.endpoint}/hardware: no complete list within ${limits.deadlineMs} ms`);
+    const answer = await peer.request({ path, deadlineMs, maxBytes: limits.bytes - size });
     size += answer.size;
     page = Page.safeParse(answer.body);
     const next = page.success ? page.data : LastPage.parse(answer.body);

@@ -49,7 +49,7 @@ export function failChild(child: Child, error: Source["error"]) {
 /** Asks a child for its hardware and takes in the answer; a PeerError is recorded at the child and thrown on. */
 export async function pullChild(child: Child, context: ChildContext): Promise<void> {
   try {
-    const report = await pullReport(child.peer, context.limits, child.generation);
+    const report = await pullReport(child.peer, context.limits, child.generation, context.world);
     // An answer that was under way when the driver said LEAVING is of before: nothing of it is current.
     if (child.left) return;
     if (report) takeReport(child, report, context);

@@ -73,7 +73,9 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
 
   async function attempt(tracked: Tracked) {
     try {
-      const report = await limited(() => pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag));
+      const report = await limited(() =>
+        pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag, world),
+      );
       const state = stateOf(tracked);
       // An answer that was under way when the agent said LEAVING is of before: it makes nothing alive.
       if (state === "LEFT" || state === "INCOMPATIBLE") return;
