@@ -25,6 +25,12 @@ export function serveOnBun(at: Listen, shared: Shared, tls: Tls | null): Generat
 /** Another generation beside the one that has the port. */
 export const joinOnBun = (at: { host: string; port: number }, shared: Shared, tls: Tls) => bind(at, shared, tls);
 
+async function leaving(answer: ReturnType<typeof carry>): Promise<Response | null> {
+  const response = await answer;
+  response?.headers.set("connection", "close");
+  return response;
+}
+
 const gone = () => new Response(null, { status: 503 });
 
 function bind(at: Listen, shared: Shared, tls: Tls | null): Generation {
@@ -33,16 +39,15 @@ function bind(at: Listen, shared: Shared, tls: Tls | null): Generation {
     ...("unix" in at ? { unix: at.unix } : { hostname: at.host, port: at.port, ...(tls ? { reusePort: true } : {}) }),
     ...(tls ? { tls: options(tls) } : {}),
     maxRequestBodySize: MAX_BODY_BYTES,
-    async fetch(request, server) {
+    fetch(request, server) {
       const address = server.requestIP(request)?.address ?? null;
       const carrier: Carrier = {
         extend: (seconds) => server.timeout(request, seconds),
         upgrade: (open, closed) => server.upgrade(request, { data: new BunSocket(address, open, closed) }),
       };
-      const response = await carry(shared, request, address, carrier);
-      if (retired) response?.headers.set("connection", "close");
-      // Bun wants undefined for a request that has become a WebSocket; its types know that of no async function.
-      return response as Response;
+      const answer = carry(shared, request, address, carrier);
+      // Bun wants nothing for a request that has become a WebSocket, and its types do not know that.
+      return (retired ? leaving(answer) : answer) as Response;
     },
     websocket: {
       open: (ws) => ws.data.opened(ws),

@@ -48,19 +48,31 @@ export interface Carrier {
 }
 
 /** Answers one request within what its caller may hold. Null: it has become a WebSocket, and there is nothing to answer. */
-export async function carry(
+export function carry(
   shared: Shared,
   request: Request,
   remoteAddress: string | null,
   carrier: Carrier,
-): Promise<Response | null> {
+): Response | null | Promise<Response | null> {
   const held = shared.counts.enter(remoteAddress, request);
   if (!held) return tooMany();
-  let opened = null as Opened | null;
-  let accepted = false;
+  let opened: Opened | null = null;
+  // Not async: for an answer that is there at once that would cost more than all else here.
+  const settle = (response: Response | null) => {
+    shared.counts.leave(held);
+    if (!opened) return response;
+    // Something around the handler refused after all, or failed.
+    if (response?.status !== 204) opened.socket?.close(FAILED, "the request was refused");
+    return null;
+  };
+  const fail = (error: unknown): never => {
+    settle(null);
+    throw error;
+  };
+  let answer: Response | Promise<Response>;
   try {
-    const response = await shared.handler(request, {
-      ...(carrier.extend ? { extend: carrier.extend } : {}),
+    answer = shared.handler(request, {
+      extend: carrier.extend,
       remoteAddress,
       local: shared.local,
       upgrade(open) {
@@ -72,13 +84,10 @@ export async function carry(
         return opened ? new Response(null, { status: 204 }) : null;
       },
     });
-    accepted = response.status === 204;
-    return opened ? null : response;
-  } finally {
-    // Something around the handler refused after all, or failed.
-    if (opened && !accepted) opened.socket?.close(FAILED, "the request was refused");
-    shared.counts.leave(held);
+  } catch (error) {
+    return fail(error);
   }
+  return answer instanceof Promise ? answer.then(settle, fail) : settle(answer);
 }
 
 interface Opened {
