@@ -45,7 +45,10 @@ export async function answer(
 
 async function respond(link: Answering, call: Call, head: RequestHead, body: Uint8Array<ArrayBuffer>) {
   // Twice: one that cancels and asks again is ahead of handlers that take their time to notice.
-  if (link.running > 2 * link.limits.calls) return problem("unavailable", "too many calls are under way on this link");
+  if (link.running > 2 * link.limits.calls) {
+    void call.inflow?.stream.cancel();
+    return problem("unavailable", "too many calls are under way on this link");
+  }
   let request: Request;
   try {
     request = new Request(`${ORIGIN}${head.path}`, {

@@ -1,3 +1,4 @@
+import { SinewError } from "../../contract/problem.ts";
 import type { World } from "../../world.ts";
 import { MAX_BODY_HERE } from "./frames.ts";
 import type { Inflow } from "./inflow.ts";
@@ -95,3 +96,5 @@ export function smallBody(body: unknown): Uint8Array | null {
   const bytes = typeof body === "string" ? encoder.encode(body) : body instanceof Uint8Array ? body : null;
   return bytes && bytes.length <= MAX_BODY_HERE ? bytes : null;
 }
+
+export const closedError = (reason: string) => new SinewError("unavailable", `the link is closed: ${reason}`);

@@ -2,6 +2,7 @@ import { SinewError } from "../../contract/problem.ts";
 import { type Answering, answer } from "./answer.ts";
 import {
   Call,
+  closedError,
   DEFAULTS,
   type Limits,
   type Link,
@@ -173,7 +174,9 @@ class SocketLink implements Link, Answering {
     if (type === "request" || type === "same-request") {
       if (own || id <= this.#lastPeers) throw new ProtocolError(`a new call with id ${id} after ${this.#lastPeers}`);
       this.#lastPeers = id;
-      this.#asks(id, type === "request" ? payload : null);
+      // Answers that wait for a socket which takes no more: not even a refusal would go out.
+      if (this.running >= 4 * this.limits.calls) this.close("the far end asks more than it reads");
+      else this.#asks(id, type === "request" ? payload : null);
       return;
     }
     const call = this.#calls.get(id);
@@ -291,10 +294,6 @@ class SocketLink implements Link, Answering {
     this.#cancelWatch?.();
     this.#drain();
     for (const call of [...this.#calls.values()]) this.over(call, closedError(reason));
-    this.#said = null;
-    this.#heard = null;
     this.#closing.resolve(reason);
   }
 }
-
-const closedError = (reason: string) => new SinewError("unavailable", `the link is closed: ${reason}`);

@@ -141,18 +141,21 @@ describe("a link", () => {
     expect(far.most).toBeLessThan(256 * 1024 + 2 * 65_536);
   });
 
-  test("is closed when the far end asks and never reads what it is answered", async () => {
+  test.each([
+    ["answers queue up", { hardBuffered: 100_000, buffered: 1e9 }, "the far end does not read"],
+    ["answers wait", { hardBuffered: 1e9, buffered: 10_000 }, "the far end asks more than it reads"],
+  ])("is closed when the far end asks and never reads what it is answered: %s", async (_, limits, reason) => {
     const [near, far] = memoryPair();
     const { world } = testWorld();
-    const handle = () => new Response(pattern(1000));
-    const link = createLink(far, { side: "acceptor", handle, world, limits: { hardBuffered: 100_000, buffered: 1e9 } });
+    const link = createLink(far, { side: "acceptor", handle: () => new Response(pattern(1000)), world, limits });
     far.flow(false);
     const head = new TextEncoder().encode('{"method":"GET","path":"/","headers":[]}');
     for (let id = 1; far.closedFor === null; id += 2) {
       near.send(encodeFrame("request", id, new Uint8Array([0, head.length, ...head])));
       await new Promise(setImmediate);
     }
-    expect(await link.closed).toContain("does not read");
+    expect(await link.closed).toBe(reason);
+    expect(far.most).toBeLessThan(110_000);
   });
 
   test("refuses a call above its limit at once, and takes one when another ends", async () => {
