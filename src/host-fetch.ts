@@ -5,10 +5,12 @@ export interface HostRequestInit extends RequestInit {
   /** The socket to send it to; the URL's host is a matter of form then. */
   unix?: string;
   /**
-   * Where to connect in place of looking up the URL's host, which stays the Host header and the name on the certificate.
-   * The next one is tried where nobody listens at the one before.
+   * Where to connect in place of looking up the URL's host, which stays the name on the certificate, and the Host header
+   * (not on Deno, whose fetch makes that of the address). The next one is tried where nobody listens at the one before.
    */
   addresses?: readonly string[];
+  /** Of an https URL, on Bun: who may have signed the certificate, and whose name is on it if not the URL's. */
+  tls?: { ca?: string; serverName?: string };
 }
 type HostFetch = (url: string, init?: HostRequestInit) => Promise<Response>;
 
@@ -35,13 +37,12 @@ export function hostFetch(): HostFetch {
   };
 }
 
-/** Nothing was sent, so it may be sent elsewhere. */
-const notConnected = (error: unknown) =>
-  error instanceof Error &&
-  (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|ConnectionRefused)$/.test(
-    String(Reflect.get(error, "code")),
-  ) ||
-    error.message.includes("client error (Connect)"));
+/** Nothing was sent, so it may be sent elsewhere. Bun has a code for it, Deno words of its HTTP client. */
+function notConnected(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/.test(String(Reflect.get(error, "code")))) return true;
+  return error.cause instanceof Error && error.cause.message.includes("client error (Connect)");
+}
 
 /** `name`: what the certificate has to be for, where the URL has an address in its place. */
 type Send = (url: string, init: HostRequestInit, name: string | null) => Promise<Response>;
@@ -51,7 +52,7 @@ const bunFetch: Send = (url, init, name) =>
     ...init,
     // Written out, as NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off.
     ...(url.startsWith("https:")
-      ? { tls: { rejectUnauthorized: true, ...(name === null ? {} : { serverName: name }) } }
+      ? { tls: { ...(name === null ? {} : { serverName: name }), ...init.tls, rejectUnauthorized: true } }
       : {}),
   });
 

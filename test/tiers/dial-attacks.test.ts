@@ -38,7 +38,7 @@ const secure: Record<string, Bun.Server<undefined>> = {};
 beforeAll(async () => {
   const ca = await make({ make: "authority", name: "test", notAfter });
   const stranger = await make({ make: "authority", name: "stranger", notAfter });
-  const leaf = { make: "leaf", notAfter, addresses: [] } as const;
+  const leaf = { make: "leaf" as const, notAfter, addresses: [] };
   const certificates = {
     good: await make({ ...leaf, issuer: ca, names: ["localhost"] }),
     otherName: await make({ ...leaf, issuer: ca, names: ["other.example"] }),
@@ -48,7 +48,9 @@ beforeAll(async () => {
     secure[name] = Bun.serve({ hostname: "127.0.0.1", port: 0, tls, fetch: answer });
   writeFileSync(join(home, "ca.pem"), ca.cert);
 
-  wireProcess = Bun.spawn([process.execPath, join(import.meta.dir, "../support/wire-process.ts")], { stdout: "pipe" });
+  wireProcess = Bun.spawn([process.execPath, new URL("../support/wire-process.ts", import.meta.url).pathname], {
+    stdout: "pipe",
+  });
   const { value } = await (wireProcess.stdout as ReadableStream<Uint8Array>).getReader().read();
   wire = JSON.parse(new TextDecoder().decode(value));
 
