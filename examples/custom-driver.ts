@@ -21,7 +21,14 @@ const server = Bun.serve({
   fetch: (request) => driver?.fetch(request) ?? new Response("starting", { status: 503 }),
 });
 const endpoint = server.url.origin;
-driver = await createDriver({ name: "example", type: "CRYPTO", discover, endpoint, agent: process.argv[2] });
+driver = await createDriver({
+  auth: "open",
+  name: "example",
+  type: "CRYPTO",
+  discover,
+  endpoint,
+  agent: process.argv[2],
+});
 await driver.start(); // discovers, then says hello to the agent and keeps its lease
 console.log(`ready on ${endpoint}`);
 

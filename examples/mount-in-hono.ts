@@ -9,11 +9,13 @@ app.get("/", (c) => c.text("This application has pages of its own; the accelerat
 const server = Bun.serve({ hostname: "127.0.0.1", port, fetch: app.fetch });
 
 const cards = await createDriver({
+  auth: "open",
   name: "cards",
   type: "FPGA",
   discover: async () => [{ uuid: "0d9c1a52-7be1-4f0e-8a5f-3f1f0c6b7a11", name: "Example FPGA" }],
 });
 const agent = await createAgent({
+  auth: "open",
   // A node keeps its id for ever: read it from where the application keeps such things.
   node: { id: "4c1b7a3e-90a5-4d0f-b1f4-2f1f5a6b7c8d", name: "node-1" },
   drivers: [cards],

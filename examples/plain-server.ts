@@ -2,7 +2,7 @@
 import { createConductor, openDatabase } from "sinew";
 
 const db = await openDatabase(process.argv[2] ?? "sqlite:fleet.sqlite");
-const conductor = await createConductor({ db });
+const conductor = await createConductor({ auth: "open", db });
 
 const server = Bun.serve({
   hostname: "127.0.0.1",

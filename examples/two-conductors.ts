@@ -6,7 +6,7 @@ const folder = process.argv[2] ?? ".";
 const fleets: Record<string, { tier: Tier; close(): Promise<void> }> = {};
 for (const name of ["edge", "lab"]) {
   const db = await openDatabase(`sqlite:${join(folder, `${name}.sqlite`)}`);
-  const tier = await createConductor({ db, basePath: `/${name}` });
+  const tier = await createConductor({ auth: "open", db, basePath: `/${name}` });
   await tier.start();
   fleets[name] = {
     tier,

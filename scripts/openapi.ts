@@ -17,9 +17,9 @@ export async function describedNow(): Promise<{ role: string; text: string }[]> 
   const db = await openDatabase(`sqlite:${join(folder, "sinew.sqlite")}`);
   try {
     const tiers = [
-      await createDriver({ name: "crypto", type: "CRYPTO", discover: async () => [] }),
-      await createAgent({ node: { id: "00000000-0000-0000-0000-000000000000", name: "any" } }),
-      await createConductor({ db }),
+      await createDriver({ auth: "open", name: "crypto", type: "CRYPTO", discover: async () => [] }),
+      await createAgent({ auth: "open", node: { id: "00000000-0000-0000-0000-000000000000", name: "any" } }),
+      await createConductor({ auth: "open", db }),
     ];
     return await Promise.all(
       tiers.map(async (tier) => {

@@ -1,4 +1,5 @@
 /** Parsers of the values settings have: null (or what is wrong) for text that is none. No host is asked anything. */
+import { parseJoinToken } from "./auth/join-token.ts";
 import { formatEndpoint, parseEndpoint } from "./client/endpoint.ts";
 
 export type Listen = { host: string; port: number } | { unix: string };
@@ -37,6 +38,17 @@ export function peerUrl(text: string): string | null {
     return formatEndpoint(parseEndpoint(text));
   } catch {
     return null; // the words of the error repeat the text, and it may hold a password
+  }
+}
+
+/** A join token, or `@PATH` of a file that holds one. */
+export function joinText(text: string): string | null {
+  if (text.startsWith("@")) return text.length > 1 && !text.includes("\0") ? text : null;
+  try {
+    parseJoinToken(text);
+    return text;
+  } catch {
+    return null;
   }
 }
 

@@ -1,7 +1,16 @@
-import { boundSocket, databaseUrl, duration, isUuid, type Listen, listenAt, peerUrl } from "./config-values.ts";
-
-export const ROLES = ["all", "conductor", "agent", "driver"] as const;
-export type Role = (typeof ROLES)[number];
+import { type Cidr, parseCidrs } from "./client/address.ts";
+import {
+  boundSocket,
+  databaseUrl,
+  duration,
+  isLoopback,
+  isUuid,
+  joinText,
+  type Listen,
+  listenAt,
+  peerUrl,
+} from "./config-values.ts";
+import { ROLES, type Role, SETTINGS } from "./settings.ts";
 
 /** Everything `sinew start` is told, parsed once; nothing below reads flags or the environment again. */
 export interface Config {
@@ -27,10 +36,23 @@ export interface Config {
   lease: number | null;
   /** What is announced upward instead of the listener. */
   endpoint: string | null;
-  auth: "open";
+  auth: "open" | "required";
+  /** A join token, or `@` and the path of a file that holds one. */
+  join: string | null;
+  /** Networks whose addresses may be called. */
+  dial: Cidr[];
+  tls: TlsConfig | null;
+  /** Plain HTTP off loopback was asked for. */
+  insecure: boolean;
   logFormat: "text" | "json";
   /** What is odd without being wrong; logged at start. */
   warnings: string[];
+}
+
+/** Files by path. Without a certificate of one's own a CA in the state directory signs one. */
+export interface TlsConfig {
+  files: { cert: string; key: string; ca: string | null } | null;
+  clientCa: string | null;
 }
 
 /** What of the host a default is made from; the command line reads it, tests make it up. */
@@ -39,75 +61,6 @@ export interface HostFacts {
   home: string;
   cwd: string;
 }
-
-interface Setting {
-  flag: string;
-  env: string;
-  value: string;
-  roles: readonly Role[];
-  help: string;
-}
-
-const ANY = ROLES;
-const ON_NODE = ["all", "agent", "driver"] as const;
-const setting = (flag: string, value: string, roles: readonly Role[], help: string, env = flag): Setting => ({
-  flag,
-  env: `SINEW_${env.toUpperCase().replaceAll("-", "_")}`,
-  value,
-  roles,
-  help,
-});
-
-/** Every setting of `start`: the command line, the environment, the help and the role check are made from this table. */
-export const SETTINGS: readonly Setting[] = [
-  setting("role", "ROLE", ANY, "all, conductor, agent or driver (default: all)"),
-  setting(
-    "listen",
-    "HOST:PORT|unix:PATH",
-    ANY,
-    "default 127.0.0.1, port 1336 (all, conductor), 1337 (agent), 1338 (driver); port 0: a free one",
-  ),
-  setting("conductor", "URL", ["agent"], "the conductor an agent reports to"),
-  setting("agent", "URL", ["driver"], "the agent a driver reports to"),
-  setting("driver", "NAME", ["driver"], "the kind of accelerator a driver process finds"),
-  setting(
-    "drivers",
-    "LIST",
-    ["all", "agent"],
-    "the agent's built-in drivers, comma-separated, or none (default: every kind)",
-  ),
-  setting(
-    "db",
-    "URL",
-    ["all", "conductor"],
-    "sqlite:PATH or postgres://... (default: conductor.sqlite in the state directory)",
-  ),
-  setting("node", "NAME", ON_NODE, "this node's name (default: the hostname)"),
-  setting(
-    "node-id",
-    "UUID",
-    ON_NODE,
-    "this node's id, for netbooted machines (default: made once, kept in the state directory)",
-  ),
-  setting(
-    "state",
-    "DIR",
-    ANY,
-    "state directory (default: XDG_STATE_HOME/sinew, ~/.local/state/sinew, /var/lib/sinew for root)",
-    "state-dir",
-  ),
-  setting("sysfs", "DIR", ON_NODE, "where sysfs is mounted (default: /sys)"),
-  setting("snapshot", "FILE", ON_NODE, "replay a host recorded by `sinew snapshot` instead of reading sysfs"),
-  setting(
-    "lease",
-    "SECONDS",
-    ["all", "conductor", "agent"],
-    "how long a registration lasts without renewal (default: by the number of peers)",
-  ),
-  setting("endpoint", "URL", ANY, "what to announce instead of the listener"),
-  setting("auth", "MODE", ANY, "open: no credentials, on loopback and unix sockets only (the only mode so far)"),
-  setting("log-format", "FORMAT", ANY, "text or json lines on stderr (default: text)"),
-];
 
 const NO_KINDS = "none, because built-in drivers read PCI through Bun's FFI and this is another runtime";
 const PORTS: Record<Role, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
@@ -185,13 +138,29 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   const applies = (flag: string) => SETTINGS.some((one) => one.flag === flag && one.roles.includes(role));
   const when = <T>(flag: string, read: () => T | null): T | null => (applies(flag) || !roleKnown ? read() : null);
 
-  const auth = oneOf("auth", ["open"]) ?? "open";
+  const auth = oneOf("auth", ["required", "open"]) ?? "required";
   const listenFrom = given("listen");
   const listen = parsed("listen", "HOST:PORT or unix:PATH", (text) => listenAt(text, host.cwd));
-  if (listenFrom && listen) {
+  if (listenFrom && listen && auth === "open") {
     const problem = boundSocket(listen);
     if (problem) bad(listenFrom.name, problem, JSON.stringify(listenFrom.text));
   }
+  const yes = (flag: string) =>
+    parsed(flag, "true or false", (text) => ({ true: true, false: false })[text] ?? null) ?? false;
+  const [insecure, tlsAsked] = [yes("insecure"), yes("tls")];
+  const [cert, key, ca, clientCa] = [path("tls-cert"), path("tls-key"), path("tls-ca"), path("tls-client-ca")];
+  if (cert && !key) bad("--tls-key", "the key of --tls-cert", "nothing");
+  if ((key || ca) && !cert) bad("--tls-cert", `the certificate of ${key ? "--tls-key" : "--tls-ca"}`, "nothing");
+  const outside = listen !== null && "host" in listen && !isLoopback(listen.host);
+  const wanted = tlsAsked || cert !== null || clientCa !== null;
+  if (insecure && wanted) bad("--insecure", "no TLS option beside it", "both");
+  if (wanted && listen && "unix" in listen)
+    bad("--listen", "HOST:PORT where TLS is asked for", JSON.stringify(listenFrom?.text));
+  const tls = (outside && !insecure) || wanted ? { files: cert && key ? { cert, key, ca } : null, clientCa } : null;
+  const join = when("join", () =>
+    parsed("join", "a join token as `sinew token create` prints it, or @FILE with one in it", joinText),
+  );
+  const dial = when("dial", () => parsed("dial", "networks such as 10.0.0.0/8,fd00:1::/32", parseCidrs)) ?? [];
   const url = (flag: string) =>
     when(flag, () => {
       const from = given(flag);
@@ -238,6 +207,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   );
   const [sysfs, snapshot] = [when("sysfs", () => path("sysfs")), when("snapshot", () => path("snapshot"))];
   if (sysfs && snapshot) bad(given("snapshot")?.name ?? "--snapshot", `no ${given("sysfs")?.name} beside it`, "both");
+  if (join && conductor) bad("--join", "no --conductor beside it: the token has the conductor's address", "both");
   const lease = when("lease", () => parsed("lease", "a number of seconds from 0.1 to 86400", duration));
   const logFormat = oneOf("log-format", ["text", "json"]) ?? "text";
 
@@ -257,6 +227,10 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     lease,
     endpoint,
     auth,
+    join,
+    dial,
+    tls,
+    insecure: insecure && outside,
     logFormat,
     warnings: strangers(env),
   };

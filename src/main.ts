@@ -24,6 +24,14 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "write this machine's PCI bus as one JSON file that scan and start can replay",
     load: () => import("./cli/snapshot.ts"),
   },
+  token: {
+    summary: "make, list and revoke credentials: for agents that join, for people and services, for drivers",
+    load: () => import("./cli/token.ts"),
+  },
+  node: {
+    summary: "what an operator does about one node of the fleet",
+    load: () => import("./cli/node.ts"),
+  },
   conform: {
     summary: "tell a driver, agent or conductor, ours or another's, what it does wrong",
     load: () => import("./cli/conform.ts"),

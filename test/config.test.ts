@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { ConfigError, type ConfigInput, parseConfig, SETTINGS, stateDirectory } from "../src/config.ts";
+import { ConfigError, type ConfigInput, parseConfig, stateDirectory } from "../src/config.ts";
 import { databaseUrl, isLoopback, isUuid, listenAt, withoutSecrets } from "../src/config-values.ts";
+import { SETTINGS } from "../src/settings.ts";
 
 const host = { uid: 1000, home: "/home/ada", cwd: "/home/op" };
 const kinds = ["gpu", "crypto"];
@@ -46,7 +47,11 @@ describe("parseConfig()", () => {
       source: { sysfs: "/sys" },
       lease: null,
       endpoint: null,
-      auth: "open",
+      auth: "required",
+      join: null,
+      dial: [],
+      tls: null,
+      insecure: false,
       logFormat: "text",
       warnings: [],
     });
@@ -144,7 +149,9 @@ describe("parseConfig()", () => {
     "127.0.0.1.evil.org:80",
     "[::ffff:10.0.0.1]:80",
   ])("does not listen openly on %s, and says why", (listen) => {
-    expect(problems({ listen }).join()).toContain("because with --auth open anyone who can connect can use it");
+    expect(problems({ auth: "open", listen }).join()).toContain(
+      "because with --auth open anyone who can connect can use it",
+    );
   });
 
   test("never repeats the password of a URL", () => {

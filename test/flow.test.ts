@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChangeList } from "../src/contract/change.ts";
@@ -11,9 +11,9 @@ import { endAll, type RunningSinew, sinew, startSinew, until } from "./support/p
 import { makeTree } from "./support/tree.ts";
 
 /**
- * The story of one device, as operators see it: a host with two root ports and a crypto card, an agent process, a driver
- * process of its own behind a unix socket, a conductor process on each database, real HTTP between them. Each test is
- * the next thing that happens.
+ * The story of one device, as operators see it: a host with two root ports and a crypto card, an agent process that has
+ * joined its conductor by a token and holds a link to it over TLS, a driver process of its own behind a unix socket, a
+ * conductor process on each database. Nobody is let in without a credential. Each test is the next thing that happens.
  */
 const ADDRESS = "0000:3b:00.0";
 const QAT = { vendor: "8086", device: "4940", class: "0b4000", revision: "40", serial: "00-a0-c9-ff-fe-12-34-56" };
@@ -26,6 +26,8 @@ describe.each(databases)("one device, on $name", ({ open }) => {
   let agent: RunningSinew;
   let driver: RunningSinew;
   let uuid = "";
+  let viewer = "";
+  let operator = "";
 
   beforeAll(async () => {
     const port = { vendor: "8086", device: "352a", class: "060400", driver: "pcieport" };
@@ -33,7 +35,12 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     tree.add({ address: "0000:00:02.0", secondary: 0x5e, ...port });
     database = await open();
     conductor = await startConductor("127.0.0.1:0");
-    agent = await startAgent("127.0.0.1:0");
+    viewer = (
+      await sinew(["token", "create", "--role", "viewer", "--name", "flow", "--state", join(home, "c")])
+    ).trim();
+    operator = (await sinew(["token", "create", "--role", "operator", "--state", join(home, "c")])).trim();
+    const invitation = await sinew(["token", "create", "--node", "n1", "--state", join(home, "c")]);
+    agent = await startAgent(["--join", invitation.trim()]);
     driver = await startDriver();
   }, 60_000);
 
@@ -53,29 +60,56 @@ describe.each(databases)("one device, on $name", ({ open }) => {
       "--db",
       database.url,
       "--lease",
-      "10",
+      "3",
       "--listen",
       listen,
+      "--tls",
+      "--auth",
+      "required",
     ]);
 
-  async function startAgent(listen: string): Promise<RunningSinew> {
-    const own = ["--state", join(home, "n"), "--sysfs", tree.sysfs, "--node", "n1", "--drivers", "gpu,ssd,generic"];
-    const started = await startSinew(["--role", "agent", ...own, "--conductor", conductor.url, "--listen", listen]);
+  const node = (state: string) => ["--state", join(home, state), "--sysfs", tree.sysfs, "--auth", "required"];
+  const roleOfAgent = (state: string) => [
+    "--role",
+    "agent",
+    "--node",
+    "n1",
+    "--drivers",
+    "gpu,ssd,generic",
+    ...node(state),
+  ];
+
+  /** Once it has joined it needs to be told nothing. */
+  async function startAgent(more: string[] = []): Promise<RunningSinew> {
+    const started = await startSinew([...roleOfAgent("n"), ...more]);
     // Ready means that it answers; that the conductor knows of it comes right after.
     await until(async () => (await nodes()).some(({ state }) => state === "LIVE"));
     return started;
   }
 
   async function startDriver(): Promise<RunningSinew> {
-    const own = ["--state", join(home, "n"), "--sysfs", tree.sysfs, "--listen", `unix:${join(home, "crypto.sock")}`];
+    const own = [...node("n"), "--listen", `unix:${join(home, "crypto.sock")}`];
     const started = await startSinew(["--role", "driver", "--driver", "crypto", ...own, "--agent", agent.url]);
     await until(async () => (await sources()).some(({ name, status }) => name === "crypto" && status === "OK"));
     return started;
   }
 
+  /** Asks the conductor, whose certificate its own CA has signed. */
+  const ask = (path: string, token: string, init: RequestInit = {}) =>
+    fetch(`${conductor.url}${path}`, {
+      ...init,
+      headers: { ...init.headers, authorization: `Bearer ${token}` },
+      tls: { ca: readFileSync(join(home, "c", "tls", "ca.crt"), "utf8"), rejectUnauthorized: true },
+    });
+  /** Asks the agent, as the operator of its node. */
+  const askAgent = (path: string) => {
+    const token = readFileSync(join(home, "n", "operator.token"), "utf8").trim();
+    return fetch(`${agent.url}${path}`, { headers: { authorization: `Bearer ${token}` } });
+  };
+
   /** What an operator types: discover over the fleet, and wait. */
   async function discover(): Promise<Operation> {
-    const response = await fetch(`${conductor.url}/discovery`, { method: "POST", headers: { prefer: "wait=20" } });
+    const response = await ask("/discovery", operator, { method: "POST", headers: { prefer: "wait=20" } });
     expect(response.status).toBe(200);
     return Operation.parse(await response.json());
   }
@@ -83,16 +117,15 @@ describe.each(databases)("one device, on $name", ({ open }) => {
   const scanned = async () =>
     HardwareList.parse(JSON.parse(await sinew(["scan", "--json", "--sysfs", tree.sysfs, "--state", join(home, "n")])))
       .hardware;
-  const agentList = async () => HardwareList.parse(await (await fetch(`${agent.url}/hardware`)).json());
+  const agentList = async () => HardwareList.parse(await (await askAgent("/hardware")).json());
   const atAgent = async () => (await agentList()).hardware;
   const sources = async () => (await agentList()).sources;
   const atConductor = async (query = "") =>
-    FleetHardwareList.parse(await (await fetch(`${conductor.url}/hardware${query}`)).json()).hardware;
-  const nodes = async () => NodeList.parse(await (await fetch(`${conductor.url}/nodes`)).json()).nodes;
+    FleetHardwareList.parse(await (await ask(`/hardware${query}`, viewer)).json()).hardware;
+  const nodes = async () => NodeList.parse(await (await ask("/nodes", viewer)).json()).nodes;
   const changes = async (since: number) =>
-    ChangeList.parse(await (await fetch(`${conductor.url}/changes?since=${since}`)).json());
-  const fleetSources = async () =>
-    FleetHardwareList.parse(await (await fetch(`${conductor.url}/hardware`)).json()).sources;
+    ChangeList.parse(await (await ask(`/changes?since=${since}`, viewer)).json());
+  const fleetSources = async () => FleetHardwareList.parse(await (await ask("/hardware", viewer)).json()).sources;
   const kindsSince = async (since: number) => (await changes(since)).changes.map(({ kind, uuid }) => [kind, uuid]);
 
   /** The one device, as `sinew scan`, the agent and the conductor show it: the same everywhere. */
@@ -108,6 +141,26 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     return fleet;
   }
   const condition = (device: Hardware, type: string) => device.acc_status.conditions.find((one) => one.type === type);
+
+  test("strangers learn nothing: neither of the fleet, nor of the node, nor of its driver", async () => {
+    const unix = { unix: join(home, "crypto.sock") };
+    const ca = { tls: { ca: readFileSync(join(home, "c", "tls", "ca.crt"), "utf8"), rejectUnauthorized: true } };
+    const tiers: [string, object][] = [
+      [conductor.url, ca],
+      [agent.url, {}],
+      ["http://localhost", unix],
+    ];
+    for (const [url, how] of tiers) {
+      for (const path of ["/hardware", "/no-such-path"]) expect((await fetch(`${url}${path}`, how)).status).toBe(401);
+      expect((await fetch(`${url}/discovery`, { method: "POST", ...how })).status).toBe(401);
+      expect((await fetch(`${url}/healthz`, how)).status).toBe(200);
+    }
+    // Who may read may not write, and a token for the fleet is none for the node.
+    expect((await ask("/discovery", viewer, { method: "POST" })).status).toBe(403);
+    expect((await fetch(`${agent.url}/hardware`, { headers: { authorization: `Bearer ${operator}` } })).status).toBe(
+      401,
+    );
+  });
 
   test("a host without an accelerator says so, and how much it looked at", async () => {
     expect((await discover()).status).toBe("SUCCEEDED");
@@ -153,10 +206,8 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     const { revision } = await changes(0);
     await everywhere();
     expect((await changes(0)).revision).toBe(revision);
-    const first = await fetch(`${conductor.url}/hardware`);
-    const again = await fetch(`${conductor.url}/hardware`, {
-      headers: { "if-none-match": first.headers.get("etag") ?? "" },
-    });
+    const first = await ask("/hardware", viewer);
+    const again = await ask("/hardware", viewer, { headers: { "if-none-match": first.headers.get("etag") ?? "" } });
     expect(again.status).toBe(304);
   });
 
@@ -220,6 +271,31 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect(await fleetSources()).toEqual([]);
   });
 
+  test("its host is copied, key and all: CONFLICT, both are named, and neither is believed", async () => {
+    const before = (await nodes())[0]?.boot_id;
+    cpSync(join(home, "n"), join(home, "copy"), { recursive: true });
+    const copy = await startSinew(roleOfAgent("copy"));
+    await until(async () => (await nodes())[0]?.state === "CONFLICT", 30_000);
+    const [told] = (await nodes())[0]?.conditions ?? [];
+    expect(told).toMatchObject({ type: "IdentityUnique", status: "false", reason: "TwoBoots" });
+    expect(told?.message).toContain(`boot ${before}`);
+    expect((await atConductor()).map(({ uuid, freshness }) => [uuid, freshness])).toEqual([[uuid, "STALE"]]);
+    await copy.stop("SIGKILL");
+    await until(async () => (await nodes())[0]?.state === "LIVE", 60_000);
+    expect((await nodes())[0]?.conditions).toEqual([]);
+    expect((await everywhere()).freshness).toBe("FRESH");
+  }, 120_000);
+
+  test("its key is taken back: its link is closed, and it joins again with a new token", async () => {
+    expect(await sinew(["node", "rekey", "n1", "--state", join(home, "c")])).toContain("forgotten");
+    await until(async () => (await discover()).status !== "SUCCEEDED");
+    expect(await agent.stop("SIGTERM")).toBe(0);
+    const invitation = await sinew(["token", "create", "--node", "n1", "--state", join(home, "c")]);
+    agent = await startAgent(["--join", invitation.trim(), "--listen", new URL(agent.url).host]);
+    await until(async () => (await sources()).every(({ status }) => status === "OK"));
+    expect((await everywhere()).uuid).toBe(uuid);
+  }, 30_000);
+
   test("its node leaves: LEFT, its last-good devices shown as old", async () => {
     expect(await driver.stop("SIGTERM")).toBe(0);
     expect(await agent.stop("SIGTERM")).toBe(0);
@@ -228,13 +304,13 @@ describe.each(databases)("one device, on $name", ({ open }) => {
   });
 
   test("its node returns after a kill of every tier: nothing is lost, nothing is new", async () => {
-    agent = await startAgent("127.0.0.1:0");
+    agent = await startAgent();
     driver = await startDriver();
     expect((await everywhere()).uuid).toBe(uuid);
     await Promise.all([driver.stop("SIGKILL"), agent.stop("SIGKILL"), conductor.stop("SIGKILL")]);
     conductor = await startConductor(new URL(conductor.url).host);
     expect((await atConductor()).map((device) => device.uuid)).toEqual([uuid]);
-    agent = await startAgent("127.0.0.1:0");
+    agent = await startAgent();
     expect((await atAgent()).map((device) => device.uuid)).toEqual([uuid]);
     driver = await startDriver();
     const device = await everywhere();

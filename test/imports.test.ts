@@ -21,7 +21,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ffi: [],
   pci: ["contract", "ffi"],
   drivers: ["contract", "pci"],
-  db: ["contract", "world.ts"],
+  db: ["contract", "auth", "world.ts"],
   client: ["contract", "world.ts"],
   auth: ["contract", "world.ts"],
   tiers: ["contract", "pci", "drivers", "db", "client", "auth", "world.ts"],

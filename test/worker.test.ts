@@ -27,7 +27,7 @@ async function problemOf(response: Response): Promise<Problem> {
 describe("createWorker()", () => {
   test("starts a conductor once, at the first of many requests", async () => {
     const worker = createWorker(quiet());
-    const env = { SINEW_ROLE: "conductor", SINEW_DB: database() };
+    const env = { SINEW_AUTH: "open", SINEW_ROLE: "conductor", SINEW_DB: database() };
     const answers = await Promise.all(["/hardware", "/nodes", "/readyz"].map((path) => ask(worker, path, env)));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     // A second start would have been an answer for this other, wrong environment.
@@ -36,14 +36,26 @@ describe("createWorker()", () => {
 
   test("is an agent that remote drivers may join, with nothing on disk", async () => {
     const worker = createWorker(quiet());
-    const env = { SINEW_ROLE: "agent", SINEW_DRIVERS: "none", SINEW_NODE_ID: NODE.id, SINEW_NODE: NODE.name };
+    const env = {
+      SINEW_AUTH: "open",
+      SINEW_ROLE: "agent",
+      SINEW_DRIVERS: "none",
+      SINEW_NODE_ID: NODE.id,
+      SINEW_NODE: NODE.name,
+    };
     const answer = await ask(worker, "/hardware", env);
     expect(await answer.json()).toMatchObject({ hardware: [], sources: [] });
   });
 
   test("is 503 and names every bad variable, until they are right", async () => {
     const worker = createWorker(quiet());
-    const bad = { SINEW_ROLE: "agent", SINEW_DRIVERS: "fgpa", SINEW_CONDUCTOR: "ftp://x", SINEW_LEASE: "soon" };
+    const bad = {
+      SINEW_AUTH: "open",
+      SINEW_ROLE: "agent",
+      SINEW_DRIVERS: "fgpa",
+      SINEW_CONDUCTOR: "ftp://x",
+      SINEW_LEASE: "soon",
+    };
     const { code, errors } = await problemOf(await ask(worker, "/hardware", bad));
     expect(code).toBe("unavailable");
     expect(errors?.map(({ pointer }) => pointer).sort()).toEqual([
@@ -56,16 +68,20 @@ describe("createWorker()", () => {
     ]);
     expect((await problemOf(await ask(worker, "/", {}))).detail).toContain("SINEW_ROLE: expected one of");
     expect((await problemOf(await ask(worker, "/", { SINEW_ROLE: "conductor" }))).detail).toContain("SINEW_DB");
-    expect((await ask(worker, "/nodes", { SINEW_ROLE: "conductor", SINEW_DB: database() })).status).toBe(200);
+    expect(
+      (await ask(worker, "/nodes", { SINEW_AUTH: "open", SINEW_ROLE: "conductor", SINEW_DB: database() })).status,
+    ).toBe(200);
   });
 
   test("is 503 without the password where the database cannot be opened, and looks again at the next request", async () => {
     const worker = createWorker(quiet());
     const db = "postgres://sinew:s3cret@127.0.0.1:1/none";
-    const { detail } = await problemOf(await ask(worker, "/hardware", { SINEW_ROLE: "conductor", SINEW_DB: db }));
+    const { detail } = await problemOf(
+      await ask(worker, "/hardware", { SINEW_AUTH: "open", SINEW_ROLE: "conductor", SINEW_DB: db }),
+    );
     expect(detail).toContain("127.0.0.1:1/none");
     expect(detail).not.toContain("s3cret");
-    const file = { SINEW_ROLE: "conductor", SINEW_DB: `sqlite:${folder}` };
+    const file = { SINEW_AUTH: "open", SINEW_ROLE: "conductor", SINEW_DB: `sqlite:${folder}` };
     expect((await problemOf(await ask(worker, "/hardware", file))).detail).toContain("found a directory");
     expect((await ask(worker, "/hardware", { ...file, SINEW_DB: database() })).status).toBe(200);
   });
@@ -94,7 +110,7 @@ describe("src/worker.ts", () => {
     expect([...ways.values()].filter((way) => isHost(way.at(-1) ?? ""))).toEqual([]);
   });
 
-  const env = () => ({ SINEW_ROLE: "conductor", SINEW_DB: database() });
+  const env = () => ({ SINEW_AUTH: "open", SINEW_ROLE: "conductor", SINEW_DB: database() });
   const bound = /^http:\/\/127\.0\.0\.1:\d+$/;
   const script = join(root, "src/worker.ts");
 

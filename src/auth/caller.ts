@@ -22,6 +22,12 @@ export interface Caller {
   local?: boolean;
 }
 
+/** Who calls, and from where: null on a unix socket, over a link and within the process. */
+export interface Visitor {
+  caller: Caller;
+  remoteAddress: string | null;
+}
+
 /** A tier of the same process, which needs no credential. */
 export const IN_PROCESS: Caller = { role: "admin", name: "in-process", local: true };
 

@@ -11,7 +11,7 @@ export interface NodeKey {
 export interface ProofClaims {
   /** The node's id. */
   sub: string;
-  /** Whom it is meant for: a conductor's id, or the id of a join token. */
+  /** What it is meant for: `link` and the conductor's id, or `join` and the token's. One is never taken for the other. */
   aud: string;
   /** What the other side asked to be signed, so that nothing recorded is of any use again. */
   nonce: string;
@@ -25,12 +25,10 @@ export interface Proof extends ProofClaims {
 
 /** A new private key, as JSON text to keep. */
 export async function makeNodeKey(): Promise<string> {
-  const [{ generateKeyPair }, { exportJWK }] = await Promise.all([
-    import("jose/key/generate/keypair"),
-    import("jose/key/export"),
-  ]);
-  const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
-  return `${JSON.stringify(await exportJWK(privateKey))}\n`;
+  // Not by jose: every first start makes one, and only a node that joins ever signs with it.
+  const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+  const { kty, crv, x, d } = await crypto.subtle.exportKey("jwk", pair.privateKey);
+  return `${JSON.stringify({ kty, crv, x, d })}\n`;
 }
 
 /** Reads what `makeNodeKey` made. Throws RangeError, without a word of the text: it is a secret. */

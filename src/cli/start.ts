@@ -1,9 +1,12 @@
 import type { Command } from "commander";
-import { type Config, ConfigError, parseConfig, SETTINGS } from "../config.ts";
+import type { NodeKey } from "../auth/node-key.ts";
+import { type Config, ConfigError, parseConfig, type TlsConfig } from "../config.ts";
 import { withoutSecrets } from "../config-values.ts";
 import { type Handler, listen } from "../serve.ts";
+import { SETTINGS } from "../settings.ts";
 import type { Tier } from "../tiers/tier.ts";
-import { realWorld } from "../world.ts";
+import { realWorld, type World } from "../world.ts";
+import { nodeKey, operatorToken } from "./credentials/secrets.ts";
 import { codeOf, Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
 import { nodeId } from "./host/node-id.ts";
@@ -13,6 +16,7 @@ import { enterState } from "./host/state.ts";
 import { writeError } from "./host/stderr.ts";
 import { stopOnSignal } from "./host/stop.ts";
 import { createLog } from "./log.ts";
+import { removeAddress, writeAddress } from "./operator/address.ts";
 import { print } from "./output.ts";
 import type { RoleConfig } from "./start/roles.ts";
 import { whileStarting } from "./start/starting.ts";
@@ -20,20 +24,25 @@ import { whileStarting } from "./start/starting.ts";
 export const examples = `
 Examples:
   sinew start                                          everything on this machine, http://127.0.0.1:1336
-  sinew start --role conductor --db postgres://db/sinew
-  sinew start --role agent --conductor http://127.0.0.1:1336
+  sinew start --role conductor --listen 0.0.0.0:1336 --endpoint https://conductor.example:1336
+  sinew start --role agent --join TOKEN                what "sinew token create" prints there
   sinew start --role driver --driver gpu --agent http://127.0.0.1:1337 --listen unix:/run/sinew/gpu.sock
   sinew start --snapshot host.json --listen 127.0.0.1:0 --state /tmp/replay
 
 Each option is also a variable: SINEW_LISTEN, SINEW_NODE_ID...; an option wins. --state is SINEW_STATE_DIR.`;
 
 export function define(command: Command): void {
-  for (const { flag, value, help } of SETTINGS) command.option(`--${flag} <${value}>`, help);
+  for (const { flag, value, help } of SETTINGS) {
+    command.option(value === null ? `--${flag}` : `--${flag} <${value}>`, help);
+  }
   command.action(async () => {
-    const given = command.opts<Record<string, string | undefined>>();
+    const given = command.opts<Record<string, string | true | undefined>>();
     // commander names --node-id nodeId; everything here says node-id.
     const flags = Object.fromEntries(
-      command.options.map((option) => [option.long?.slice(2) ?? "", given[option.attributeName()]]),
+      command.options.map((option) => {
+        const value = given[option.attributeName()];
+        return [option.long?.slice(2) ?? "", value === true ? "true" : value];
+      }),
     );
     await start(readConfig(flags));
   });
@@ -45,10 +54,12 @@ export function define(command: Command): void {
  */
 export async function directly(argv: readonly string[]): Promise<boolean> {
   const flags: Record<string, string> = {};
-  for (let i = 0; i < argv.length; i += 2) {
+  for (let i = 0; i < argv.length; i += 1) {
     const name = argv[i]?.startsWith("--") ? argv[i]?.slice(2) : undefined;
-    const value = argv[i + 1];
-    if (!SETTINGS.some(({ flag }) => flag === name) || name === undefined) return false;
+    const setting = SETTINGS.find(({ flag }) => flag === name);
+    if (!setting || name === undefined) return false;
+    if (setting.value !== null) i += 1;
+    const value = setting.value === null ? "true" : argv[i];
     if (value === undefined || value.startsWith("-")) return false;
     flags[name] = value;
   }
@@ -86,43 +97,74 @@ async function start(config: Config): Promise<void> {
     name: config.node ?? origin?.node?.name ?? hostName(),
   };
 
+  const operator = await operatorToken(config.state);
+  const key = await nodeKey(config.state);
+  const world = realWorld(log);
+  const tls = config.tls && (await tlsOf(config, config.tls, node, world));
+
   // The address is known before the tier is: with port 0 the tier announces what the listener got.
   let tier: Tier | null = null;
   const starting = whileStarting(config, node.name);
   const answer: Handler = (request, env) => tier?.fetch(request, env) ?? starting(request);
-  const listener = await listen(config.listen, answer).catch((error) => {
+  const listener = await listen(config.listen, answer, { tls: tls?.tls ?? null }).catch((error) => {
     throw new Exit(1, `cannot listen on ${written(config.listen)}: ${reasonOf(error)}`);
   });
+  tls?.onRenew(listener);
   stopping.add(() => listener.stop({ graceMs: 3000 }));
   stopping.add(async () => tier?.stop());
   stopping.add(async () => {
+    tls?.close();
+    await removeAddress(config);
     await origin?.close();
     lock.release();
   });
 
   try {
     const { assembleRole } = await import("./start/roles.ts");
+    const joined = config.role === "agent" ? await joinedTo(config, { ...node, key }, world) : null;
     const settled: RoleConfig = {
       ...config,
       node,
+      auth: { mode: config.auth, operatorToken: operator, insecure: config.insecure },
+      url: listener.url,
+      joined,
+      caHash: tls?.caHash ?? null,
       sysfs: origin?.sysfs ?? "/sys",
       pciIds: origin?.pciIds ?? null,
       endpoint: config.endpoint ?? listener.endpoint,
     };
-    const assembled = await assembleRole(settled, realWorld(log), listener.url);
+    const assembled = await assembleRole(settled, world);
     tier = assembled;
     await assembled.start();
     if (stopping.begun) return;
+    await writeAddress(config, listener.url);
     const { introduction } = await import("./start/welcome.ts");
-    await print(await introduction({ config, tier: assembled, url: listener.url }));
+    await print(await introduction({ config, tier: assembled, url: listener.url, caHash: settled.caHash }));
     await print(`sinew ${config.role} ready on ${listener.url}\n`);
   } catch (error) {
     if (stopping.begun) return; // what was cut short by a signal is no failure
     await origin?.close();
+    if (error instanceof Exit) throw error;
     // Of a package that is missing main.ts says what to do.
     if (codeOf(error) === "ERR_MODULE_NOT_FOUND") throw error;
     throw new Exit(1, secretly(`cannot start ${config.role}: ${reasonOf(error)}`));
   }
+}
+
+async function joinedTo(config: Config, node: { id: string; name: string; key: NodeKey }, world: World) {
+  const { joinedConductor } = await import("./start/join.ts");
+  const conductor = await joinedConductor(config, node, world);
+  if (!conductor) return null;
+  // Told otherwise by its operator, it goes there.
+  return config.conductor === null ? { conductor, key: node.key } : null;
+}
+
+/** The certificate to listen with, in whose names is what people and agents call this host. */
+async function tlsOf(config: Config, { files, clientCa }: TlsConfig, node: { id: string }, world: World) {
+  const { openTls } = await import("./tls/tls.ts");
+  const announced = config.endpoint && URL.canParse(config.endpoint) ? [new URL(config.endpoint).hostname] : [];
+  const hosts = [hostName(), ...("host" in config.listen ? [config.listen.host] : []), ...announced];
+  return openTls({ state: config.state, names: { node: node.id, hosts }, files, clientCa, world });
 }
 
 const written = (at: Config["listen"]) => ("unix" in at ? `unix:${at.unix}` : `${at.host}:${at.port}`);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Condition } from "./condition.ts";
 
 export const NodeState = z
   .enum(["LIVE", "LATE", "LOST", "LEFT", "EXPECTED", "CONFLICT", "INCOMPATIBLE"])
@@ -17,6 +18,15 @@ export const Node = z
     generation: z.string().nullable().meta({ description: "The generation of the last report taken in" }),
     boot_id: z.string().nullable(),
     first_seen: z.iso.datetime({ offset: true }),
+    key: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: "Thumbprint (RFC 7638) of the key it joined with; null: it never joined" }),
+    conditions: z
+      .array(Condition)
+      .optional()
+      .meta({ description: "What is wrong with the node itself, such as two machines claiming it" }),
   })
   .meta({ id: "Node" });
 export type Node = z.infer<typeof Node>;

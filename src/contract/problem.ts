@@ -59,7 +59,7 @@ export class SinewError extends Error {
   constructor(
     code: ProblemCode,
     detail: string,
-    options: { cause?: unknown; errors?: Problem["errors"]; retryAfter?: number } = {},
+    options: { cause?: unknown; errors?: Problem["errors"]; retryAfter?: number | undefined } = {},
   ) {
     super(detail, { cause: options.cause });
     this.name = "SinewError";

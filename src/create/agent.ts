@@ -5,8 +5,9 @@ import { createAgentTier } from "../tiers/agent/agent.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld, type Store } from "../world.ts";
+import { createAccess } from "./access.ts";
 import type { DriverTier } from "./driver.ts";
-import { localPeer, mount, mountOf, peerAt, quietLog, type TierOptions } from "./mount.ts";
+import { above, localPeer, mountOf, quietLog, type TierOptions, withMounts } from "./mount.ts";
 
 export interface AgentOptions extends TierOptions, DialOptions {
   node: { id: string; name: string };
@@ -22,8 +23,14 @@ export interface AgentOptions extends TierOptions, DialOptions {
   limits?: Partial<Limits>;
 }
 
+/** An agent, and how it is told that the way to its conductor is open. */
+export interface AgentTier extends Tier {
+  /** Says hello now, not only when the lease wants it. */
+  announce(): void;
+}
+
 /** One node: wrangles its drivers and answers for them all. */
-export async function createAgent(options: AgentOptions): Promise<Tier> {
+export async function createAgent(options: AgentOptions): Promise<AgentTier> {
   const { node, drivers = [], world = realWorld(quietLog), bootId = crypto.randomUUID(), conductor } = options;
   const own = options.endpoint ?? "http://localhost";
   const agent = await createAgentTier({
@@ -41,21 +48,24 @@ export async function createAgent(options: AgentOptions): Promise<Tier> {
     })),
     store: options.store ?? memoryStore(),
     endpoint: options.endpoint ?? null,
-    conductor: typeof conductor === "string" ? peerAt(conductor, world) : conductor,
+    conductor: typeof conductor === "string" ? above(conductor, world, options) : conductor,
     leaseSeconds: options.leaseSeconds ?? null,
     limits: options.limits,
     dial: options.dial,
     listener: options.listener,
+    pass: options.pass,
   });
-  const app = agentApp(agent, mountOf("agent", node.name, options, world, agent));
-  for (const driver of drivers) {
-    driver.onChange(() => agent.refresh(driver.name));
-    mount(app, `/drivers/${driver.name}`, driver);
-  }
+  const access = createAccess(options.auth, world, { roles: ["viewer", "operator", "admin", "metrics", "driver"] });
+  const app = agentApp(agent, mountOf("agent", node.name, options, world, agent, access), access.desk);
+  for (const driver of drivers) driver.onChange(() => agent.refresh(driver.name));
   return {
     role: "agent",
     name: node.name,
-    fetch: (request, env) => app.fetch(request, env),
+    fetch: withMounts(
+      (request, env) => app.fetch(request, env),
+      Object.fromEntries(drivers.map((driver) => [`/drivers/${driver.name}`, driver])),
+    ),
+    announce: agent.announce,
     start: agent.start,
     stop: agent.stop,
   };

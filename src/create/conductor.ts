@@ -1,16 +1,25 @@
+import type { AuditStore } from "../auth/audit.ts";
+import type { TokenStore } from "../auth/token.ts";
 import type { Limits } from "../client/wrangle.ts";
+import { appendAudit, listAudit, pruneAudit } from "../db/audit.ts";
 import type { Database } from "../db/database.ts";
+import { databaseTokens } from "../db/tokens.ts";
 import { cachedByRevision } from "../routes/cache.ts";
 import { conductorApp } from "../routes/tiers.ts";
 import { createConductorTier } from "../tiers/conductor/conductor.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
-import { mount, mountOf, quietLog, type TierOptions } from "./mount.ts";
+import { createAccess } from "./access.ts";
+import { mountOf, quietLog, type TierOptions, withMounts } from "./mount.ts";
 
 export interface ConductorOptions extends TierOptions, DialOptions {
   /** From `openDatabase`; the caller closes it after `stop()`. */
   db: Database;
+  /** This conductor as nodes know it. Default: the database's epoch. */
+  id?: string;
+  /** Makes a join token of its credential; throws SinewError where nobody could use it. Without it there are none. */
+  invite?: (credential: string) => string;
   leaseSeconds?: number | null;
   limits?: Partial<Limits>;
   /** Tiers of this process to serve below, by path: `{ "/agent": agent }`. */
@@ -22,27 +31,56 @@ export interface ConductorOptions extends TierOptions, DialOptions {
 /** The fleet: wrangles its agents and keeps the database right. */
 export async function createConductor(options: ConductorOptions): Promise<Tier> {
   const { db, world = realWorld(quietLog), mounts = {}, ready = () => true } = options;
+  const tokens: TokenStore = (options.auth !== "open" && options.auth?.tokens) || databaseTokens(db);
   const conductor = await createConductorTier({
     db,
     world,
+    id: options.id ?? db.epoch,
+    tokens,
+    fetch: (request, env) => app.fetch(request, env),
     leaseSeconds: options.leaseSeconds ?? null,
     endpoint: options.endpoint ?? null,
     limits: options.limits,
     dial: options.dial,
     listener: options.listener,
+    pass: options.pass,
   });
   const served = {
     get ready() {
       return conductor.ready && ready();
     },
   };
-  const app = conductorApp(conductor, mountOf("conductor", "conductor", options, world, served));
-  for (const [path, tier] of Object.entries(mounts)) mount(app, path, tier);
+  const access = createAccess(options.auth, world, {
+    roles: ["viewer", "operator", "admin", "metrics", "agent"],
+    tokens,
+    audit: databaseAudit(db),
+    ...(options.invite ? { invite: options.invite } : {}),
+  });
+  const app = conductorApp(conductor, mountOf("conductor", "conductor", options, world, served, access), access.desk);
   return {
     role: "conductor",
     name: "conductor",
-    fetch: cachedByRevision((request, env) => app.fetch(request, env), conductor.revision),
-    start: conductor.start,
-    stop: conductor.stop,
+    fetch: withMounts(
+      cachedByRevision((request, env) => app.fetch(request, env), { revision: conductor.revision, gate: access.gate }),
+      mounts,
+    ),
+    async start() {
+      await pruneAudit(db);
+      await conductor.start();
+    },
+    async stop() {
+      await conductor.stop();
+      await access.audit.flush();
+    },
   };
 }
+
+const databaseAudit = (db: Database): AuditStore => ({
+  append: (entries) => appendAudit(db, entries),
+  async page({ limit, page_token }) {
+    const before = page_token === undefined ? undefined : Number(page_token);
+    const { entries, last } = await listAudit(db, { before, limit });
+    // A page that is not full is the last one; a full one may be, and then the next is empty.
+    return { audit: entries, ...(entries.length === limit && last !== null ? { next_page_token: String(last) } : {}) };
+  },
+});

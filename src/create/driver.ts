@@ -3,7 +3,8 @@ import { driverApp } from "../routes/tiers.ts";
 import { createDriverTier, type DriverDevice } from "../tiers/driver.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
-import { mountOf, peerAt, quietLog, type TierOptions } from "./mount.ts";
+import { createAccess } from "./access.ts";
+import { above, mountOf, quietLog, type TierOptions } from "./mount.ts";
 
 export interface DriverOptions extends TierOptions {
   /** Names the source on its node. */
@@ -36,12 +37,13 @@ export async function createDriver(options: DriverOptions): Promise<DriverTier> 
     bootId,
     node: options.node ?? { id: NIL_UUID, name: "localhost" },
     endpoint: options.endpoint ?? null,
-    agent: options.agent === undefined ? undefined : peerAt(options.agent, world),
+    agent: options.agent === undefined ? undefined : above(options.agent, world, options),
     onChange: () => {
       for (const listener of listeners) listener();
     },
   });
-  const app = driverApp(driver, mountOf("driver", name, options, world, driver));
+  const access = createAccess(options.auth, world, { roles: ["viewer", "operator", "admin"] });
+  const app = driverApp(driver, mountOf("driver", name, options, world, driver, access));
   return {
     role: "driver",
     name,

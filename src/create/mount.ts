@@ -1,10 +1,19 @@
+import { IN_PROCESS } from "../auth/caller.ts";
 import { formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
 import { createPeer, type Peer } from "../client/peer.ts";
-import type { App, Mount } from "../routes/app.ts";
-import type { RequestEnv, Tier } from "../tiers/tier.ts";
+import type { Mount } from "../routes/app.ts";
+import type { Tier } from "../tiers/tier.ts";
 import type { Log, World } from "../world.ts";
+import type { Access, AuthOptions } from "./access.ts";
 
 export interface TierOptions {
+  /**
+   * What callers are checked against; `"open"` lets anyone in who reaches the listener, which is for loopback and unix
+   * sockets. A caller within the process passes `{ caller: IN_PROCESS }` as fetch's second argument.
+   */
+  auth: "open" | AuthOptions;
+  /** Makes the token to show the tier above, and processes of this node, at this endpoint. Default: none is shown. */
+  pass?: (endpoint: string) => Promise<string>;
   /** Where this tier answers, as it announces it upward; without one nothing above can ask it. */
   endpoint?: string | undefined;
   /** Where it is mounted, without a trailing slash; `""` at the root. */
@@ -25,16 +34,24 @@ export const mountOf = (
   { basePath = "" }: TierOptions,
   world: World,
   tier: { ready: boolean },
-): Mount => ({ role, name, auth: "open", basePath, ready: () => tier.ready, log: world.log });
+  { gate, audit, insecure }: Access,
+): Mount => ({ role, name, gate, audit, insecure, basePath, ready: () => tier.ready, log: world.log });
 
-/** `unix:/path` and URLs alike; throws RangeError for what is neither. */
-export const peerAt = (url: string, world: World): Peer => createPeer(parseEndpoint(url), world);
+/** The tier above, at `unix:/path` or a URL; throws RangeError for what is neither. */
+export function above(url: string, world: World, { pass }: Pick<TierOptions, "pass">): Peer {
+  const endpoint = parseEndpoint(url);
+  const shown = formatEndpoint(endpoint);
+  return createPeer(endpoint, world, pass ? { authorize: async () => `Bearer ${await pass(shown)}` } : {});
+}
 
 /** A fetch that reaches a tier of this process, for URLs that begin with `base`: the same requests, no network. */
 export const localFetch =
   (tier: Pick<Tier, "fetch">, base: string): World["fetch"] =>
   async (url, init) =>
-    tier.fetch(new Request(`http://localhost${url.slice(base.length)}`, init), { remoteAddress: "127.0.0.1" });
+    tier.fetch(new Request(`http://localhost${url.slice(base.length)}`, init), {
+      remoteAddress: "127.0.0.1",
+      caller: IN_PROCESS,
+    });
 
 /** A tier of this process as a peer. `base` is what it is shown as. */
 export function localPeer(tier: Pick<Tier, "fetch">, base: string, world: World): Peer {
@@ -43,7 +60,19 @@ export function localPeer(tier: Pick<Tier, "fetch">, base: string, world: World)
   return createPeer(endpoint, { ...world, fetch: localFetch(tier, prefix) });
 }
 
-/** Serves a tier of this process below a path of another. */
-export function mount(app: App, path: string, tier: Pick<Tier, "fetch">) {
-  app.mount(path, (request: Request, env: RequestEnv | undefined) => tier.fetch(request, env));
+type Fetch = Tier["fetch"];
+
+/** Serves tiers of this process below paths of another. Each has its own gate: the one above does not look first. */
+export function withMounts(root: Fetch, mounts: Record<string, Pick<Tier, "fetch">>): Fetch {
+  const entries = Object.entries(mounts);
+  return (request, env) => {
+    const start = request.url.indexOf("/", request.url.indexOf("//") + 2);
+    const path = start < 0 ? "/" : request.url.slice(start);
+    const found = entries.find(([prefix]) => path.startsWith(prefix) && /^[/?]?$/.test(path.charAt(prefix.length)));
+    if (!found) return root(request, env);
+    const [prefix, tier] = found;
+    const rest = path.slice(prefix.length);
+    const url = `${request.url.slice(0, start)}${rest.startsWith("/") ? rest : `/${rest}`}`;
+    return tier.fetch(new Request(url, request), env);
+  };
 }

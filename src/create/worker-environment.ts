@@ -1,5 +1,6 @@
-import { type Config, ConfigError, type ConfigInput, parseConfig, ROLES, SETTINGS } from "../config.ts";
+import { type Config, ConfigError, type ConfigInput, parseConfig } from "../config.ts";
 import { deno } from "../deno.ts";
+import { ROLES, SETTINGS } from "../settings.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
 
 /** Our variables, from the second argument of `fetch` where the platform gives them there, else from the process. */
@@ -52,6 +53,8 @@ function missing(env: Record<string, string>, config: Config | null): string[] {
   if (role === "agent" && !state && !env.SINEW_NODE_ID)
     found.push(needs("SINEW_NODE_ID", "this node's UUID, or a SINEW_STATE_DIR to keep it in"));
   const upward = (role === "agent" && env.SINEW_CONDUCTOR) || (role === "driver" && env.SINEW_AGENT);
+  if (role === "agent" && !state && env.SINEW_AUTH !== "open")
+    found.push(needs("SINEW_AUTH", "open, or a SINEW_STATE_DIR, whose operator.token callers show"));
   // The listener is the runtime's: nobody here knows where it is.
   if (upward && !env.SINEW_ENDPOINT) found.push(needs("SINEW_ENDPOINT", "the URL where this worker answers"));
   const builtIn = role === "driver" || role === "all" || (role === "agent" && env.SINEW_DRIVERS !== "none");

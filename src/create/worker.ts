@@ -1,3 +1,4 @@
+import { signPass } from "../auth/pass.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { withoutSecrets } from "../config-values.ts";
 import { PROBLEMS, type Problem } from "../contract/problem.ts";
@@ -39,7 +40,9 @@ async function startTier(second: unknown, world: World): Promise<Tier> {
     const tier = await assemble(config, world, undo);
     undo.push(() => tier.stop());
     await tier.start();
-    world.log("warn", `auth open: whoever reaches this runtime's listener may use this ${config.role}`);
+    if (config.auth === "open") {
+      world.log("warn", `auth open: whoever reaches this runtime's listener may use this ${config.role}`);
+    }
     return tier;
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => {}); // the first error is the one to report
@@ -50,7 +53,12 @@ async function startTier(second: unknown, world: World): Promise<Tier> {
 
 /** `undo` takes what has to be closed when the start fails later on. */
 async function assemble(config: Config, world: World, undo: (() => Promise<void>)[]): Promise<Tier> {
-  const { endpoint, lease: leaseSeconds } = config;
+  const { endpoint, lease: leaseSeconds, dial } = config;
+  const operator =
+    config.state === "" ? null : await (await import("../cli/credentials/secrets.ts")).operatorToken(config.state);
+  const auth = { mode: config.auth, operatorToken: operator };
+  const pass = operator === null ? {} : { pass: (at: string) => signPass(operator, at, world.now().getTime()) };
+  const common = { auth, world, leaseSeconds, dial, endpoint: endpoint ?? undefined, ...pass };
   if (config.role === "conductor") {
     const [{ createConductor }, { openDatabase }] = await Promise.all([
       import("./conductor.ts"),
@@ -58,20 +66,14 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
     ]);
     const db = await openDatabase(config.db);
     undo.push(() => db.close());
-    return createConductor({ db, world, leaseSeconds, endpoint: endpoint ?? undefined });
+    return createConductor({ ...common, db });
   }
   if (config.state === "") {
     // workerConfig() lets only an agent without built-in drivers, and with an id, be without a state directory.
     const { createAgent } = await import("./agent.ts");
     const node = { id: config.nodeId ?? "", name: config.node ?? "worker" };
     const { conductor } = config;
-    return createAgent({
-      node,
-      world,
-      leaseSeconds,
-      endpoint: endpoint ?? undefined,
-      conductor: conductor ?? undefined,
-    });
+    return createAgent({ ...common, node, conductor: conductor ?? undefined });
   }
   // A process with files of its own: as the command line does it.
   const [{ assembleRole }, { enterState }, { nodeId }, { hostName }] = await Promise.all([
@@ -85,7 +87,8 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
   const here = "http://localhost";
   const node = { id: await nodeId(config, world.log), name: config.node ?? hostName() };
   const sysfs = "sysfs" in config.source ? config.source.sysfs : "";
-  return assembleRole({ ...config, node, sysfs, pciIds: null, endpoint: endpoint ?? here }, world, here);
+  const settled = { node, sysfs, pciIds: null, endpoint: endpoint ?? here, url: here, joined: null, caHash: null };
+  return assembleRole({ ...config, ...settled, auth: { ...auth, operatorToken: operator ?? "" } }, world);
 }
 
 /** RFC 9457, as the tiers themselves answer. */

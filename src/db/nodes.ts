@@ -18,6 +18,8 @@ export const toNode = (row: NodeRow): Node => ({
   generation: row.generation,
   boot_id: row.boot_id,
   first_seen: row.first_seen,
+  key: row.key,
+  conditions: row.conditions === null ? [] : (JSON.parse(row.conditions) as Node["conditions"]),
 });
 
 export const nodeRow = (node: Node, revision: number): NodeRow => ({
@@ -31,6 +33,8 @@ export const nodeRow = (node: Node, revision: number): NodeRow => ({
   generation: node.generation,
   boot_id: node.boot_id,
   first_seen: node.first_seen,
+  key: node.key ?? null,
+  conditions: node.conditions?.length ? JSON.stringify(node.conditions) : null,
   revision,
 });
 
@@ -64,6 +68,14 @@ export const listNodes = (
 export async function getNode(r: Reader, id: string): Promise<NodeRow | null> {
   const [row] = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.id, id)));
   return row ?? null;
+}
+
+/** By id, or by name where only one node has it; null: none, or several by that name. */
+export async function findNode(r: Reader, idOrName: string): Promise<NodeRow | null> {
+  const byId = await getNode(r, idOrName.toLowerCase());
+  if (byId) return byId;
+  const rows = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.name, idOrName)).limit(2));
+  return rows.length === 1 ? (rows[0] ?? null) : null;
 }
 
 export const saveNode = (w: Writer, row: NodeRow): Promise<void> => upsert(w, w.tables.nodes, ["id"], [row]);

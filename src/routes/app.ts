@@ -3,6 +3,9 @@ import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { TrieRouter } from "hono/router/trie-router";
+import type { Audit } from "../auth/audit.ts";
+import type { Caller } from "../auth/caller.ts";
+import type { Gate } from "../auth/gate.ts";
 import { PROBLEMS, Problem, type ProblemCode, SinewError } from "../contract/problem.ts";
 import {
   API_VERSION,
@@ -22,7 +25,7 @@ const MAX_BODY = 1024 * 1024;
 export interface Env {
   /** Undefined where the tier is mounted without a listener of ours. */
   Bindings: RequestEnv | undefined;
-  Variables: { requestId: string };
+  Variables: { requestId: string; caller: Caller };
 }
 
 export type App = OpenAPIHono<Env>;
@@ -31,13 +34,28 @@ export type App = OpenAPIHono<Env>;
 export interface Mount {
   role: Role;
   name: string;
-  auth: "open";
+  gate: Gate;
+  /** The listener speaks plain HTTP off loopback. */
+  insecure: boolean;
+  audit: Audit;
   /** Where the mount hangs, without a trailing slash: `""`, `"/agent"`. */
   basePath: string;
   /** False until the first scan is served. */
   ready(): boolean;
   log: Log;
 }
+
+/** What answers strangers, too. */
+const FOR_ALL = /^\/(healthz|readyz|doc|reference(\/[^/]*)?)$/;
+/** An agent's link, too, proves who it is later: by its first messages. */
+const isForAll = (path: string, role: Role) => FOR_ALL.test(path) || (role === "conductor" && path === "/link");
+
+export const visitOf = (c: Context<Env>) => ({
+  authorization: c.req.header("authorization") ?? null,
+  remoteAddress: c.env?.remoteAddress ?? null,
+  local: c.env?.local ?? null,
+  caller: c.env?.caller,
+});
 
 /** An app with what all routes share: versions, request ids, problems for every error. */
 export function createApp(mount: Mount): App {
@@ -50,7 +68,22 @@ export function createApp(mount: Mount): App {
   });
   app.use(async (c, next) => {
     c.set("requestId", crypto.randomUUID());
+    await next();
+    mount.audit.record({
+      caller: c.get("caller") ?? null,
+      address: c.env?.remoteAddress ?? null,
+      method: c.req.method,
+      path: `${mount.basePath}${c.req.path}`,
+      status: c.res.status,
+      code: c.error ? asSinewError(c.error).code : null,
+      request_id: c.get("requestId"),
+    });
+  });
+  app.use(async (c, next) => {
     c.header(VERSION_HEADER, API_VERSION);
+    c.header("X-Content-Type-Options", "nosniff");
+    // A stranger is refused before anything else of the request is looked at, what does not exist included.
+    if (!isForAll(c.req.path, mount.role)) c.set("caller", await mount.gate.identify(visitOf(c)));
     const asked = c.req.header(VERSION_HEADER);
     if (asked !== undefined && !(parseVersion(asked) && negotiate({ min: asked, max: asked }))) {
       throw new SinewError("version_unsupported", `${VERSION_HEADER}: expected ${API_VERSION}, got ${asked}`);
@@ -131,6 +164,8 @@ function problem(c: Context<Env>, thrown: unknown, log: Log): Response {
     ...(error.errors ? { errors: error.errors } : {}),
   };
   c.header(VERSION_HEADER, API_VERSION);
+  if (status === 401) c.header("WWW-Authenticate", 'Bearer realm="sinew"');
+  if (error.retryAfter !== undefined) c.header("Retry-After", String(Math.ceil(error.retryAfter)));
   return c.body(JSON.stringify(body), status, { "content-type": "application/problem+json" });
 }
 

@@ -1,3 +1,5 @@
+import { admits, READERS } from "../auth/caller.ts";
+import type { Gate } from "../auth/gate.ts";
 import { API_VERSION, ASKER_HEADER, VERSION_HEADER } from "../contract/version.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
 
@@ -15,7 +17,10 @@ interface Entry {
  * Answers GETs of the fleet's hardware from the bytes made for the same URL at the same revision. What is kept is what
  * the app answered with an ETag of that revision, so nothing is served that the app would not serve.
  */
-export function cachedByRevision(app: Fetch, revision: () => Promise<number>): Fetch {
+export function cachedByRevision(
+  app: Fetch,
+  { revision, gate }: { revision: () => Promise<number>; gate: Gate },
+): Fetch {
   let kept = new Map<string, Entry>();
   let keptAt = -1;
   let size = 0;
@@ -50,6 +55,7 @@ export function cachedByRevision(app: Fetch, revision: () => Promise<number>): F
     ) {
       return app(request, env);
     }
+    if (!(await mayRead(gate, request, env))) return app(request, env);
     const now = await revision();
     if (now !== keptAt) {
       kept = new Map();
@@ -61,4 +67,19 @@ export function cachedByRevision(app: Fetch, revision: () => Promise<number>): F
     if (headers.has("if-none-match")) return app(request, env);
     return entry ? new Response(entry.bytes, { headers: entry.headers }) : refill(key, request, env);
   };
+}
+
+/** Whether the gate lets the caller read. Whom it does not is for the app to refuse, which asks it again. */
+async function mayRead(gate: Gate, { headers }: Request, env: RequestEnv | undefined): Promise<boolean> {
+  const authorization = headers.get("authorization");
+  if (authorization === null && gate.mode === "required" && !env?.caller) return false;
+  const caller = await gate
+    .identify({
+      authorization,
+      remoteAddress: env?.remoteAddress ?? null,
+      local: env?.local ?? null,
+      caller: env?.caller,
+    })
+    .catch(() => null);
+  return caller !== null && admits(READERS, caller.role);
 }

@@ -1,6 +1,8 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
+import { OPERATORS, READERS } from "../auth/caller.ts";
 import { Accepted, Operation } from "../contract/operation.ts";
 import { SinewError } from "../contract/problem.ts";
+import { guarded } from "./access/guard.ts";
 import { type App, type Mount, preferWait, problems } from "./app.ts";
 
 const prefer = z.object({
@@ -11,7 +13,7 @@ const prefer = z.object({
 });
 const json = <T extends z.ZodType>(schema: T) => ({ "application/json": { schema } });
 
-const discover = createRoute({
+const discover = guarded(OPERATORS, {
   method: "post",
   path: "/discovery",
   operationId: "discover",
@@ -29,7 +31,7 @@ const discover = createRoute({
   },
 });
 
-const getOperation = createRoute({
+const getOperation = guarded(READERS, {
   method: "get",
   path: "/operations/{uuid}",
   operationId: "getOperation",

@@ -1,11 +1,13 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
+import { READERS } from "../auth/caller.ts";
 import { ChangeList } from "../contract/change.ts";
 import { NodeList, NodeState } from "../contract/node.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
+import { guarded } from "./access/guard.ts";
 import { type App, jsonText, problems } from "./app.ts";
 import { paging } from "./hardware.ts";
 
-const listNodes = createRoute({
+const listNodes = guarded(READERS, {
   method: "get",
   path: "/nodes",
   operationId: "listNodes",
@@ -17,7 +19,7 @@ const listNodes = createRoute({
   },
 });
 
-const listChanges = createRoute({
+const listChanges = guarded(READERS, {
   method: "get",
   path: "/changes",
   operationId: "listChanges",

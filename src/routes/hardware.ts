@@ -1,7 +1,9 @@
-import { createRoute, z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
+import { READERS } from "../auth/caller.ts";
 import { FleetHardwareList, Freshness, Hardware, HardwareList } from "../contract/hardware.ts";
 import { SinewError } from "../contract/problem.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
+import { guarded } from "./access/guard.ts";
 import { type App, jsonText, matchesTag, problems } from "./app.ts";
 
 /** A parameter that came twice, or is not known, is an error: a filter that is not applied would lie. */
@@ -18,7 +20,7 @@ const json = <T extends z.ZodType>(schema: T, description: string) => ({
 });
 const etag = z.object({ etag: z.string().meta({ description: 'W/"<generation>"' }) });
 
-const list = createRoute({
+const list = guarded(READERS, {
   method: "get",
   path: "/hardware",
   operationId: "listHardware",
@@ -31,7 +33,7 @@ const list = createRoute({
   },
 });
 
-const get = createRoute({
+const get = guarded(READERS, {
   method: "get",
   path: "/hardware/{uuid}",
   operationId: "getHardware",
@@ -40,7 +42,7 @@ const get = createRoute({
   responses: { 200: json(Hardware, "The device"), ...problems(400, 404, 409) },
 });
 
-const listFleet = createRoute({
+const listFleet = guarded(READERS, {
   method: "get",
   path: "/hardware",
   operationId: "listHardware",

@@ -1,7 +1,8 @@
-import { createRoute } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
+import type { CallerRole, Visitor } from "../auth/caller.ts";
 import { Hello, Registered } from "../contract/hello.ts";
 import { SinewError } from "../contract/problem.ts";
+import { guarded } from "./access/guard.ts";
 import { type App, type Env, problems } from "./app.ts";
 
 /** A body without a content type is taken for JSON, as the seed's implementers send it; another type is refused. */
@@ -17,24 +18,30 @@ const jsonOnly: MiddlewareHandler<Env> = async (c, next) => {
   await next();
 };
 
-const hello = createRoute({
-  method: "post",
-  path: "/hello",
-  operationId: "hello",
-  summary: "Register with this tier, or renew",
-  description:
-    "The same body each time. A peer that sends `api` renews within a third of the lease; one that does not is polled.",
-  middleware: jsonOnly,
-  request: { body: { required: true, content: { "application/json": { schema: Hello } } } },
-  responses: {
-    200: { description: "Registered, or renewed", content: { "application/json": { schema: Registered } } },
-    ...problems(400, 409, 413, 415),
-  },
-});
+const hello = (roles: readonly CallerRole[]) =>
+  guarded(roles, {
+    method: "post",
+    path: "/hello",
+    operationId: "hello",
+    summary: "Register with this tier, or renew",
+    description:
+      "The same body each time. A peer that sends `api` renews within a third of the lease; one that does not is polled.",
+    middleware: jsonOnly,
+    request: { body: { required: true, content: { "application/json": { schema: Hello } } } },
+    responses: {
+      200: { description: "Registered, or renewed", content: { "application/json": { schema: Registered } } },
+      ...problems(400, 409, 413, 415),
+    },
+  });
 
+/** Who says hello, and from where. */
 interface Greeter {
-  hello(hello: Hello, remoteAddress: string | null): Promise<Registered>;
+  hello(hello: Hello, from: Visitor): Promise<Registered>;
 }
 
-export const helloRoutes = <A extends App>(app: A, tier: Greeter) =>
-  app.openapi(hello, async (c) => c.json(await tier.hello(c.req.valid("json"), c.env?.remoteAddress ?? null), 200));
+/** `roles`: those of the tier below. */
+export const helloRoutes = <A extends App>(app: A, tier: Greeter, roles: readonly CallerRole[]) =>
+  app.openapi(hello(roles), async (c) => {
+    const from = { remoteAddress: c.env?.remoteAddress ?? null, caller: c.get("caller") };
+    return c.json(await tier.hello(c.req.valid("json"), from), 200);
+  });

@@ -31,6 +31,11 @@ async function asset(file: string): Promise<Uint8Array<ArrayBuffer>> {
 
 /** The description at /doc (OpenAPI 3.1) and a page to read it at /reference. */
 export function documentRoutes(app: App, mount: Mount): void {
+  app.openAPIRegistry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    description: "A token made by POST /tokens, or the operator token in the state directory. The names are roles.",
+  });
   app.doc31("/doc", {
     openapi: "3.1.0",
     info: {

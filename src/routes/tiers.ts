@@ -1,6 +1,10 @@
 import type { Agent } from "../tiers/agent/agent.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
 import type { Driver } from "../tiers/driver.ts";
+import { auditRoutes } from "./access/audit.ts";
+import { checkGuards } from "./access/guard.ts";
+import { joinRoutes } from "./access/join.ts";
+import { type TokenDesk, tokenRoutes } from "./access/tokens.ts";
 import { createApp, type Mount } from "./app.ts";
 import { discoveryRoutes } from "./discovery.ts";
 import { changeRoutes, nodeRoutes } from "./fleet.ts";
@@ -17,27 +21,35 @@ export function driverApp(driver: Driver, mount: Mount) {
   hardwareRoutes(app, driver);
   healthRoutes(app, mount);
   documentRoutes(app, mount);
+  checkGuards(app);
   return app;
 }
 
-export function agentApp(agent: Agent, mount: Mount) {
+export function agentApp(agent: Agent, mount: Mount, desk: TokenDesk) {
   const app = createApp(mount);
-  helloRoutes(app, agent);
+  helloRoutes(app, agent, ["driver", "admin"]);
   discoveryRoutes(app, agent, mount);
   hardwareRoutes(app, agent);
+  tokenRoutes(app, desk);
+  auditRoutes(app, mount.audit);
   healthRoutes(app, mount);
   documentRoutes(app, mount);
+  checkGuards(app);
   return app;
 }
 
-export function conductorApp(conductor: Conductor, mount: Mount) {
+export function conductorApp(conductor: Conductor, mount: Mount, desk: TokenDesk) {
   const app = createApp(mount);
-  helloRoutes(app, conductor);
+  helloRoutes(app, conductor, ["agent", "admin"]);
   discoveryRoutes(app, conductor, mount);
   fleetRoutes(app, conductor);
   nodeRoutes(app, conductor);
   changeRoutes(app, conductor);
+  joinRoutes(app, conductor);
+  tokenRoutes(app, desk);
+  auditRoutes(app, mount.audit);
   healthRoutes(app, mount);
   documentRoutes(app, mount);
+  checkGuards(app);
   return app;
 }

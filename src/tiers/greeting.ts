@@ -1,3 +1,4 @@
+import type { Visitor } from "../auth/caller.ts";
 import type { Cidr } from "../client/address.ts";
 import { createDialer, DialError, type Route } from "../client/dial.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
@@ -31,41 +32,46 @@ export interface DialOptions {
   dial?: readonly Cidr[] | undefined;
   /** Where this tier listens, if that is not its endpoint: no peer may claim it. */
   listener?: string | undefined;
+  /** Makes what this tier shows to processes of its node that it calls, good at this endpoint alone. Default: nothing. */
+  pass?: ((endpoint: string) => Promise<string>) | undefined;
 }
 
 /** The peers that a tier calls because they said hello. */
 export interface Peers {
   /** The sender of this hello, where it says it answers. Throws SinewError invalid, or forbidden if it may not be there. */
-  of(hello: Hello, remoteAddress: string | null): Promise<Peer>;
+  of(hello: Hello, from: Visitor): Promise<Peer>;
   /** A peer from before a restart, by its endpoint as stored. It is checked anew when it is first called. */
-  again(endpoint: string): Peer;
+  again(endpoint: string, options?: { local: boolean }): Peer;
 }
 
 export function createPeers(
-  { dial = [], listener, endpoint: own }: DialOptions & { endpoint?: string | null | undefined },
+  { dial = [], listener, pass, endpoint: own }: DialOptions & { endpoint?: string | null | undefined },
   world: World,
   asker: Role,
 ): Peers {
   const dialer = createDialer({ allow: dial, own: [own, listener].filter((one) => typeof one === "string") }, world);
+  /** Only what has shown that it reads this node's state directory is shown anything. */
+  const shown = (endpoint: Endpoint, local = false) =>
+    local && pass ? { authorize: async () => `Bearer ${await pass(formatEndpoint(endpoint))}` } : {};
   return {
-    async of(hello, remoteAddress) {
+    async of(hello, { remoteAddress, caller }) {
       try {
         const endpoint = readEndpoint(hello, remoteAddress);
         const route = await dialer.route(endpoint, remoteAddress);
-        return createPeer(endpoint, world, { asker, route: async () => route });
+        return createPeer(endpoint, world, { asker, route: async () => route, ...shown(endpoint, caller.local) });
       } catch (error) {
         if (!(error instanceof DialError)) throw error;
         throw refused(error.forbidden ? "forbidden" : "invalid", "endpoint", error.message);
       }
     },
-    again(stored) {
+    again(stored, { local } = { local: false }) {
       const endpoint = parseEndpoint(stored);
       let found: Route | undefined;
       const route = async () => {
         found = found === undefined ? await dialer.routeAgain(endpoint) : found;
         return found;
       };
-      return createPeer(endpoint, world, { asker, route });
+      return createPeer(endpoint, world, { asker, route, ...shown(endpoint, local) });
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Caller } from "../auth/caller.ts";
 import type { Socket } from "../client/link/socket.ts";
 
 /** What a handler may ask of the listener that carries the request. Absent in process and on foreign listeners. */
@@ -6,6 +7,11 @@ export interface RequestEnv {
   extend?: (seconds: number) => void;
   /** The caller's address without port; null on a unix socket. */
   remoteAddress?: string | null;
+  /**
+   * Who calls, where the transport has made sure of that: a tier of this process, the far end of a link. A listener for
+   * others never sets it.
+   */
+  caller?: Caller;
   /** The listener's own URL, as `Listener.url` says it. */
   local?: string;
   /**

@@ -36,7 +36,7 @@ const agent = (...args: string[]) => startSinew(["--role", "agent", ...local(), 
 describe("sinew start", () => {
   test("names every bad value on stderr, exits 2, and has written and listened nowhere", async () => {
     const { code, out, err } = await run(
-      ["start", "--role", "driver", "--driver", "gqu", "--db", "sqlite:x", "--listen", "0.0.0.0:0", "--state", state()],
+      ["start", "--role", "driver", "--driver", "gqu", "--db", "sqlite:x", "--listen", "0.0.0.0", "--state", state()],
       cleanEnv(home, { SINEW_AUTH: "none", SINEW_AGENT: "http://ada:hunter2@x" }),
     );
     expect(code).toBe(2);

@@ -17,6 +17,8 @@ export const node = (id: string, more: Partial<Node> = {}): Node => ({
   generation: null,
   boot_id: null,
   first_seen: TIME,
+  key: null,
+  conditions: [],
   ...more,
 });
 

@@ -21,7 +21,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const MAIN = ["run", "-A", "--no-lock", join(import.meta.dir, "../../src/main.ts"), "start"];
 const LOCAL = ["--listen", "127.0.0.1:0"];
-const start = (...args: string[]) => startScript([...MAIN, ...args], { runtime: denoPath ?? "" });
+const start = (...args: string[]) => startScript([...MAIN, ...args, "--auth", "open"], { runtime: denoPath ?? "" });
 const conductorOf = (name: string, db: string) =>
   start("--role", "conductor", "--db", db, "--state", state(name), "--lease", "1", ...LOCAL);
 /** What `sinew conform` does not find right. */

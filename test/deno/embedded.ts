@@ -3,6 +3,7 @@ import { createDriver } from "sinew";
 import { deno } from "../../src/deno.ts";
 
 const driver = await createDriver({
+  auth: "open",
   name: "embedded",
   type: "FPGA",
   discover: async () => [{ uuid: "0d9c1a52-7be1-4f0e-8a5f-3f1f0c6b7a11" }],

@@ -26,12 +26,25 @@ export async function makeTiers(): Promise<Tiers> {
   };
   const second = { ...CARD, uuid: "9e45a2ea-5364-4b0d-a252-bf8becaa606e", name: "second" };
   const make = () =>
-    createDriver({ name: "crypto", type: "CRYPTO", discover: async () => [CARD, second], world: quiet(), node: NODE });
+    createDriver({
+      auth: "open",
+      name: "crypto",
+      type: "CRYPTO",
+      discover: async () => [CARD, second],
+      world: quiet(),
+      node: NODE,
+    });
   const driver = await make();
   // The second reports a card of the first: one uuid from two sources.
-  const twin = await createDriver({ name: "twin", type: "CRYPTO", discover: async () => [CARD], world: quiet() });
-  const agent: Tier = await createAgent({ node: NODE, drivers: [await make(), twin], world });
-  const conductor = await createConductor({ db, world });
+  const twin = await createDriver({
+    auth: "open",
+    name: "twin",
+    type: "CRYPTO",
+    discover: async () => [CARD],
+    world: quiet(),
+  });
+  const agent: Tier = await createAgent({ auth: "open", node: NODE, drivers: [await make(), twin], world });
+  const conductor = await createConductor({ auth: "open", db, world });
   await Promise.all([driver.start(), agent.start(), conductor.start()]);
   return {
     driver,

@@ -29,10 +29,13 @@ export interface RunningSinew {
   stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL"): Promise<number | null>;
 }
 
-/** Starts `sinew start` on a free port unless told otherwise, and waits for its ready line. */
+/**
+ * Starts `sinew start` on a free port and without credentials unless told otherwise, and waits for its ready line.
+ */
 export async function startSinew(args: string[], variables: Record<string, string> = {}): Promise<RunningSinew> {
   const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
-  const child = Bun.spawn([process.execPath, main, "start", ...args, ...listen], {
+  const auth = args.includes("--auth") || "SINEW_AUTH" in variables ? [] : ["--auth", "open"];
+  const child = Bun.spawn([process.execPath, main, "start", ...args, ...listen, ...auth], {
     env: { ...env, ...variables },
     stdout: "pipe",
     stderr: "pipe",

@@ -53,6 +53,7 @@ async function serve<T extends Tier>(make: (endpoint: string) => Promise<T>, cle
 export const startDriver = (options: { devices?: DriverDevice[]; agent?: string; name?: string } = {}) =>
   serve((endpoint) =>
     createDriver({
+      auth: "open",
       name: options.name ?? "crypto",
       type: "CRYPTO",
       discover: async () => options.devices ?? [CARD],
@@ -66,8 +67,17 @@ export const startDriver = (options: { devices?: DriverDevice[]; agent?: string;
 export const startAgent = (options: Partial<AgentOptions> = {}) =>
   serve(async (endpoint) =>
     createAgent({
+      auth: "open",
       node: NODE,
-      drivers: [await createDriver({ name: "crypto", type: "CRYPTO", discover: async () => [CARD], world: quiet() })],
+      drivers: [
+        await createDriver({
+          auth: "open",
+          name: "crypto",
+          type: "CRYPTO",
+          discover: async () => [CARD],
+          world: quiet(),
+        }),
+      ],
       world: quiet(),
       endpoint,
       ...options,
@@ -79,7 +89,7 @@ export async function startConductor(options: Partial<Omit<ConductorOptions, "db
   const folder = await mkdtemp(join(tmpdir(), "sinew-conductor-"));
   const db = await openDatabase(`sqlite:${join(folder, "sinew.sqlite")}`);
   return serve(
-    (endpoint) => createConductor({ db, world: quiet(), endpoint, ...options }),
+    (endpoint) => createConductor({ auth: "open", db, world: quiet(), endpoint, ...options }),
     async () => {
       await db.close();
       await rm(folder, { recursive: true });

@@ -42,7 +42,7 @@ export async function readNodeId(state: string): Promise<string | null> {
 }
 
 /** True: the file is whole and ours. False: another process made it first. */
-async function writeOnce(path: string, text: string): Promise<boolean> {
+export async function writeOnce(path: string, text: string): Promise<boolean> {
   const beside = `${path}.${crypto.randomUUID()}.tmp`;
   const file = await open(beside, "w", 0o600);
   try {

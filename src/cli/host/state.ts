@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Config, Role } from "../../config.ts";
+import type { Config } from "../../config.ts";
+import type { Role } from "../../settings.ts";
 import { Exit } from "../exit.ts";
 import { acquireLock } from "./lock.ts";
 import { inState } from "./node-id.ts";

@@ -1,5 +1,12 @@
+import { IN_PROCESS } from "../../auth/caller.ts";
+import { formatJoinToken } from "../../auth/join-token.ts";
+import type { NodeKey } from "../../auth/node-key.ts";
+import { signPass } from "../../auth/pass.ts";
 import type { Config } from "../../config.ts";
-import { createDriver, type DriverTier } from "../../create/driver.ts";
+import { SinewError } from "../../contract/problem.ts";
+import type { AuthOptions } from "../../create/access.ts";
+import { createDriver, type DriverOptions, type DriverTier } from "../../create/driver.ts";
+import type { LinkUp } from "../../create/link.ts";
 import { localFetch, localPeer } from "../../create/mount.ts";
 import type { Database } from "../../db/database.ts";
 import { fromScan, wantedBy } from "../../drivers/discover.ts";
@@ -11,10 +18,19 @@ import type { ScanResult } from "../../pci/sysfs/scan.ts";
 import { LoggedError } from "../../tiers/driver.ts";
 import type { Tier } from "../../tiers/tier.ts";
 import type { World } from "../../world.ts";
+import type { Joined } from "../credentials/joined.ts";
+import { fileTokens } from "../credentials/tokens.ts";
 import { fileStore } from "../store.ts";
 
 /** What a role is assembled from: the configuration, with everything settled that it left to the host. */
-export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source"> {
+export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source" | "auth" | "tls" | "join"> {
+  auth: AuthOptions & { operatorToken: string };
+  /** Where it listens, as it is reached from this machine. */
+  url: string;
+  /** The conductor that this node has joined, and what it shows itself with; null: none. */
+  joined: { conductor: Joined; key: NodeKey } | null;
+  /** For join tokens: the hash of the CA that signs this listener's certificate; null: none to pin. */
+  caHash: string | null;
   /** Of no meaning to a conductor. */
   node: { id: string; name: string };
   /** The tree to scan: the host's, or a snapshot written back. */
@@ -26,7 +42,7 @@ export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source"> {
 }
 
 /** Builds the tiers of a role; nothing is scanned and nobody is called before `start()`. */
-export async function assembleRole(config: RoleConfig, world: World, url: string): Promise<Tier> {
+export async function assembleRole(config: RoleConfig, world: World): Promise<Tier> {
   switch (config.role) {
     case "conductor":
       return conductorRole(config, world);
@@ -35,9 +51,18 @@ export async function assembleRole(config: RoleConfig, world: World, url: string
     case "driver":
       return driverRole(config, world);
     case "all":
-      return allRole(config, world, url);
+      return allRole(config, world);
   }
 }
+
+/** What every tier of this process is made with. */
+const common = ({ auth, url, dial }: RoleConfig, world: World) => ({
+  auth,
+  world,
+  dial,
+  listener: url,
+  pass: (endpoint: string) => signPass(auth.operatorToken, endpoint, world.now().getTime()),
+});
 
 /** The bus of this node, scanned once for all drivers that ask at the same time; a failure is logged once, too. */
 function openBus({ sysfs, pciIds, node }: RoleConfig, kinds: readonly string[], { log }: World) {
@@ -63,8 +88,7 @@ type Bus = ReturnType<typeof openBus>;
 function builtIn(
   kind: string,
   { scan, names, node }: Bus,
-  world: World,
-  options: { basePath?: string; endpoint?: string; agent?: string | undefined } = {},
+  options: Omit<DriverOptions, "name" | "type" | "node" | "discover"> & { world: World },
 ): Promise<DriverTier> {
   const known = [...kinds, generic].find(({ name }) => name === kind);
   return createDriver({
@@ -72,8 +96,7 @@ function builtIn(
     name: kind,
     type: known?.deviceType ?? generic.deviceType,
     node,
-    world,
-    discover: async () => fromScan(await scan(), { kinds: [kind], names, node, now: world.now() }).hardware,
+    discover: async () => fromScan(await scan(), { kinds: [kind], names, node, now: options.world.now() }).hardware,
   });
 }
 
@@ -89,7 +112,8 @@ async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const kind = config.driver ?? generic.name;
   const bus = openBus(config, [kind], world);
   const { endpoint, agent } = config;
-  return closing(await builtIn(kind, bus, world, { endpoint, agent: agent ?? undefined }), async () => bus.close());
+  const driver = await builtIn(kind, bus, { ...common(config, world), endpoint, agent: agent ?? undefined });
+  return closing(driver, async () => bus.close());
 }
 
 async function agentRole(
@@ -98,51 +122,96 @@ async function agentRole(
   mounted: { basePath: string; endpoint: string; conductor?: ReturnType<typeof localPeer> },
 ): Promise<Tier & { drivers: DriverTier[] }> {
   const bus = openBus(config, config.drivers, world);
+  const tokens = config.auth.tokens ?? (await fileTokens(config.state, world.log));
+  const shared = { ...common(config, world), auth: { ...config.auth, tokens } };
   const drivers = await Promise.all(
-    config.drivers.map((kind) => builtIn(kind, bus, world, { basePath: `${mounted.basePath}/drivers/${kind}` })),
+    config.drivers.map((kind) => builtIn(kind, bus, { ...shared, basePath: `${mounted.basePath}/drivers/${kind}` })),
   );
+  const bootId = world.uuid();
+  const link = config.joined ? await linkOf(config, config.joined, bootId, world) : null;
   // Each role loads what it needs and no more: an agent has no use for a database's code.
   const { createAgent } = await import("../../create/agent.ts");
   const agent = await createAgent({
+    ...shared,
     node: bus.node,
+    bootId,
     drivers,
-    world,
     store: fileStore(`${config.state}/agent.json`, world.log),
     leaseSeconds: config.lease,
-    conductor: mounted.conductor ?? config.conductor ?? undefined,
+    conductor: mounted.conductor ?? link?.conductor ?? config.conductor ?? undefined,
     basePath: mounted.basePath,
     endpoint: mounted.endpoint,
   });
-  return { ...closing(agent, async () => bus.close()), drivers };
+  const served = {
+    ...agent,
+    async start() {
+      link?.start(agent);
+      await agent.start();
+    },
+  };
+  const close = async () => {
+    link?.stop();
+    bus.close();
+  };
+  return { ...closing(served, close), drivers };
+}
+
+async function linkOf(
+  config: RoleConfig,
+  { conductor: { url, ca, name }, key }: NonNullable<RoleConfig["joined"]>,
+  bootId: string,
+  world: World,
+): Promise<LinkUp> {
+  const { linkUp } = await import("../../create/link.ts");
+  const tls = ca === null ? null : { ca, serverName: name };
+  return linkUp({ url, tls, node: { id: config.node.id, key }, bootId, world });
 }
 
 async function conductorRole(
   config: RoleConfig,
   world: World,
-  served: { mounts?: Record<string, Tier>; ready?: () => boolean } = {},
+  served: { db?: Database; mounts?: Record<string, Tier>; ready?: () => boolean } = {},
 ): Promise<Tier & { db: Database }> {
-  const [{ createConductor }, { openDatabase }] = await Promise.all([
-    import("../../create/conductor.ts"),
-    import("../../db/database.ts"),
-  ]);
-  const db = await openDatabase(config.db);
+  const { createConductor } = await import("../../create/conductor.ts");
+  const db = served.db ?? (await openDatabaseOf(config));
   const conductor = await createConductor({
-    db,
-    world,
+    ...common(config, world),
+    id: config.node.id,
+    invite: (credential) => invitation(config, credential),
     leaseSeconds: config.lease,
     endpoint: config.endpoint,
     ...served,
+    db,
   });
   return { ...closing(conductor, () => db.close()), db };
 }
 
+const openDatabaseOf = async ({ db }: RoleConfig) => (await import("../../db/database.ts")).openDatabase(db);
+
+/** A join token for this conductor. Throws SinewError where nobody could use it, naming the flag that would help. */
+function invitation({ endpoint, node, caHash }: RoleConfig, credential: string): string {
+  const needs = (found: string) =>
+    new SinewError(
+      "busy",
+      `expected an address for agents to call in --endpoint, as this conductor listens on ${found}`,
+    );
+  if (endpoint.startsWith(":")) throw needs(`every address at port ${endpoint.slice(1)}`);
+  if (endpoint.startsWith("unix:")) throw needs("a unix socket");
+  // A certificate of a public CA has the host's name in it, one of our own the node's id.
+  const name = caHash === null ? new URL(endpoint).hostname : node.id;
+  return formatJoinToken({ url: endpoint, ca: caHash, name, credential });
+}
+
 /** A conductor at the root, its agent below it and the agent's drivers: three tiers, one process, the same calls. */
-async function allRole(config: RoleConfig, world: World, url: string): Promise<Tier> {
+async function allRole(given: RoleConfig, world: World): Promise<Tier> {
+  const [db, { databaseTokens }] = await Promise.all([openDatabaseOf(given), import("../../db/tokens.ts")]);
+  // One set of tokens for all that this listener serves.
+  const config = { ...given, auth: { ...given.auth, tokens: databaseTokens(db) } };
   // A socket's path can't be extended: in process any address will do that nobody else has.
   const base = `${config.endpoint.startsWith("unix:") ? "http://localhost" : config.endpoint}/agent`;
   // Each knows the other by its address; in between there is no network. The conductor is called only after start().
   let fleet: Awaited<ReturnType<typeof conductorRole>>;
-  const upward = localPeer({ fetch: (request, env) => fleet.fetch(request, env) }, url, world);
+  const upward = localPeer({ fetch: (request, env) => fleet.fetch(request, env) }, config.url, world);
   const agent = await agentRole(config, world, { basePath: "/agent", endpoint: base, conductor: upward });
   const toAgent = localFetch(agent, base);
   const inProcess: World["fetch"] = (url, init) => (url.startsWith(base) ? toAgent(url, init) : world.fetch(url, init));
@@ -150,12 +219,14 @@ async function allRole(config: RoleConfig, world: World, url: string): Promise<T
   for (const driver of agent.drivers) mounts[`/drivers/${driver.name}`] = driver;
   let ready = false;
   let stopped = false;
-  fleet = await conductorRole(config, { ...world, fetch: inProcess }, { mounts, ready: () => ready });
+  fleet = await conductorRole(config, { ...world, fetch: inProcess }, { db, mounts, ready: () => ready });
 
   /** Whether the conductor has taken in what the agent found just now, not in an earlier run. */
   async function firstScanServed(): Promise<boolean> {
     const { getNode } = await import("../../db/nodes.ts");
-    const tag = (await agent.fetch(new Request("http://localhost/hardware?limit=1"))).headers.get("etag");
+    const tag = (
+      await agent.fetch(new Request("http://localhost/hardware?limit=1"), { caller: IN_PROCESS })
+    ).headers.get("etag");
     return tag === `W/"${(await getNode(fleet.db.read, config.node.id))?.generation}"`;
   }
 

@@ -1,5 +1,6 @@
 import { fstatSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
+import { IN_PROCESS } from "../../auth/caller.ts";
 import type { Config } from "../../config.ts";
 import type { HardwareList } from "../../contract/hardware.ts";
 import { generic } from "../../drivers/generic.ts";
@@ -8,21 +9,31 @@ import type { Tier } from "../../tiers/tier.ts";
 import { hardwareTable, terminal } from "../table.ts";
 
 /** What a person reads when a role is up: the hardware found, the addresses, who may use them. */
-export async function introduction(started: { config: Config; tier: Tier; url: string }): Promise<string> {
-  const { config, url } = started;
+export async function introduction(started: {
+  config: Config;
+  tier: Tier;
+  url: string;
+  caHash: string | null;
+}): Promise<string> {
+  const { config, url, caHash } = started;
   const found = config.role === "conductor" ? "" : `${await foundHere(started)}\n`;
-  const web = url.startsWith("unix:") ? ` (curl --unix-socket ${url.slice(5)} http://localhost/hardware)` : "";
-  const at = (path: string) => (web ? path : `${url}${path}`);
-  return `${found}API        ${web ? `${url}${web}` : `${url}/hardware`}
-OpenAPI    ${at("/doc")}
-Reference  ${at("/reference")}
-Auth       open: no credentials, ${web ? "whoever may open the socket" : "loopback only"}
-`;
+  const unix = url.startsWith("unix:");
+  const at = (path: string) => (unix ? path : `${url}${path}`);
+  const lines = [
+    `API        ${unix ? `${url} (curl --unix-socket ${url.slice(5)} http://localhost/hardware)` : at("/hardware")}`,
+    `OpenAPI    ${at("/doc")}`,
+    `Reference  ${at("/reference")}`,
+    config.auth === "open"
+      ? `Auth       open: no credentials, ${unix ? "whoever may open the socket" : "loopback only"}`
+      : `Auth       Authorization: Bearer $(cat ${config.state}/operator.token)`,
+  ];
+  if (caHash !== null) lines.push(`TLS        CA with SHA-256 ${caHash}`);
+  return `${found}${lines.join("\n")}\n`;
 }
 
 async function foundHere({ config, tier }: { config: Config; tier: Tier }): Promise<string> {
   const path = config.role === "all" ? "/agent/hardware" : "/hardware";
-  const response = await tier.fetch(new Request(`http://localhost${path}?limit=1000`));
+  const response = await tier.fetch(new Request(`http://localhost${path}?limit=1000`), { caller: IN_PROCESS });
   if (!response.ok) return `The hardware found cannot be shown: ${path} answered ${response.status}\n`;
   // Our own tier's answer, whose schema its tests check.
   const { hardware, sources, next_page_token } = (await response.json()) as HardwareList;

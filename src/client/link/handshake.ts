@@ -19,7 +19,15 @@ const Proof = z.object({ proof: z.string() });
 const Verdict = z.union([
   z.object({ ok: z.literal(true) }),
   // Looser than Problem: a conductor of a later version may know more codes.
-  z.object({ problem: z.object({ status: z.number(), code: z.string(), detail: z.string() }) }),
+  z.object({
+    problem: z.object({
+      status: z.number(),
+      code: z.string(),
+      detail: z.string(),
+      /** Seconds after which dialling again may help. */
+      retry_after: z.number().positive().max(86_400).optional(),
+    }),
+  }),
 ]);
 
 interface AcceptOptions<T> {
@@ -147,17 +155,28 @@ function hear<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
   return schema.parse(JSON.parse(decoder.decode(payload)));
 }
 
-function problemOf({ code, message, errors }: SinewError): Problem {
+function problemOf({ code, message, errors, retryAfter }: SinewError): Problem & { retry_after: number | undefined } {
   const [status, title] = PROBLEMS[code];
   const request_id = crypto.randomUUID();
-  return { type: `urn:sinew:problem:${code}`, title, status, code, detail: message, request_id, errors };
+  return {
+    type: `urn:sinew:problem:${code}`,
+    title,
+    status,
+    code,
+    detail: message,
+    request_id,
+    errors,
+    retry_after: retryAfter,
+  };
 }
 
+type Refusal = Extract<z.infer<typeof Verdict>, { problem: unknown }>["problem"];
+
 /** What a later version's code says is lost, its status is not. */
-function refusal({ status, code, detail }: { status: number; code: string; detail: string }): SinewError {
+function refusal({ status, code, detail, retry_after }: Refusal): SinewError {
   const entries = Object.entries(PROBLEMS) as [ProblemCode, readonly [number, string]][];
   const known = entries.find(([one]) => one === code) ?? entries.find(([, [same]]) => same === status);
-  return new SinewError(known?.[0] ?? "unavailable", detail);
+  return new SinewError(known?.[0] ?? "unavailable", detail, { retryAfter: retry_after });
 }
 
 function asSinewError(error: unknown, world: Pick<World, "log">): SinewError {

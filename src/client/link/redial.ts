@@ -91,7 +91,9 @@ export function holdLink({ connect, prove, handle, world, limits, onState }: Hol
     lastError = error.message;
     const lasting = error instanceof SinewError && LASTING.includes(PROBLEMS[error.code][0]);
     // https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("full jitter")
-    const longest = lasting ? CAP_MS : Math.min(CAP_MS, BASE_MS * 2 ** failures);
+    const backoff = lasting ? CAP_MS : Math.min(CAP_MS, BASE_MS * 2 ** failures);
+    const told = error instanceof SinewError ? error.retryAfter : undefined;
+    const longest = told === undefined ? backoff : told * 1000;
     failures = Math.min(failures + 1, 10);
     cancel = world.timer(longest * world.random(), redial);
     become({ kind: "down", error });

@@ -2,4 +2,4 @@ import { columns } from "./columns-sqlite.ts";
 import { defineTables } from "./tables.ts";
 
 // Exported one by one because drizzle-kit looks for tables among a module's exports.
-export const { nodes, sources, hardware, changes, operations, meta } = defineTables(columns);
+export const { nodes, sources, hardware, changes, operations, tokens, audit, meta } = defineTables(columns);

@@ -18,8 +18,17 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
       boot_id: text("boot_id"),
       first_seen: text("first_seen").notNull(),
       revision: bigint("revision").notNull(),
+      /** Thumbprint of the key that the node joined with. */
+      key: text("key"),
+      /** JSON; null: none */
+      conditions: text("conditions"),
     },
-    (t) => [index("nodes_name").on(t.name), index("nodes_state").on(t.state, t.id)],
+    (t) => [
+      index("nodes_name").on(t.name),
+      index("nodes_state").on(t.state, t.id),
+      // One key is one node, whatever two conductors do at the same time.
+      uniqueIndex("nodes_key").on(t.key),
+    ],
   );
 
   const sources = table(
@@ -100,12 +109,38 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
     (t) => [index("operations_started_at").on(t.started_at)],
   );
 
+  const tokens = table("tokens", {
+    id: text("id").primaryKey(),
+    role: text("role").notNull(),
+    name: text("name"),
+    bound_to: text("bound_to"),
+    hash: text("hash").notNull(),
+    created_at: text("created_at").notNull(),
+    expires_at: text("expires_at"),
+    uses_left: bigint("uses_left"),
+  });
+
+  const audit = table("audit", {
+    id: id("id"),
+    time: text("time").notNull(),
+    kind: text("kind").notNull(),
+    caller: text("caller").notNull(),
+    role: text("role").notNull(),
+    address: text("address"),
+    method: text("method").notNull(),
+    path: text("path").notNull(),
+    status: bigint("status").notNull(),
+    code: text("code"),
+    count: bigint("count").notNull(),
+    request_id: text("request_id"),
+  });
+
   const meta = table("meta", {
     key: text("key").primaryKey(),
     value: text("value").notNull(),
   });
 
-  return { nodes, sources, hardware, changes, operations, meta };
+  return { nodes, sources, hardware, changes, operations, tokens, audit, meta };
 }
 
 export type Tables = ReturnType<typeof defineTables>;
@@ -115,4 +150,6 @@ export type HardwareRow = Tables["hardware"]["$inferSelect"];
 /** A device on its way in: the database gives the id. */
 export type NewHardwareRow = Omit<HardwareRow, "id">;
 export type ChangeRow = Tables["changes"]["$inferSelect"];
+export type TokenRow = Tables["tokens"]["$inferSelect"];
+export type AuditRow = Tables["audit"]["$inferSelect"];
 export type OperationRow = Tables["operations"]["$inferSelect"];

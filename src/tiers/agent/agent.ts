@@ -1,4 +1,5 @@
-import { type Peer, PeerError } from "../../client/peer.ts";
+import type { Visitor } from "../../auth/caller.ts";
+import { PeerError } from "../../client/peer.ts";
 import type { Limits } from "../../client/wrangle.ts";
 import type { Hardware, HardwareList } from "../../contract/hardware.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
@@ -6,10 +7,9 @@ import type { Operation } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { API_RANGE } from "../../contract/version.ts";
 import { uuidV5 } from "../../pci/identity.ts";
-import type { Store, World } from "../../world.ts";
 import { keepKnown, markDuplicates } from "../adopt.ts";
 import { coalesce } from "../coalesce.ts";
-import { agreeOnVersion, createPeers, type DialOptions, nameBeside } from "../greeting.ts";
+import { agreeOnVersion, createPeers, nameBeside } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
 import { createOperations } from "../operations.ts";
@@ -17,6 +17,8 @@ import { createUpward } from "../upward.ts";
 import { cutToRoom } from "./bounds.ts";
 import { type Child, type ChildContext, discoverChild, failChild, pullChild } from "./child.ts";
 import type { Known } from "./identity.ts";
+import type { AgentOptions } from "./options.ts";
+import { OWN, ownerOf } from "./owner.ts";
 import { type AgentState, loadAgentState } from "./state.ts";
 
 /** What one driver may cost its agent. A device is 1 to 2 kB of JSON. */
@@ -29,29 +31,6 @@ export const DRIVER_LIMITS: Limits = {
 };
 const REMOTE_DRIVERS = 64;
 
-export interface BuiltInDriver {
-  name: string;
-  type: string;
-  peer: Peer;
-  /** Its first scan. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-}
-
-export interface AgentOptions extends DialOptions {
-  node: Hardware["node"];
-  labels?: Record<string, string>;
-  drivers: BuiltInDriver[];
-  world: World;
-  store: Store;
-  /** Where this agent answers, as announced upward. */
-  endpoint: string | null;
-  conductor?: Peer | undefined;
-  leaseSeconds?: number | null;
-  bootId?: string;
-  limits?: Partial<Limits>;
-}
-
 /** One node: wrangles its drivers and answers for them all. */
 export interface Agent {
   readonly node: Hardware["node"];
@@ -61,7 +40,9 @@ export interface Agent {
   page(limit: number, token: string | undefined): HardwareList;
   /** All rows with this uuid: two where two sources report it. */
   devices(uuid: string): Hardware[];
-  hello(hello: Hello, remoteAddress: string | null): Promise<Registered>;
+  hello(hello: Hello, from: Visitor): Promise<Registered>;
+  /** Says hello now: the way to the conductor is open again. */
+  announce(): void;
   /** Asks one driver again, after it said that it changed. */
   refresh(name: string): void;
   startDiscovery(): Operation;
@@ -103,10 +84,11 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     return added;
   };
   for (const { name, type, peer } of options.drivers) {
-    addChild({ name, type, peer, builtIn: true, seed: false, left: false });
+    addChild({ name, type, peer, builtIn: true, seed: false, left: false, owner: OWN });
   }
-  for (const { name, type, endpoint: stored, seed, left } of state.drivers) {
-    if (!children.has(name)) addChild({ name, type, peer: peers.again(stored), builtIn: false, seed, left });
+  for (const { endpoint: stored, ...driver } of state.drivers) {
+    const peer = peers.again(stored, { local: driver.owner === OWN });
+    if (!children.has(driver.name)) addChild({ ...driver, peer, builtIn: false });
   }
 
   const merged = () => {
@@ -142,7 +124,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       version: 1,
       drivers: [...children.values()]
         .filter(({ builtIn }) => !builtIn)
-        .map(({ name, type, peer, seed, left }) => ({ name, type, endpoint: peer.endpoint, seed, left })),
+        .map(({ name, type, peer, seed, left, owner }) => ({ name, type, endpoint: peer.endpoint, seed, left, owner })),
       devices: [...inventory.hardware],
       sources: [...inventory.sources],
       known: [...memory.values()],
@@ -199,7 +181,8 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
   }
 
   /** The driver a hello is about: by name, without one by endpoint. A built-in driver's name is not given away. */
-  function nameOf(hello: Hello, endpointText: string): string {
+  function nameOf(hello: Hello, { caller }: Visitor, endpointText: string): string {
+    if (hello.name === undefined && caller.driver) return caller.driver;
     if (hello.name === undefined) {
       const known = [...children.values()].find((child) => !child.builtIn && child.peer.endpoint === endpointText);
       return known?.name ?? endpointText;
@@ -207,11 +190,12 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     return children.get(hello.name)?.builtIn ? nameBeside(hello.name, endpointText) : hello.name;
   }
 
-  async function hello(body: Hello, remoteAddress: string | null): Promise<Registered> {
+  async function hello(body: Hello, from: Visitor): Promise<Registered> {
     const api = agreeOnVersion(body);
-    const peer = await peers.of(body, remoteAddress);
-    const name = nameOf(body, peer.endpoint);
+    const peer = await peers.of(body, from);
+    const name = nameOf(body, from, peer.endpoint);
     const known = children.get(name);
+    const owner = ownerOf(from.caller, name, known?.owner);
     const left = body.status === "LEAVING";
     const seed = body.api === undefined;
     if (!known && children.size - options.drivers.length >= REMOTE_DRIVERS) {
@@ -219,11 +203,17 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       if (!gone) throw new SinewError("busy", `expected at most ${REMOTE_DRIVERS} drivers on one node`);
       children.delete(gone.name);
     }
-    const child = known ?? addChild({ name, type: body.type ?? null, peer, builtIn: false, seed, left });
-    const changed = !known || child.peer.endpoint !== peer.endpoint || child.left !== left || child.seed !== seed;
+    const child = known ?? addChild({ name, type: body.type ?? null, peer, builtIn: false, seed, left, owner });
+    const changed =
+      !known ||
+      child.owner !== owner ||
+      child.peer.endpoint !== peer.endpoint ||
+      child.left !== left ||
+      child.seed !== seed;
     child.peer = peer;
     child.seed = seed;
     child.left = left;
+    child.owner = owner;
     child.type = body.type ?? child.type;
     child.source = { ...child.source, type: child.type, endpoint: peer.endpoint };
     if (left) {
@@ -263,6 +253,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     page: (limit, token) => inventory.page(limit, token),
     devices: (uuid) => inventory.hardware.filter((device) => device.uuid === uuid),
     hello,
+    announce: () => upward?.announce(),
     refresh(name) {
       const child = children.get(name);
       // Before the first scan everything is asked anyway.

@@ -21,6 +21,8 @@ export interface Child {
   seed: boolean;
   /** Said LEAVING. */
   left: boolean;
+  /** Whose it is: who may say hello for it (owner.ts). */
+  owner: string;
   source: Source;
   /** The last good answer. */
   devices: Hardware[];

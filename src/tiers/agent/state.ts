@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseEndpoint } from "../../client/endpoint.ts";
 import { Hardware, Serial, Source } from "../../contract/hardware.ts";
 import type { Log, Store } from "../../world.ts";
+import { ANYONE } from "./owner.ts";
 
 /** What an agent keeps: its drivers, their last-good devices, and every device it has known. */
 const AgentState = z.object({
@@ -13,6 +14,8 @@ const AgentState = z.object({
       endpoint: z.string(),
       seed: z.boolean(),
       left: z.boolean(),
+      // Those that were kept before there were credentials are anyone's.
+      owner: z.string().default(ANYONE),
     }),
   ),
   devices: z.array(Hardware),

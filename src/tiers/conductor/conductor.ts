@@ -1,3 +1,5 @@
+import type { Visitor } from "../../auth/caller.ts";
+import type { TokenStore } from "../../auth/token.ts";
 import { PeerError } from "../../client/peer.ts";
 import { type Limits, runDiscovery } from "../../client/wrangle.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
@@ -11,10 +13,15 @@ import { leaseSeconds } from "../lease.ts";
 import { createLimiter } from "../limiter.ts";
 import { type ChildWork, createOperations } from "../operations.ts";
 import { settle } from "../settle.ts";
-import { type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
+import type { RequestEnv } from "../tier.ts";
+import { type Admission, createAdmission } from "./admission.ts";
+import { createClaims } from "./claims.ts";
+import { type Fleet, isCurrent, isSeed, stateOf, type Tracked } from "./fleet.ts";
+import { createLinks } from "./links.ts";
 import { createMembership } from "./membership.ts";
 import { createPulls } from "./pulls.ts";
 import { createReads, type Reads } from "./reads.ts";
+import { createRoster } from "./roster.ts";
 
 /** What one agent may cost its conductor: a little more than an agent lets itself report. */
 export const AGENT_LIMITS: Limits = {
@@ -25,20 +32,28 @@ export const AGENT_LIMITS: Limits = {
   discoveryMs: 120_000,
 };
 const DISCOVERIES_AT_ONCE = 32;
+/** A lease on a link, whose end shows when a node dies: what renewing costs a metered site counts for more. */
+const LINK_LEASE_SECONDS = 45;
 
 export interface ConductorOptions extends DialOptions {
   db: Database;
   world: World;
   leaseSeconds?: number | null;
+  /** This conductor, as nodes prove their keys to it. */
+  id: string;
+  /** Those that nodes join with. */
+  tokens: TokenStore;
+  /** Answers what nodes ask over their links. */
+  fetch: (request: Request, env: RequestEnv) => Promise<Response> | Response;
   /** This conductor's own address, which no agent may claim. */
   endpoint?: string | null;
   limits?: Partial<Limits>;
 }
 
 /** The fleet: wrangles its agents and keeps the database right. */
-export interface Conductor extends Reads {
+export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "rekey"> {
   readonly ready: boolean;
-  hello(hello: Hello, remoteAddress: string | null): Promise<Registered>;
+  hello(hello: Hello, from: Visitor): Promise<Registered>;
   startDiscovery(): Operation;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
   /** Resolves once no pull is under way. */
@@ -50,22 +65,37 @@ export interface Conductor extends Reads {
 export async function createConductorTier(options: ConductorOptions): Promise<Conductor> {
   const { db, world } = options;
   const members = new Map<string, Tracked>();
+  const fixed = options.leaseSeconds ?? null;
   const fleet: Fleet = {
     db,
     world,
     limits: { ...AGENT_LIMITS, ...options.limits },
     members,
-    ttlMs: () => leaseSeconds(members.size, options.leaseSeconds ?? null) * 1000,
+    links: createLinks(world, (node) => {
+      const tracked = members.get(node);
+      // From here on the shorter lease counts.
+      if (tracked) tracked.heard = world.monotonic();
+    }),
+    claims: createClaims(world.monotonic, () => 2 * fleet.ttlMs()),
+    ttlMs(tracked) {
+      const seconds = leaseSeconds(members.size, fixed);
+      const linked = fixed === null && tracked && fleet.links.has(tracked.row.id);
+      return (linked ? Math.max(LINK_LEASE_SECONDS, seconds) : seconds) * 1000;
+    },
     stopped: false,
   };
-  const membership = createMembership(fleet, createPeers(options, world, "conductor"));
-  const { pull, pullNow, failed } = createPulls(fleet, membership.renew);
+  const peers = createPeers(options, world, "conductor");
+  const roster = createRoster(fleet);
+  const greet = createMembership(fleet, roster, peers);
+  const admission = createAdmission(fleet, roster, options);
+  const { pull, pullNow, failed } = createPulls(fleet, roster.renew);
   const reads = createReads(db);
   const operations = createOperations(world, (operation) => db.write((tx) => saveOperation(tx, operation)));
   const limited = createLimiter(DISCOVERIES_AT_ONCE);
   let ready = false;
 
   async function discover(tracked: Tracked): ReturnType<ChildWork["run"]> {
+    if (tracked.conflict?.blocks) throw new Error("two machines say to be this node");
     if (stateOf(tracked) === "INCOMPATIBLE") throw new Error("it speaks no API version of this conductor");
     const operation = await runDiscovery(tracked.peer, fleet.limits, world).catch(async (error) => {
       if (error instanceof PeerError) await failed(tracked, error);
@@ -98,15 +128,16 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       }));
       return { ...list, nodes };
     },
-    async hello(body, remoteAddress) {
-      const { answer, changed } = await membership.hello(body, remoteAddress);
+    ...admission,
+    async hello(body, from) {
+      const { answer, changed } = await greet(body, from);
       if (changed) void pull(changed);
       return answer;
     },
     startDiscovery: () =>
       operations.start("discovery", async () =>
         [...members.values()]
-          .filter((tracked) => stateOf(tracked) !== "LEFT")
+          .filter((tracked) => !["LEFT", "EXPECTED"].includes(stateOf(tracked)))
           .map((tracked) => ({
             name: tracked.row.name,
             endpoint: tracked.row.endpoint,
@@ -119,14 +150,16 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     settled,
     async start() {
       await db.write((tx) => failInterrupted(tx, world.now()));
-      await membership.start();
-      for (const tracked of members.values()) if (isCurrent(stateOf(tracked))) void pull(tracked);
+      await roster.start(peers, admission.check);
+      // Any other says hello within a third of its lease, and shows who it is.
+      for (const tracked of members.values()) if (isSeed(tracked) && isCurrent(stateOf(tracked))) void pull(tracked);
       ready = true;
     },
     async stop() {
       fleet.stopped = true;
       for (const tracked of members.values()) tracked.cancel();
-      await membership.stop();
+      await roster.stop();
+      fleet.links.closeAll("this conductor stops");
       // What has been answered is still taken in: whoever stops this closes the database next.
       await settled();
     },

@@ -5,6 +5,8 @@ import type { NodeState } from "../../contract/node.ts";
 import type { Database } from "../../db/database.ts";
 import type { NodeRow } from "../../db/schema/tables.ts";
 import type { World } from "../../world.ts";
+import type { Claims } from "./claims.ts";
+import type { Links } from "./links.ts";
 
 /** One agent as its conductor holds it: its row, and what only memory needs. */
 export interface Tracked {
@@ -20,6 +22,8 @@ export interface Tracked {
   pulling: Promise<void> | null;
   /** A newer generation was named while a pull was under way. */
   again: boolean;
+  /** Two claim to be this node. `until`: when that is over unless it is seen again. `blocks`: neither can be trusted. */
+  conflict: { until: number; blocks: boolean } | null;
   /** Takes back the next poll or retry. */
   cancel: () => void;
 }
@@ -30,8 +34,10 @@ export interface Fleet {
   world: World;
   limits: Limits;
   members: Map<string, Tracked>;
-  /** The lease in force, in milliseconds. */
-  ttlMs(): number;
+  links: Links;
+  claims: Claims;
+  /** The lease in force, in milliseconds; longer on a link, whose end shows when a node dies. */
+  ttlMs(tracked?: Tracked): number;
   stopped: boolean;
 }
 
@@ -40,10 +46,10 @@ export const nodeRef = ({ row }: Tracked): Hardware["node"] => ({ id: row.id, na
 export const stateOf = ({ row }: Tracked): NodeState => row.state as NodeState; // written from a NodeState only
 
 /** A peer that names no API versions speaks the seed only: it is polled instead of renewing. */
-export const isSeed = ({ row }: Tracked): boolean => row.api === null;
+export const isSeed = ({ row }: Tracked): boolean => row.api === null && row.key === null;
 
 /** States in which a node's last answer is still what is there. */
-export const isCurrent = (state: NodeState) => state === "LIVE" || state === "LATE";
+export const isCurrent = (state: NodeState) => state === "LIVE" || state === "LATE" || state === "CONFLICT";
 
 /** What silence makes of a node: LATE after one lease, LOST after two. Null: what it is already. */
 export function expired(tracked: Tracked, now: number, ttlMs: number): NodeState | null {

@@ -1,167 +1,122 @@
-import type { Peer } from "../../client/peer.ts";
+import type { Visitor } from "../../auth/caller.ts";
+import type { Condition } from "../../contract/condition.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
-import type { NodeState } from "../../contract/node.ts";
-import { allNodes, touchNodes } from "../../db/nodes.ts";
+import { SinewError } from "../../contract/problem.ts";
+import { getNode } from "../../db/nodes.ts";
 import { uuidV5 } from "../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../greeting.ts";
-import { expired, type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
-import { writeState } from "./write.ts";
+import type { Claimant } from "./claims.ts";
+import { type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
+import type { Roster } from "./roster.ts";
 
-const FLUSH_MS = 1_000;
 /** Names agents that send no node id: by their endpoint, the same at each hello. */
 const SEED_NAMESPACE = "8f5b54b0-6f0e-5d0c-9d07-52d1f0a2f9a1";
 
-/** Who is in the fleet and who has fallen silent. */
-export interface Membership {
-  /** Takes the stored nodes in, each with a fresh lease, and begins to count silence. */
-  start(): Promise<void>;
-  stop(): Promise<void>;
-  /** Registers or renews; `changed` is the node when its hardware should be asked for. */
-  hello(hello: Hello, remoteAddress: string | null): Promise<{ answer: Registered; changed: Tracked | null }>;
-  /** A sign of life. */
-  renew(tracked: Tracked): Promise<void>;
-}
+/** Registers or renews; `changed` is the node when its hardware should be asked for. */
+export type SayHello = (hello: Hello, from: Visitor) => Promise<{ answer: Registered; changed: Tracked | null }>;
 
-export function createMembership(fleet: Fleet, peers: Peers): Membership {
-  const { db, world, members } = fleet;
-  const heardSinceFlush = new Set<Tracked>();
-  let cancelTick = () => {};
-  let lastTick = 0;
+export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): SayHello {
+  const { db, world, members, links, claims } = fleet;
   const now = () => world.now().toISOString();
 
-  const track = (row: Tracked["row"], peer: Peer, stored = false): Tracked => ({
-    row,
-    stored,
-    peer,
-    // A conductor that was away knows nothing of who was silent: everyone gets a fresh lease.
-    heard: world.monotonic(),
-    // The devices' freshness may be older than the stored generation: the first pull asks for all.
-    etag: null,
-    failures: 0,
-    pulling: null,
-    again: false,
-    cancel: () => {},
-  });
-
-  async function setState(tracked: Tracked, row: Tracked["row"]) {
-    const stale = !isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked));
-    await writeState(db, row, { now: now(), devices: stale ? "stale" : "keep" });
-    tracked.stored = true;
-    // A report may have been taken in meanwhile: its generation stays.
-    tracked.row = { ...row, generation: tracked.row.generation };
+  /** Which node says this, and how it is asked. Throws SinewError where it is not for this caller to say. */
+  async function speaker(body: Hello, from: Visitor) {
+    const { caller } = from;
+    const said = body.node?.id.toLowerCase();
+    if (caller.role === "agent") {
+      const id = caller.node ?? "";
+      if (said === id) return { id, peer: links.peer(id), endpoint: null };
+      throw new SinewError("forbidden", `node.id: expected ${id}, whose key this link was opened with, got ${said}`);
+    }
+    const peer = await peers.of(body, from);
+    const id = said ?? uuidV5(SEED_NAMESPACE, `agent ${peer.endpoint}`);
+    const key = members.get(id)?.row.key ?? (members.has(id) ? null : (await getNode(db.read, id))?.key);
+    if (!key) return { id, peer, endpoint: peer.endpoint };
+    throw new SinewError(
+      "forbidden",
+      `node.id: node ${id} has joined with a key, and is heard over its own link alone`,
+    );
   }
 
-  async function renew(tracked: Tracked) {
-    tracked.heard = world.monotonic();
-    tracked.row.last_seen = now();
-    heardSinceFlush.add(tracked);
-    if (stateOf(tracked) === "LIVE") return;
-    // Its devices were shown as old: ask for all of them again.
-    if (stateOf(tracked) !== "LATE") tracked.etag = null;
-    await setState(tracked, { ...tracked.row, state: "LIVE" });
-  }
-
-  async function hello(
-    body: Hello,
-    remoteAddress: string | null,
-  ): Promise<{ answer: Registered; changed: Tracked | null }> {
-    const peer = await peers.of(body, remoteAddress);
-    const id = body.node?.id.toLowerCase() ?? uuidV5(SEED_NAMESPACE, `agent ${peer.endpoint}`);
+  return async (body, from) => {
+    const { id, peer, endpoint } = await speaker(body, from);
     const known = members.get(id);
+    const stored = known?.row ?? (await getNode(db.read, id));
     const row: Tracked["row"] = {
       id,
       name: body.node?.name ?? body.name ?? peer.endpoint,
       state: body.status === "LEAVING" ? "LEFT" : "LIVE",
       labels: JSON.stringify(body.node?.labels ?? {}),
-      endpoint: peer.endpoint,
+      endpoint,
       last_seen: now(),
       api: body.api ? JSON.stringify(body.api) : null,
-      generation: known?.row.generation ?? null,
+      generation: stored?.generation ?? null,
       boot_id: body.boot_id ?? null,
-      first_seen: known?.row.first_seen ?? now(),
+      first_seen: stored?.first_seen ?? now(),
+      key: stored?.key ?? null,
+      conditions: null,
     };
-    const api = await agreed(body, row, known ?? track(row, peer));
+    const api = await agreed(body, row, known);
     // Looked up anew: two first hellos at once are still one node.
-    const tracked = members.get(id) ?? track(row, peer);
+    const tracked = members.get(id) ?? roster.track(row, peer);
     members.set(id, tracked);
-    // Its name may have a new address.
     tracked.peer = peer;
+    await refuseSecond(tracked, body, from);
+    if (tracked.conflict && row.state === "LIVE")
+      Object.assign(row, { state: "CONFLICT", conditions: tracked.row.conditions });
     // A write that failed is made up for by the next hello, which says the same again.
     if (!tracked.stored || differs(tracked.row, row)) {
       if (!isCurrent(stateOf(tracked))) tracked.etag = null;
-      await setState(tracked, row);
+      await roster.setState(tracked, row);
     }
-    tracked.row.last_seen = row.last_seen;
-    tracked.heard = world.monotonic();
-    heardSinceFlush.add(tracked);
+    roster.heard(tracked);
     if (row.state === "LEFT") tracked.cancel();
     const same = body.generation !== undefined && body.generation === tracked.etag;
     return {
-      answer: { status: "REGISTERED", uuid: id, api, lease: { ttl_seconds: fleet.ttlMs() / 1000 } },
+      answer: { status: "REGISTERED", uuid: id, api, lease: { ttl_seconds: fleet.ttlMs(tracked) / 1000 } },
       changed: same || row.state === "LEFT" ? null : tracked,
     };
+  };
+
+  /** Two machines that say to be one node are both refused: neither's hardware can be told from the other's. */
+  async function refuseSecond(tracked: Tracked, body: Hello, { caller, remoteAddress }: Visitor) {
+    // The key's holder has been checked when its link was opened.
+    if (caller.role === "agent" || body.status === "LEAVING" || body.boot_id === undefined) return;
+    const from = `${remoteAddress ?? "a unix socket"}, ${body.endpoint}`;
+    const both = claims.claim(tracked.row.id, { boot: body.boot_id, from });
+    if (!both) {
+      if (tracked.conflict?.blocks) tracked.conflict = null;
+      return;
+    }
+    const condition = twoBoots(both, now());
+    await roster.contest(tracked, condition, { forMs: 2 * fleet.ttlMs(tracked), blocks: true });
+    throw new SinewError("node_conflict", condition.message);
   }
 
   /** The version to speak; a node that speaks none of ours is shown as INCOMPATIBLE before it is refused. */
-  async function agreed(body: Hello, row: Tracked["row"], tracked: Tracked): Promise<string> {
+  async function agreed(body: Hello, row: Tracked["row"], known: Tracked | undefined): Promise<string> {
     try {
       return agreeOnVersion(body);
     } catch (error) {
+      const tracked = known ?? roster.track(row, peers.again(row.endpoint ?? "http://link"));
       members.set(row.id, tracked);
       if (stateOf(tracked) !== "INCOMPATIBLE" || !tracked.stored)
-        await setState(tracked, { ...row, state: "INCOMPATIBLE" });
+        await roster.setState(tracked, { ...row, state: "INCOMPATIBLE" });
       throw error;
     }
   }
-
-  async function expire() {
-    const time = world.monotonic();
-    // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
-    const paused = time - lastTick > fleet.ttlMs() / 2;
-    lastTick = time;
-    for (const tracked of members.values()) {
-      if (paused) tracked.heard = time;
-      const state = expired(tracked, time, fleet.ttlMs());
-      if (!state) continue;
-      world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
-      await setState(tracked, { ...tracked.row, state });
-      // It may have been heard while its silence was written down.
-      if (tracked.heard > time) await renew(tracked);
-    }
-  }
-
-  async function flush() {
-    const batch = [...heardSinceFlush].map(({ row }) => ({ id: row.id, last_seen: row.last_seen ?? now() }));
-    heardSinceFlush.clear();
-    if (batch.length > 0) await db.write((tx) => touchNodes(tx, batch));
-  }
-
-  async function tick() {
-    try {
-      await expire();
-      await flush();
-    } catch (error) {
-      world.log("error", "leases could not be written", { error: String(error) });
-    }
-    if (!fleet.stopped) cancelTick = world.timer(Math.min(FLUSH_MS, fleet.ttlMs() / 6), () => void tick());
-  }
-
-  return {
-    async start() {
-      for (const { revision: _, ...row } of await allNodes(db.read)) {
-        if (row.endpoint !== null) members.set(row.id, track(row, peers.again(row.endpoint), true));
-      }
-      lastTick = world.monotonic();
-      void tick();
-    },
-    async stop() {
-      cancelTick();
-      await flush().catch((error) => world.log("error", "leases could not be written", { error: String(error) }));
-    },
-    hello,
-    renew,
-  };
 }
+
+/** What is said of a node that two runs take turns in being. */
+export const twoBoots = (both: readonly [Claimant, Claimant], since: string): Condition => ({
+  type: "IdentityUnique",
+  status: "false",
+  reason: "TwoBoots",
+  message: `two machines say to be this node: boot ${both[0].boot} (${both[0].from}) and boot ${both[1].boot} (${both[1].from})`,
+  action:
+    "stop one of them; if it is a copy, remove node-id, node.key and joined.json from its state directory and join it anew",
+  since,
+});
 
 /** Whether a hello says anything that the row does not hold yet. */
 const differs = (a: Tracked["row"], b: Tracked["row"]) =>
@@ -170,4 +125,5 @@ const differs = (a: Tracked["row"], b: Tracked["row"]) =>
   a.labels !== b.labels ||
   a.endpoint !== b.endpoint ||
   a.api !== b.api ||
-  a.boot_id !== b.boot_id;
+  a.boot_id !== b.boot_id ||
+  a.conditions !== b.conditions;

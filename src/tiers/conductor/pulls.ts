@@ -78,7 +78,7 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
       );
       const state = stateOf(tracked);
       // An answer that was under way when the agent said LEAVING is of before: it makes nothing alive.
-      if (state === "LEFT" || state === "INCOMPATIBLE") return;
+      if (state === "LEFT" || state === "INCOMPATIBLE" || tracked.conflict?.blocks) return;
       // A seed peer's answers renew it. Any other has hello for that, but one that answers is not lost.
       if (isSeed(tracked) || state === "LOST") await renew(tracked);
       if (report) await take(tracked, report);
@@ -122,7 +122,7 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
     const state = stateOf(tracked);
     if (fleet.stopped || state === "LEFT" || state === "INCOMPATIBLE") return;
     if (!isSeed(tracked) && tracked.failures === 0) return;
-    const third = fleet.ttlMs() / 3;
+    const third = fleet.ttlMs(tracked) / 3;
     const ms = Math.min(LONGEST_BACKOFF_MS, third * 2 ** Math.max(0, Math.min(tracked.failures - 1, 10)));
     tracked.cancel = world.timer(ms * (0.75 + 0.25 * world.random()), () => void pull(tracked));
   }

@@ -94,15 +94,16 @@ export function writeState(
 ): Promise<void> {
   const node = { id: row.id, name: row.name };
   return db.write(async (tx) => {
-    // The generation belongs to writeReport: a hello that began before a report must not set it back.
-    const generation = (await getNode(tx, row.id))?.generation ?? null;
+    // The generation belongs to writeReport, the key to admission: a hello that began before must not set them back.
+    const stored = await getNode(tx, row.id);
+    const kept = { generation: stored?.generation ?? null, key: stored?.key ?? null };
     // Before its revision is known: devices refer to the node's row.
-    await saveNode(tx, { ...row, generation, revision: 0 });
+    await saveNode(tx, { ...row, ...kept, revision: 0 });
     const stale = options.devices === "stale";
     const changes = stale ? await staleDevices(tx, row.id) : [];
     const state = { state: row.state as NodeState, sources: stale ? await staleSources(tx, row) : [] };
     const revision = await record(tx, node, options.now, changes, state);
-    if (revision !== null) await saveNode(tx, { ...row, generation, revision });
+    if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
   });
 }
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Hello } from "../../../src/contract/hello.ts";
 import { openDatabase } from "../../../src/db/database.ts";
 import { type Conductor, createConductorTier } from "../../../src/tiers/conductor/conductor.ts";
+import { alone, VISITOR } from "../../support/callers.ts";
 import { databases } from "../../support/databases.ts";
 import { virtualWorld } from "../../support/world.ts";
 
@@ -27,7 +28,7 @@ describe.each(databases)("liveness on $name", ({ open }) => {
   let answers = true;
 
   const start = async () => {
-    conductor = await createConductorTier({ db, world: clock.world, leaseSeconds: TTL });
+    conductor = await createConductorTier({ ...alone(), db, world: clock.world, leaseSeconds: TTL });
     await conductor.start();
   };
   const state = async () => (await conductor.nodes({}, { limit: 10 })).nodes[0]?.state;
@@ -70,7 +71,7 @@ describe.each(databases)("liveness on $name", ({ open }) => {
   });
 
   test("a node is LATE after one lease of silence, LOST after two, LIVE with its next hello", async () => {
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await becomes(state, "LIVE");
     await becomes(freshness, "FRESH");
     await pass(TTL - 2);
@@ -84,25 +85,25 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     const { sources, sources_summary } = JSON.parse(await conductor.hardware({ node: "n1" }, { limit: 10 }));
     expect(sources).toMatchObject([{ name: "crypto", status: "STALE", error: { message: "node n1 is LOST" } }]);
     expect(sources_summary).toEqual({ total: 1, ok: 0, stale: 1, never: 0 });
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await becomes(state, "LIVE");
     await becomes(freshness, "FRESH");
   });
 
   test("a hello each third of a lease keeps a node LIVE, and writes nothing to the feed", async () => {
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await becomes(freshness, "FRESH");
     const revision = await conductor.revision();
     for (let third = 0; third < 12; third += 1) {
       await pass(TTL / 3);
-      await conductor.hello(hello(), null);
+      await conductor.hello(hello(), VISITOR);
     }
     expect(await state()).toBe("LIVE");
     expect(await conductor.revision()).toBe(revision);
   });
 
   test("a conductor that was suspended, or started again, gives everyone a fresh lease first", async () => {
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await becomes(freshness, "FRESH");
     clock.suspend(100 * TTL * 1000);
     await pass(2);
@@ -118,9 +119,9 @@ describe.each(databases)("liveness on $name", ({ open }) => {
   });
 
   test("a node that says LEAVING is LEFT at once, and silence makes it nothing else", async () => {
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await becomes(freshness, "FRESH");
-    await conductor.hello(hello({ status: "LEAVING" }), null);
+    await conductor.hello(hello({ status: "LEAVING" }), VISITOR);
     expect(await state()).toBe("LEFT");
     expect(await freshness()).toBe("STALE");
     await pass(4 * TTL);
@@ -128,7 +129,7 @@ describe.each(databases)("liveness on $name", ({ open }) => {
   });
 
   test("a seed agent says hello once: polled each third of a lease, its good answers renew it", async () => {
-    await conductor.hello({ status: "READY", endpoint: "127.0.0.1:9" }, null);
+    await conductor.hello({ status: "READY", endpoint: "127.0.0.1:9" }, VISITOR);
     await becomes(freshness, "FRESH");
     await pass(5 * TTL);
     expect(await state()).toBe("LIVE");
@@ -143,15 +144,15 @@ describe.each(databases)("liveness on $name", ({ open }) => {
 
   test("an agent that speaks none of our versions is INCOMPATIBLE and refused", async () => {
     const stranger = hello({ api: { min: "2.0", max: "2.3" } });
-    await expect(conductor.hello(stranger, null)).rejects.toMatchObject({ code: "api_version" });
+    await expect(conductor.hello(stranger, VISITOR)).rejects.toMatchObject({ code: "api_version" });
     expect(await state()).toBe("INCOMPATIBLE");
-    await conductor.hello(hello({ api: { min: "1.0", max: "2.3" } }), null);
+    await conductor.hello(hello({ api: { min: "1.0", max: "2.3" } }), VISITOR);
     expect(await state()).toBe("LIVE");
   });
 
   test("an agent that does not answer while it says hello is LIVE with a failed source", async () => {
     answers = false;
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     const source = async () => JSON.parse(await conductor.hardware({}, { limit: 10 })).sources[0]?.error?.code;
     await becomes(source, "unreachable");
     expect(await state()).toBe("LIVE");

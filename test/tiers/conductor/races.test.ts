@@ -3,6 +3,7 @@ import type { Hello } from "../../../src/contract/hello.ts";
 import { type Database, openDatabase } from "../../../src/db/database.ts";
 import { type Conductor, createConductorTier } from "../../../src/tiers/conductor/conductor.ts";
 import { realWorld } from "../../../src/world.ts";
+import { alone, VISITOR } from "../../support/callers.ts";
 import { databases } from "../../support/databases.ts";
 import { until } from "../../support/tiers.ts";
 
@@ -38,7 +39,7 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
       await beforeWrite();
       return db.write(work);
     };
-    conductor = await createConductorTier({ db: { ...db, write }, world, leaseSeconds });
+    conductor = await createConductorTier({ ...alone(), db: { ...db, write }, world, leaseSeconds });
     await conductor.start();
   };
   const state = async () => (await conductor.nodes({}, { limit: 10 })).nodes[0]?.state;
@@ -64,9 +65,9 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
   test("a node whose first hello could not be stored is stored by its next one", async () => {
     await start(30);
     beforeWrite = () => Promise.reject(new Error("the disk is full"));
-    expect(conductor.hello(hello(), null)).rejects.toThrow("the disk is full");
+    expect(conductor.hello(hello(), VISITOR)).rejects.toThrow("the disk is full");
     beforeWrite = async () => {};
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await conductor.settled();
     expect(await state()).toBe("LIVE");
     expect(await freshness()).toEqual(["FRESH"]);
@@ -75,8 +76,8 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
 
   test("two first hellos at once are one node", async () => {
     await start(30);
-    await Promise.all([conductor.hello(hello(), null), conductor.hello(hello(), null)]);
-    await conductor.hello(hello({ status: "LEAVING" }), null);
+    await Promise.all([conductor.hello(hello(), VISITOR), conductor.hello(hello(), VISITOR)]);
+    await conductor.hello(hello({ status: "LEAVING" }), VISITOR);
     await conductor.settled();
     expect(await state()).toBe("LEFT");
     expect((await freshness()).includes("FRESH")).toBe(false);
@@ -84,7 +85,7 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
 
   test("a report that comes while its node's LEAVING is being written makes nothing fresh", async () => {
     await start(30);
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await conductor.settled();
     const asked = Promise.withResolvers<void>();
     const go = Promise.withResolvers<object>();
@@ -92,20 +93,20 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
       asked.resolve();
       return go.promise;
     };
-    await conductor.hello(hello({ generation: "g2" }), null);
+    await conductor.hello(hello({ generation: "g2" }), VISITOR);
     await asked.promise;
     beforeWrite = async () => {
       beforeWrite = () => Bun.sleep(50);
       go.resolve(report("g2", { ...DEVICE, name: "another" }));
       await Bun.sleep(20);
     };
-    await conductor.hello(hello({ status: "LEAVING", generation: "g2" }), null);
+    await conductor.hello(hello({ status: "LEAVING", generation: "g2" }), VISITOR);
     await conductor.settled();
     expect(await state()).toBe("LEFT");
     expect(await freshness()).toEqual(["STALE"]);
     // And its return shows them again, although its generation is the one that was not taken in.
     answer = () => report("g2", { ...DEVICE, name: "another" });
-    await conductor.hello(hello({ generation: "g2" }), null);
+    await conductor.hello(hello({ generation: "g2" }), VISITOR);
     await conductor.settled();
     expect(await freshness()).toEqual(["FRESH"]);
   });
@@ -114,7 +115,7 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
     await start(30);
     const slow = Promise.withResolvers<object>();
     answer = () => slow.promise;
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     answer = () => report("g2", DEVICE);
     const discovery = discover();
     await Bun.sleep(50);
@@ -126,7 +127,7 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
 
   test("a node that answers a discovery after it was LOST is LIVE, and LOST again when it stays silent", async () => {
     await start(0.2);
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await until("the loss", async () => (await state()) === "LOST");
     expect(await freshness()).toEqual(["STALE"]);
     expect(await discover()).toMatchObject({ status: "SUCCEEDED" });
@@ -138,9 +139,9 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
 
   test("a node that became INCOMPATIBLE is asked nothing, and a discovery says why", async () => {
     await start(30);
-    await conductor.hello(hello(), null);
+    await conductor.hello(hello(), VISITOR);
     await conductor.settled();
-    const refused = conductor.hello(hello({ api: { min: "2.0", max: "2.0" } }), null);
+    const refused = conductor.hello(hello({ api: { min: "2.0", max: "2.0" } }), VISITOR);
     expect(refused).rejects.toMatchObject({ code: "api_version" });
     await refused.catch(() => {});
     expect(await discover()).toMatchObject({

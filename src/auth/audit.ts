@@ -1,0 +1,142 @@
+import type { AuditEntry } from "../contract/access/audit.ts";
+import type { World } from "../world.ts";
+import type { Caller } from "./caller.ts";
+
+/** Where a tier keeps its audit trail. */
+export interface AuditStore {
+  append(entries: AuditEntry[]): Promise<void>;
+  /** Newest first. */
+  page(options: { limit: number; page_token?: string | undefined }): Promise<{
+    audit: AuditEntry[];
+    next_page_token?: string;
+  }>;
+}
+
+/** One answered request. */
+export interface Answered {
+  caller: Caller | null;
+  address: string | null;
+  method: string;
+  path: string;
+  status: number;
+  /** The problem's code; null where it was not refused. */
+  code: string | null;
+  request_id: string;
+}
+
+export interface Audit {
+  /** Takes it in; nothing waits for it to be stored. */
+  record(answered: Answered): void;
+  page: AuditStore["page"];
+  /** Stores what is still in memory. */
+  flush(): Promise<void>;
+}
+
+const MINUTE_MS = 60_000;
+const FLUSH_MS = 1_000;
+/** Kinds of refusals counted at the same time; more callers than that in a minute are counted as one. */
+const KINDS = 1_000;
+/** Entries that wait for a store that fails. */
+const WAITING = 10_000;
+
+const REFUSALS = new Set(["unauthorized", "forbidden", "rate_limited", "node_conflict"]);
+
+/** Writes are kept one by one; refusals are counted by minute, caller and reason, so that a flood of them is a line. */
+export function createAudit(store: AuditStore, world: Pick<World, "now" | "timer" | "log">): Audit {
+  let waiting: AuditEntry[] = [];
+  let counts = new Map<string, AuditEntry>();
+  /** The last outcome of each caller's hello: a renewal is no write. */
+  const greeted = new Map<string, number>();
+  let scheduled = false;
+  let lost = 0;
+
+  const entry = ({ caller, ...rest }: Answered, kind: AuditEntry["kind"], now: Date): AuditEntry => ({
+    ...rest,
+    time: now.toISOString(),
+    kind,
+    caller: caller?.name ?? "a stranger",
+    role: caller?.role ?? "none",
+    count: 1,
+  });
+
+  async function flush() {
+    const entries = [...waiting, ...counts.values()];
+    waiting = [];
+    counts = new Map();
+    if (entries.length === 0) return;
+    try {
+      await store.append(entries);
+    } catch (error) {
+      lost += Math.max(0, entries.length - WAITING);
+      waiting = entries.slice(-WAITING);
+      world.log("error", "the audit trail could not be stored, and waits", { entries: waiting.length, lost, error });
+    }
+  }
+
+  function schedule(ms: number) {
+    if (scheduled) return;
+    scheduled = true;
+    world.timer(ms, () => {
+      scheduled = false;
+      void flush();
+    });
+  }
+
+  function isRenewal({ method, path, status, caller, address }: Answered): boolean {
+    if (method !== "POST" || !path.endsWith("/hello")) return false;
+    const who = `${caller?.name} ${address} ${path}`;
+    const same = greeted.get(who) === status;
+    if (greeted.size >= KINDS * 100) greeted.clear();
+    greeted.set(who, status);
+    return same;
+  }
+
+  return {
+    record(answered) {
+      const { method, code, caller, address, path } = answered;
+      const now = world.now();
+      if (code !== null && REFUSALS.has(code)) {
+        const minute = Math.floor(now.getTime() / MINUTE_MS);
+        const exact = `${minute} ${caller?.name} ${address} ${code}`;
+        const key = counts.has(exact) || counts.size < KINDS ? exact : `${minute} others ${code}`;
+        const known = counts.get(key);
+        if (!known) counts.set(key, entry({ ...answered, path: path.slice(0, 256) }, "refusal", now));
+        else Object.assign(known, { count: known.count + 1, request_id: null });
+        schedule(MINUTE_MS - (now.getTime() % MINUTE_MS));
+        return;
+      }
+      if (method === "GET" || method === "HEAD" || caller === null || isRenewal(answered)) return;
+      waiting.push(entry(answered, "write", now));
+      schedule(FLUSH_MS);
+    },
+    // What is asked for now is told now, the minute that runs included.
+    async page(options) {
+      await flush();
+      return store.page(options);
+    },
+    flush,
+  };
+}
+
+const REMEMBERED = 1_000;
+
+/** An audit trail of the newest 1,000 entries, as long as the process lives. */
+export function memoryAudit(): AuditStore {
+  let kept: AuditEntry[] = [];
+  let first = 0;
+  return {
+    async append(entries) {
+      kept.push(...entries);
+      const over = Math.max(0, kept.length - REMEMBERED);
+      kept = kept.slice(over);
+      first += over;
+    },
+    async page({ limit, page_token }) {
+      const end =
+        page_token === undefined ? kept.length : Math.max(0, Math.min(kept.length, Number(page_token) - first));
+      const start = Math.max(0, end - limit);
+      const audit = kept.slice(start, end).reverse();
+      return { audit, ...(start > 0 ? { next_page_token: String(first + start) } : {}) };
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { eq, inArray, sql } from "drizzle-orm";
+import type { Reader, Writer } from "./connection.ts";
+import type { NodeRow } from "./schema/tables.ts";
+
+/** Counts every change of a node's key: what another conductor changed is found by reading one row. */
+const COUNTER = "keys";
+
+export async function nodeByKey(r: Reader, key: string): Promise<NodeRow | null> {
+  const [row] = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.key, key)));
+  return row ?? null;
+}
+
+/** The keys of these nodes, as they stand now. */
+export async function keysOf(r: Reader, ids: string[]): Promise<Map<string, string | null>> {
+  const found = new Map<string, string | null>();
+  for (let start = 0; start < ids.length; start += 500) {
+    const rows = await r.query((db, { nodes }) =>
+      db
+        .select({ id: nodes.id, key: nodes.key })
+        .from(nodes)
+        .where(inArray(nodes.id, ids.slice(start, start + 500))),
+    );
+    for (const { id, key } of rows) found.set(id, key);
+  }
+  return found;
+}
+
+/** Sets or (null) forgets the key of a node that has a row. */
+export async function setKey(w: Writer, id: string, key: string | null): Promise<void> {
+  await w.query((db, { nodes }) => db.update(nodes).set({ key }).where(eq(nodes.id, id)));
+  await w.query((db, { meta }) =>
+    db
+      .insert(meta)
+      .values({ key: COUNTER, value: "1" })
+      .onConflictDoUpdate({ target: meta.key, set: { value: sql`CAST(CAST(${meta.value} AS bigint) + 1 AS text)` } }),
+  );
+}
+
+export async function keysVersion(r: Reader): Promise<string> {
+  const [row] = await r.query((db, { meta }) =>
+    db.select({ value: meta.value }).from(meta).where(eq(meta.key, COUNTER)),
+  );
+  return row?.value ?? "0";
+}

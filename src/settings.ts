@@ -1,0 +1,105 @@
+export const ROLES = ["all", "conductor", "agent", "driver"] as const;
+export type Role = (typeof ROLES)[number];
+
+interface Setting {
+  flag: string;
+  env: string;
+  /** How the help writes the value; null: the flag stands alone. */
+  value: string | null;
+  roles: readonly Role[];
+  help: string;
+}
+
+const ANY = ROLES;
+const ON_NODE = ["all", "agent", "driver"] as const;
+const setting = (flag: string, value: string | null, roles: readonly Role[], help: string, env = flag): Setting => ({
+  flag,
+  env: `SINEW_${env.toUpperCase().replaceAll("-", "_")}`,
+  value,
+  roles,
+  help,
+});
+
+/** Every setting of `start`: the command line, the environment, the help and the role check are made from this table. */
+export const SETTINGS: readonly Setting[] = [
+  setting("role", "ROLE", ANY, "all, conductor, agent or driver (default: all)"),
+  setting(
+    "listen",
+    "HOST:PORT|unix:PATH",
+    ANY,
+    "default 127.0.0.1, port 1336 (all, conductor), 1337 (agent), 1338 (driver); port 0: a free one",
+  ),
+  setting("conductor", "URL", ["agent"], "the conductor an agent reports to"),
+  setting("agent", "URL", ["driver"], "the agent a driver reports to"),
+  setting("driver", "NAME", ["driver"], "the kind of accelerator a driver process finds"),
+  setting(
+    "drivers",
+    "LIST",
+    ["all", "agent"],
+    "the agent's built-in drivers, comma-separated, or none (default: every kind)",
+  ),
+  setting(
+    "db",
+    "URL",
+    ["all", "conductor"],
+    "sqlite:PATH or postgres://... (default: conductor.sqlite in the state directory)",
+  ),
+  setting("node", "NAME", ON_NODE, "this node's name (default: the hostname)"),
+  setting(
+    "node-id",
+    "UUID",
+    ON_NODE,
+    "this node's id, for netbooted machines (default: made once, kept in the state directory)",
+  ),
+  setting(
+    "state",
+    "DIR",
+    ANY,
+    "state directory (default: XDG_STATE_HOME/sinew, ~/.local/state/sinew, /var/lib/sinew for root)",
+    "state-dir",
+  ),
+  setting("sysfs", "DIR", ON_NODE, "where sysfs is mounted (default: /sys)"),
+  setting("snapshot", "FILE", ON_NODE, "replay a host recorded by `sinew snapshot` instead of reading sysfs"),
+  setting(
+    "lease",
+    "SECONDS",
+    ["all", "conductor", "agent"],
+    "how long a registration lasts without renewal (default: by the number of peers)",
+  ),
+  setting("endpoint", "URL", ANY, "what to announce instead of the listener"),
+  setting(
+    "auth",
+    "MODE",
+    ANY,
+    "required: callers show a token; open: anyone may call, on loopback and unix sockets only (default: required)",
+  ),
+  setting(
+    "join",
+    "TOKEN|@FILE",
+    ["agent"],
+    "what `sinew token create` printed: joins that conductor; needed once, then kept in the state directory",
+  ),
+  setting(
+    "dial",
+    "CIDR,...",
+    ["all", "conductor", "agent"],
+    "networks in which peers may be called at the endpoint of their hello, besides this host (default: none)",
+  ),
+  setting("tls", null, ANY, "TLS on a loopback address too; elsewhere it is always on"),
+  setting(
+    "tls-cert",
+    "FILE",
+    ANY,
+    "the listener's certificate chain, PEM (default: signed by a CA made in the state directory)",
+  ),
+  setting("tls-key", "FILE", ANY, "its private key, PEM"),
+  setting("tls-ca", "FILE", ANY, "the CA that signed it, which join tokens pin"),
+  setting(
+    "tls-client-ca",
+    "FILE",
+    ANY,
+    "callers must show a client certificate that this CA signed, besides their token",
+  ),
+  setting("insecure", null, ANY, "plain HTTP off loopback: whoever listens in reads every token"),
+  setting("log-format", "FORMAT", ANY, "text or json lines on stderr (default: text)"),
+];

@@ -1,0 +1,191 @@
+import type { Visitor } from "../../auth/caller.ts";
+import { type Proof, verifyProof } from "../../auth/node-key.ts";
+import type { TokenStore } from "../../auth/token.ts";
+import { acceptLink } from "../../client/link/handshake.ts";
+import type { Socket } from "../../client/link/socket.ts";
+import type { Join, Joined } from "../../contract/access/join.ts";
+import type { Condition } from "../../contract/condition.ts";
+import { SinewError } from "../../contract/problem.ts";
+import { keysOf, keysVersion, nodeByKey, setKey } from "../../db/keys.ts";
+import { findNode, getNode, type NodeRow } from "../../db/nodes.ts";
+import type { RequestEnv } from "../tier.ts";
+import type { Fleet, Tracked } from "./fleet.ts";
+import { twoBoots } from "./membership.ts";
+import type { Roster } from "./roster.ts";
+import { writeState } from "./write.ts";
+
+/** How long a node is shown in conflict after somebody with a token tried to be it. */
+const TWO_KEYS_MS = 600_000;
+
+/** Who becomes a node, and which machine is which: keys and the links they open. */
+export interface Admission {
+  /** Throws SinewError node_conflict where the node has another key. */
+  join(join: Join, from: Visitor): Promise<Joined>;
+  /** Takes the socket of an agent, once it has proved its key. */
+  accept(socket: Socket): void;
+  /** Forgets a node's key. False: there is no such node, or several of that name. */
+  rekey(node: string): Promise<boolean>;
+  /** Closes the links whose key has been forgotten, by this conductor or another one. */
+  check(): Promise<void>;
+}
+
+interface AdmissionOptions {
+  /** This conductor, as proofs are made for it. */
+  id: string;
+  tokens: TokenStore;
+  /** Answers what comes over a link. */
+  fetch: (request: Request, env: RequestEnv) => Promise<Response> | Response;
+}
+
+export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens, fetch }: AdmissionOptions): Admission {
+  const { db, world, members, links, claims } = fleet;
+  const now = () => world.now().toISOString();
+  let checked = "";
+
+  const trackedOf = (row: NodeRow): Tracked => {
+    const known = members.get(row.id);
+    if (known) return known;
+    const { revision: _, ...rest } = row;
+    const tracked = roster.track(rest, links.peer(row.id), true);
+    members.set(row.id, tracked);
+    return tracked;
+  };
+
+  async function join({ node, proof }: Join, { caller, remoteAddress }: Visitor): Promise<Joined> {
+    const id = node.id.toLowerCase();
+    const token = caller.token ?? "";
+    const { thumbprint, sub } = await verifyProof(proof, { aud: `join ${token}`, nonce: "join" });
+    if (sub !== id) throw new SinewError("unauthorized", `the proof is of node ${sub}, the request is for ${id}`);
+    if (caller.node && caller.node.toLowerCase() !== id && caller.node !== node.name) {
+      throw new SinewError("forbidden", `this token is for node ${caller.node}, got node ${id} (${node.name})`);
+    }
+    const holder = await nodeByKey(db.read, thumbprint);
+    if (holder && holder.id !== id) {
+      throw new SinewError(
+        "node_conflict",
+        `this key is that of node ${holder.id} (${holder.name}): is this a copy of it?`,
+      );
+    }
+    const joined: Joined = { status: "JOINED", conductor: own, key: thumbprint };
+    const known = await getNode(db.read, id);
+    if (known?.key === thumbprint) return joined;
+    if (known?.key && !(await mayReplace(known, caller.node ?? null, token))) {
+      const condition = twoKeys(known, { key: thumbprint, from: remoteAddress ?? "this host" }, now());
+      await roster.contest(trackedOf(known), condition, { forMs: TWO_KEYS_MS, blocks: false });
+      throw new SinewError("node_conflict", `${condition.message}; ${condition.action}`);
+    }
+    if (!(await tokens.use(token))) throw new SinewError("unauthorized", "this join token is used up or revoked");
+    await admit({ id, name: node.name, key: thumbprint }, known);
+    return joined;
+  }
+
+  /** A netbooted machine has a new key after each start: its reusable token, bound to it, is what it is known by. */
+  async function mayReplace(known: NodeRow, boundTo: string | null, tokenId: string): Promise<boolean> {
+    if (boundTo === null || links.has(known.id)) return false;
+    const token = await tokens.find(tokenId);
+    // A link at another conductor is not seen from here; its node is heard, though.
+    return token?.uses_left === null && known.state !== "LIVE";
+  }
+
+  async function admit({ id, name, key }: { id: string; name: string; key: string }, known: NodeRow | null) {
+    if (!known) {
+      const row = { id, name, state: "EXPECTED", labels: "{}", endpoint: null, last_seen: null, api: null };
+      const rest = { generation: null, boot_id: null, first_seen: now(), key: null, conditions: null };
+      await writeState(db, { ...row, ...rest }, { now: now(), devices: "keep" });
+    }
+    // A unique index decides where two machines do this at the same time.
+    await db.write((tx) => setKey(tx, id, key));
+    claims.forget(id);
+    const row = await getNode(db.read, id);
+    if (!row) throw new Error(`node ${id} has just been written`);
+    const tracked = trackedOf(row);
+    tracked.row.key = key;
+    tracked.peer = links.peer(id);
+    world.log("info", "a node has joined", { node: id, name, key });
+  }
+
+  /** Whose link this is. Throws SinewError unauthorized, or node_conflict for a clone. */
+  async function identify(proof: string, nonce: string, from: string): Promise<{ row: NodeRow } & Proof> {
+    const proved = await verifyProof(proof, { aud: `link ${own}`, nonce });
+    const row = await getNode(db.read, proved.sub.toLowerCase());
+    if (row?.key !== proved.thumbprint) {
+      throw new SinewError(
+        "unauthorized",
+        `node ${proved.sub} is not known here by this key: join again with a new token`,
+      );
+    }
+    const tracked = trackedOf(row);
+    const both = claims.claim(row.id, { boot: proved.boot, from });
+    if (!both) {
+      if (tracked.conflict?.blocks) tracked.conflict = null;
+      return { row, ...proved };
+    }
+    links.close(row.id, "another machine has the same key");
+    const condition = twoBoots(both, now());
+    const forMs = 2 * fleet.ttlMs(tracked);
+    await roster.contest(tracked, condition, { forMs, blocks: true });
+    // Soon enough that whoever is left shows itself as the only one, and both show themselves while both are there.
+    throw new SinewError("node_conflict", `${condition.message}; ${condition.action}`, { retryAfter: forMs / 4000 });
+  }
+
+  async function check() {
+    const version = await keysVersion(db.read);
+    if (version === checked) return;
+    const known = [...members.values()].filter(({ row }) => row.key !== null).map(({ row }) => row.id);
+    const keys = await keysOf(db.read, known);
+    for (const id of known) {
+      const tracked = members.get(id);
+      if (tracked) tracked.row.key = keys.get(id) ?? null;
+    }
+    for (const [id, key] of links.keys()) {
+      if (keys.get(id) !== key) links.close(id, "the node's key is no longer valid here");
+    }
+    checked = version;
+  }
+
+  return {
+    join,
+    check,
+    accept(socket) {
+      const from = socket.remoteAddress ?? "this host";
+      acceptLink(socket, {
+        conductor: own,
+        world,
+        verify: (proof, nonce) => identify(proof, nonce, from),
+        handle: (request, { row }) =>
+          fetch(request, {
+            remoteAddress: socket.remoteAddress,
+            caller: { role: "agent", name: `node ${row.id} (${row.name})`, node: row.id },
+          }),
+      }).then(
+        ({ link, who }) => {
+          if (fleet.stopped) link.close("this conductor stops");
+          else links.hold(who.row.id, who.thumbprint, link);
+        },
+        (error) => {
+          const refused = error instanceof SinewError && error.code !== "unavailable";
+          world.log(refused ? "warn" : "debug", "a link was not accepted", { from, error: String(error) });
+        },
+      );
+    },
+    async rekey(node) {
+      const row = await findNode(db.read, node);
+      if (!row) return false;
+      await db.write((tx) => setKey(tx, row.id, null));
+      claims.forget(row.id);
+      const tracked = members.get(row.id);
+      if (tracked?.conflict) tracked.conflict.until = 0;
+      await check();
+      return true;
+    },
+  };
+}
+
+const twoKeys = (known: NodeRow, second: { key: string; from: string }, since: string): Condition => ({
+  type: "IdentityUnique",
+  status: "false",
+  reason: "TwoKeys",
+  message: `two keys claim to be node ${known.id} (${known.name}): ${known.key}, which it joined with, and ${second.key}, from ${second.from}`,
+  action: `if the machine was replaced or its state lost: \`sinew node rekey ${known.id}\`, then join again; else find out who has its node id`,
+  since,
+});

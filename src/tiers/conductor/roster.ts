@@ -1,0 +1,150 @@
+import type { Peer } from "../../client/peer.ts";
+import type { Condition } from "../../contract/condition.ts";
+import type { NodeState } from "../../contract/node.ts";
+import { allNodes, touchNodes } from "../../db/nodes.ts";
+import type { Peers } from "../greeting.ts";
+import { expired, type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
+import { writeState } from "./write.ts";
+
+const FLUSH_MS = 1_000;
+
+/** Who is in the fleet, in which state, and who has fallen silent. */
+export interface Roster {
+  /** Takes the stored nodes in, each with a fresh lease, and begins to count silence. `each` is called every second or so. */
+  start(peers: Peers, each: () => Promise<void>): Promise<void>;
+  stop(): Promise<void>;
+  track(row: Tracked["row"], peer: Peer, stored?: boolean): Tracked;
+  /** Stores what a node has become; `distrust`: its devices are no longer known to be its own. */
+  setState(tracked: Tracked, row: Tracked["row"], options?: { distrust?: boolean }): Promise<void>;
+  /** Notes a sign of life. */
+  heard(tracked: Tracked): void;
+  /** A sign of life of a node that may have been given up. */
+  renew(tracked: Tracked): Promise<void>;
+  /** Two claim to be this node: shown until `forMs` after the last time. `blocks`: neither can be told to be the right one. */
+  contest(tracked: Tracked, condition: Condition, options: { forMs: number; blocks: boolean }): Promise<void>;
+}
+
+export function createRoster(fleet: Fleet): Roster {
+  const { db, world, members } = fleet;
+  const heardSinceFlush = new Set<Tracked>();
+  let cancelTick = () => {};
+  let lastTick = 0;
+  const now = () => world.now().toISOString();
+
+  const track: Roster["track"] = (row, peer, stored = false) => ({
+    row,
+    stored,
+    peer,
+    // A conductor that was away knows nothing of who was silent: everyone gets a fresh lease.
+    heard: world.monotonic(),
+    // The devices' freshness may be older than the stored generation: the first pull asks for all.
+    etag: null,
+    failures: 0,
+    pulling: null,
+    again: false,
+    conflict: null,
+    cancel: () => {},
+  });
+
+  const setState: Roster["setState"] = async (tracked, row, { distrust = false } = {}) => {
+    const stale = distrust || (!isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked)));
+    await writeState(db, row, { now: now(), devices: stale ? "stale" : "keep" });
+    tracked.stored = true;
+    // A report may have been taken in meanwhile: its generation stays.
+    tracked.row = { ...row, generation: tracked.row.generation };
+  };
+
+  function heard(tracked: Tracked) {
+    tracked.heard = world.monotonic();
+    tracked.row.last_seen = now();
+    heardSinceFlush.add(tracked);
+  }
+
+  async function renew(tracked: Tracked) {
+    heard(tracked);
+    const state = stateOf(tracked);
+    if (state === "LIVE" || tracked.conflict) return;
+    // Its devices were shown as old: ask for all of them again.
+    if (state !== "LATE") tracked.etag = null;
+    await setState(tracked, { ...tracked.row, state: "LIVE" });
+  }
+
+  const contest: Roster["contest"] = async (tracked, condition, { forMs, blocks }) => {
+    // Somebody is there, though nobody knows who.
+    if (blocks) heard(tracked);
+    const before: Condition[] = JSON.parse(tracked.row.conditions ?? "[]");
+    const told = tracked.conflict !== null && before.some(({ reason }) => reason === condition.reason);
+    tracked.conflict = { until: world.monotonic() + forMs, blocks };
+    if (blocks) tracked.etag = null;
+    if (told) return;
+    world.log("warn", condition.message, { node: tracked.row.id });
+    const row = { ...tracked.row, state: "CONFLICT", conditions: JSON.stringify([condition]) };
+    await setState(tracked, row, { distrust: blocks });
+  };
+
+  async function expire() {
+    const time = world.monotonic();
+    // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
+    const paused = time - lastTick > fleet.ttlMs() / 2;
+    lastTick = time;
+    for (const tracked of members.values()) {
+      if (paused) tracked.heard = time;
+      if (tracked.conflict && tracked.conflict.until < time) {
+        tracked.conflict = null;
+        await setState(tracked, { ...tracked.row, state: settledState(tracked), conditions: null });
+      }
+      const state = expired(tracked, time, fleet.ttlMs(tracked));
+      if (!state) continue;
+      world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
+      await setState(tracked, { ...tracked.row, state });
+      // It may have been heard while its silence was written down.
+      if (tracked.heard > time) await renew(tracked);
+    }
+  }
+
+  async function flush() {
+    const batch = [...heardSinceFlush].map(({ row }) => ({ id: row.id, last_seen: row.last_seen ?? now() }));
+    heardSinceFlush.clear();
+    if (batch.length > 0) await db.write((tx) => touchNodes(tx, batch));
+  }
+
+  async function tick(each: () => Promise<void>) {
+    try {
+      await expire();
+      await each();
+      await flush();
+    } catch (error) {
+      world.log("error", "leases could not be written", { error: String(error) });
+    }
+    if (!fleet.stopped) cancelTick = world.timer(Math.min(FLUSH_MS, fleet.ttlMs() / 6), () => void tick(each));
+  }
+
+  return {
+    async start(peers, each) {
+      for (const { revision: _, ...row } of await allNodes(db.read)) {
+        const peer =
+          row.key !== null ? fleet.links.peer(row.id) : row.endpoint !== null ? peers.again(row.endpoint) : null;
+        if (peer === null) continue;
+        const tracked = track(row, peer, true);
+        // Who was in conflict has to be seen there again.
+        if (stateOf(tracked) === "CONFLICT")
+          tracked.conflict = { until: world.monotonic() + 2 * fleet.ttlMs(tracked), blocks: false };
+        members.set(row.id, tracked);
+      }
+      lastTick = world.monotonic();
+      void tick(each);
+    },
+    async stop() {
+      cancelTick();
+      await flush().catch((error) => world.log("error", "leases could not be written", { error: String(error) }));
+    },
+    track,
+    setState,
+    heard,
+    renew,
+    contest,
+  };
+}
+
+/** What a node is once nobody else claims to be it: what it was, or what its silence has made of it. */
+const settledState = (tracked: Tracked): NodeState => (stateOf(tracked) === "CONFLICT" ? "LIVE" : stateOf(tracked));
