@@ -5,12 +5,14 @@ import { openDatabase } from "../../src/db/database.ts";
 import { createAgentTier } from "../../src/tiers/agent/agent.ts";
 import { createConductorTier } from "../../src/tiers/conductor/conductor.ts";
 import type { Store, World } from "../../src/world.ts";
+import { alone, VISITOR } from "../support/callers.ts";
 import { databases } from "../support/databases.ts";
 import { NODE, until } from "../support/tiers.ts";
 import { virtualWorld } from "../support/world.ts";
 
 const DIAL = parseCidrs("10.0.0.0/8,fd12::/16") ?? [];
 const REMOTE = "10.0.0.9";
+const visitor = (remoteAddress: string | null) => ({ ...VISITOR, remoteAddress });
 const said = (endpoint: string, more: Partial<Hello> = {}): Hello => ({
   status: "READY",
   endpoint,
@@ -78,7 +80,7 @@ describe("a hello", () => {
   ])("that names %j from %j is answered %j where nothing is allowed", async (endpoint, from, expected) => {
     const { world } = watched({ "rack-1": ["10.0.0.7"], here: ["127.0.1.1"] });
     const agent = await agentIn(world);
-    expect(await outcome(agent.hello(said(endpoint), from))).toBe(expected);
+    expect(await outcome(agent.hello(said(endpoint), visitor(from)))).toBe(expected);
   });
 
   test.each([
@@ -121,7 +123,7 @@ describe("a hello", () => {
       me: ["10.0.0.1"],
     });
     const agent = await agentIn(world, { dial: DIAL });
-    expect((await outcome(agent.hello(said(endpoint), REMOTE))).split(" ")[0]).toBe(expected);
+    expect((await outcome(agent.hello(said(endpoint), visitor(REMOTE)))).split(" ")[0]).toBe(expected);
     const conductor = agent.startDiscovery();
     await agent.operation(conductor.uuid, 0);
     expect(calls.length > 0).toBe(expected === "200");
@@ -135,7 +137,7 @@ describe("a hello", () => {
         { ...world, host: async () => ({ name: "x", addresses: ["10.0.0.1"] }) },
         { dial: DIAL, endpoint: ":1337" },
       );
-      expect(await outcome(wildcard.hello(said(endpoint), "127.0.0.1"))).toStartWith(
+      expect(await outcome(wildcard.hello(said(endpoint), visitor("127.0.0.1")))).toStartWith(
         "invalid endpoint: expected the peer",
       );
     },
@@ -144,12 +146,12 @@ describe("a hello", () => {
   test("that comes from a name with a new address, or with another endpoint, is judged again", async () => {
     const { world, hosts, calls } = watched({ "rack-1": ["10.0.0.7"] });
     const agent = await agentIn(world, { dial: DIAL });
-    await agent.hello(said("rack-1:1337"), REMOTE);
+    await agent.hello(said("rack-1:1337"), visitor(REMOTE));
     hosts["rack-1"] = ["169.254.169.254"];
-    expect(await outcome(agent.hello(said("rack-1:1337"), REMOTE))).toStartWith("forbidden");
-    expect(await outcome(agent.hello(said("127.0.0.1:5432"), REMOTE))).toStartWith("forbidden");
+    expect(await outcome(agent.hello(said("rack-1:1337"), visitor(REMOTE)))).toStartWith("forbidden");
+    expect(await outcome(agent.hello(said("127.0.0.1:5432"), visitor(REMOTE)))).toStartWith("forbidden");
     hosts["rack-1"] = ["10.0.0.8"];
-    await agent.hello(said("rack-1:1337"), REMOTE);
+    await agent.hello(said("rack-1:1337"), visitor(REMOTE));
     await until("the last call", async () => calls.length >= 2);
     expect(calls.map(({ url, addresses }) => [new URL(url).host, addresses])).toEqual([
       ["rack-1:1337", ["10.0.0.7"]],
@@ -161,7 +163,7 @@ describe("a hello", () => {
 test("an agent calls what it judged, whatever the name says afterwards", async () => {
   const { world, hosts, calls, lookups } = watched({ rebinding: ["10.0.0.7"] });
   const agent = await agentIn(world, { dial: DIAL });
-  await agent.hello(said("rebinding:1337"), REMOTE);
+  await agent.hello(said("rebinding:1337"), visitor(REMOTE));
   hosts.rebinding = ["127.0.0.1"];
   await until("its discovery", async () => (await agent.operation(agent.startDiscovery().uuid, 0)) && calls.length > 2);
   expect(new Set(calls.flatMap(({ addresses }) => addresses))).toEqual(new Set(["10.0.0.7"]));
@@ -173,9 +175,9 @@ test("an agent judges a stored driver again after a restart, and calls none that
   const first = watched({ moved: ["10.0.0.7"], turned: ["10.0.0.7"], here: ["127.0.1.1"] });
   const before = await agentIn(first.world, { dial: DIAL, store });
   for (const name of ["moved", "turned", "here"])
-    await before.hello(said(`${name}:1`, { name }), name === "here" ? null : REMOTE);
-  await before.hello(said("10.0.0.7:2", { name: "literal" }), REMOTE);
-  await before.hello(said("127.0.0.1:3", { name: "local" }), null);
+    await before.hello(said(`${name}:1`, { name }), visitor(name === "here" ? null : REMOTE));
+  await before.hello(said("10.0.0.7:2", { name: "literal" }), visitor(REMOTE));
+  await before.hello(said("127.0.0.1:3", { name: "local" }), visitor(null));
   await before.stop();
 
   const second = watched({ moved: ["10.0.0.8"], turned: ["127.0.0.1"], here: ["127.0.1.1"] });
@@ -213,7 +215,13 @@ describe.each(databases)("a conductor on $name", ({ open }) => {
       () => database.close(),
     );
     const first = watched({ "rack-1": ["10.0.0.7"] });
-    const before = await createConductorTier({ db, world: first.world, dial: DIAL, endpoint: "http://10.0.0.1:1336" });
+    const before = await createConductorTier({
+      ...alone(),
+      db,
+      world: first.world,
+      dial: DIAL,
+      endpoint: "http://10.0.0.1:1336",
+    });
     await before.start();
     const node = { id: crypto.randomUUID(), name: "n1" };
     for (const endpoint of [
@@ -222,15 +230,20 @@ describe.each(databases)("a conductor on $name", ({ open }) => {
       "http://10.0.0.1:1336/agent",
       "http://8.8.8.8",
     ])
-      expect(await outcome(before.hello(said(endpoint, { node }), REMOTE))).toMatch(/^(forbidden|invalid) endpoint/);
-    expect(await before.hello(said("rack-1:1337", { node }), REMOTE)).toMatchObject({ uuid: node.id });
+      expect(await outcome(before.hello(said(endpoint, { node }), visitor(REMOTE)))).toMatch(
+        /^(forbidden|invalid) endpoint/,
+      );
+    // A seed agent, which is asked at once when a conductor starts again.
+    expect(await before.hello(said("rack-1:1337", { node, api: undefined }), visitor(REMOTE))).toMatchObject({
+      uuid: node.id,
+    });
     first.hosts["rack-1"] = ["127.0.0.1"];
     await before.settled();
     expect(first.calls).toEqual([{ url: "http://rack-1:1337/hardware", addresses: ["10.0.0.7"] }]);
     await before.stop();
 
     const second = watched({ "rack-1": ["127.0.0.1"] });
-    const after = await createConductorTier({ db, world: second.world, dial: DIAL });
+    const after = await createConductorTier({ ...alone(), db, world: second.world, dial: DIAL });
     await after.start();
     stops.unshift(() => after.stop());
     await after.settled();
