@@ -20,13 +20,15 @@ for (const name of ["edge", "lab"]) {
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: process.env.PORT ?? 1336,
-  fetch(request) {
+  fetch(request, server) {
     const url = new URL(request.url);
     const [, name = "", ...rest] = url.pathname.split("/");
     const fleet = Object.hasOwn(fleets, name) ? fleets[name] : undefined;
     if (!fleet) return new Response(`There are ${Object.keys(fleets).join(" and ")} here\n`, { status: 404 });
     url.pathname = `/${rest.join("/")}`; // a tier knows nothing of where it hangs
-    return fleet.tier.fetch(new Request(url.href, request));
+    // Without it a tier does not know that an agent is on this host, and calls no address that it names.
+    const remoteAddress = server.requestIP(request)?.address ?? null;
+    return fleet.tier.fetch(new Request(url.href, request), { remoteAddress });
   },
 });
 console.log(`ready on ${server.url.origin}`);

@@ -2,7 +2,7 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Problem } from "../src/contract/problem.ts";
+import { Problem } from "../src/contract/problem-schema.ts";
 import { createWorker } from "../src/create/worker.ts";
 import { denoPath } from "./support/deno.ts";
 import { importsOf, reach } from "./support/imports.ts";

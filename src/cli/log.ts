@@ -9,7 +9,9 @@ export function createLog(options: { format: "text" | "json"; write: (line: stri
       options.write(`${JSON.stringify({ time, level, message, ...plain(fields) })}\n`);
       return;
     }
-    const tail = Object.entries(plain(fields)).map(([key, value]) => ` ${key}=${JSON.stringify(value)}`);
+    const tail = Object.entries(plain(fields)).map(
+      ([key, value]) => ` ${key}=${printable(JSON.stringify(value) ?? "null")}`,
+    );
     options.write(`${time} ${level.padEnd(5)} ${printable(message)}${tail.join("")}\n`);
   };
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { Problem, type ProblemCode } from "../contract/problem.ts";
+import type { ProblemCode } from "../contract/problem.ts";
+import { Problem } from "../contract/problem-schema.ts";
 import { VERSION_HEADER } from "../contract/version.ts";
 import type { Answer, Ask } from "./client.ts";
 import type { Guests } from "./guests.ts";

@@ -1,5 +1,3 @@
-import { z } from "zod";
-
 /**
  * Every error a tier can answer: `code` is API and is never renamed or reused.
  * The status and title follow from it (RFC 9457).
@@ -28,27 +26,18 @@ export const PROBLEMS = {
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 export type ProblemCode = keyof typeof PROBLEMS;
 
-const codes = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
-
-export const Problem = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    code: z.enum(codes),
-    detail: z.string(),
-    request_id: z.string(),
-    errors: z
-      .array(
-        z.object({
-          pointer: z.string().meta({ description: "JSON pointer, or the parameter's name" }),
-          detail: z.string(),
-        }),
-      )
-      .optional(),
-  })
-  .meta({ id: "Problem" });
-export type Problem = z.infer<typeof Problem>;
+/** What every error is answered with (RFC 9457). */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: ProblemCode;
+  detail: string;
+  request_id: string;
+  errors?: { pointer: string; detail: string }[] | undefined;
+  /** Seconds, as in the header Retry-After. */
+  retry_after?: number | undefined;
+}
 
 /** The one error class. `detail` is for the caller; `cause` is for the log only. */
 export class SinewError extends Error {
@@ -67,4 +56,37 @@ export class SinewError extends Error {
     this.errors = options.errors;
     this.retryAfter = options.retryAfter;
   }
+}
+
+/** An error as it is answered; the status and the title follow from its code. */
+export function problemOf({ code, message, errors, retryAfter }: SinewError, request_id: string): Problem {
+  const [status, title] = PROBLEMS[code];
+  return {
+    type: `urn:sinew:problem:${code}`,
+    title,
+    status,
+    code,
+    detail: message,
+    request_id,
+    ...(errors ? { errors } : {}),
+    ...(retryAfter === undefined ? {} : { retry_after: Math.ceil(retryAfter) }),
+  };
+}
+
+/** The same where no route answers: a listener, a link, a tier that has not started. */
+export function problemResponse(
+  error: SinewError,
+  headers: Record<string, string> = {},
+  request_id: string = crypto.randomUUID(),
+): Response {
+  const body = problemOf(error, request_id);
+  return new Response(JSON.stringify(body), {
+    status: body.status,
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      ...(body.retry_after === undefined ? {} : { "retry-after": String(body.retry_after) }),
+      ...headers,
+    },
+  });
 }

@@ -1,7 +1,7 @@
 import { signPass } from "../auth/pass.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { withoutSecrets } from "../config-values.ts";
-import { PROBLEMS, type Problem } from "../contract/problem.ts";
+import { problemResponse, SinewError } from "../contract/problem.ts";
 import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld, type World } from "../world.ts";
@@ -91,28 +91,14 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
   return assembleRole({ ...config, ...settled, auth: { ...auth, operatorToken: operator ?? "" } }, world);
 }
 
-/** RFC 9457, as the tiers themselves answer. */
 function unavailable(error: unknown, { log }: World): Response {
-  const [status, title] = PROBLEMS.unavailable;
-  const request_id = crypto.randomUUID();
   const detail = error instanceof Error ? error.message : String(error);
-  log("error", "this worker could not start", { request_id, error: detail });
-  const body: Problem = {
-    type: "urn:sinew:problem:unavailable",
-    title,
-    status,
-    code: "unavailable",
-    detail: `not started: ${detail.replaceAll("\n", "; ")}`,
-    request_id,
+  log("error", "this worker could not start", { error: detail });
+  const problem = new SinewError("unavailable", `not started: ${detail.replaceAll("\n", "; ")}`, {
+    retryAfter: 5,
     ...(error instanceof ConfigError ? { errors: error.problems.map(asIssue) } : {}),
-  };
-  const headers = {
-    "content-type": "application/problem+json",
-    "retry-after": "5",
-    "cache-control": "no-store",
-    [VERSION_HEADER]: API_VERSION,
-  };
-  return new Response(JSON.stringify(body), { status, headers });
+  });
+  return problemResponse(problem, { [VERSION_HEADER]: API_VERSION });
 }
 
 /** `SINEW_DB: expected ...` by the variable's name. */

@@ -4,9 +4,10 @@ import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { TrieRouter } from "hono/router/trie-router";
 import type { Audit } from "../auth/audit.ts";
-import type { Caller } from "../auth/caller.ts";
+import type { Caller, Visitor } from "../auth/caller.ts";
 import type { Gate } from "../auth/gate.ts";
-import { PROBLEMS, Problem, type ProblemCode, SinewError } from "../contract/problem.ts";
+import { PROBLEMS, type ProblemCode, problemOf, SinewError } from "../contract/problem.ts";
+import { Problem } from "../contract/problem-schema.ts";
 import {
   API_VERSION,
   ASKER_HEADER,
@@ -50,7 +51,16 @@ const FOR_ALL = /^\/(healthz|readyz|doc|reference(\/[^/]*)?)$/;
 /** An agent's link, too, proves who it is later: by its first messages. */
 const isForAll = (path: string, role: Role) => FOR_ALL.test(path) || (role === "conductor" && path === "/link");
 
-export const visitOf = (c: Context<Env>) => ({
+/** Of a caller whose listener does not say where it is: no machine's address, so that it is not taken for this host. */
+const UNKNOWN_ADDRESS = "0.0.0.0";
+
+/** Who calls, for a tier that has to know. */
+export const visitorOf = (c: Context<Env>): Visitor => ({
+  caller: c.get("caller"),
+  remoteAddress: c.env?.remoteAddress === undefined ? UNKNOWN_ADDRESS : c.env.remoteAddress,
+});
+
+const visitOf = (c: Context<Env>) => ({
   authorization: c.req.header("authorization") ?? null,
   remoteAddress: c.env?.remoteAddress ?? null,
   local: c.env?.local ?? null,
@@ -147,26 +157,24 @@ function invalidRequest(issues: readonly z.core.$ZodIssue[], isBody: boolean): S
 
 /** The one place where an error becomes a response (RFC 9457). */
 function problem(c: Context<Env>, thrown: unknown, log: Log): Response {
-  const error = asSinewError(thrown);
-  const [status, title] = PROBLEMS[error.code];
+  const error = hungUp(c, thrown) ?? asSinewError(thrown);
   const request_id = c.get("requestId") ?? crypto.randomUUID();
+  const body = problemOf(error, request_id);
+  const status = PROBLEMS[error.code][0];
   if (status === 500) {
     const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause);
     log("error", "a request failed", { request_id, method: c.req.method, path: c.req.path, cause });
   }
-  const body: Problem = {
-    type: `urn:sinew:problem:${error.code}`,
-    title,
-    status,
-    code: error.code,
-    detail: error.message,
-    request_id,
-    ...(error.errors ? { errors: error.errors } : {}),
-  };
   c.header(VERSION_HEADER, API_VERSION);
   if (status === 401) c.header("WWW-Authenticate", 'Bearer realm="sinew"');
-  if (error.retryAfter !== undefined) c.header("Retry-After", String(Math.ceil(error.retryAfter)));
+  if (body.retry_after !== undefined) c.header("Retry-After", String(body.retry_after));
   return c.body(JSON.stringify(body), status, { "content-type": "application/problem+json" });
+}
+
+/** A caller that went in the middle of its body is no failure of ours, and nobody reads what it is answered. */
+function hungUp(c: Context<Env>, thrown: unknown): SinewError | null {
+  const gone = c.req.raw.signal.aborted && thrown instanceof DOMException && thrown.name === "AbortError";
+  return gone ? new SinewError("invalid", "expected a whole request, got a part of one") : null;
 }
 
 function asSinewError(thrown: unknown): SinewError {

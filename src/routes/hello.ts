@@ -3,7 +3,7 @@ import type { CallerRole, Visitor } from "../auth/caller.ts";
 import { Hello, Registered } from "../contract/hello.ts";
 import { SinewError } from "../contract/problem.ts";
 import { guarded } from "./access/guard.ts";
-import { type App, type Env, problems } from "./app.ts";
+import { type App, type Env, problems, visitorOf } from "./app.ts";
 
 /** A body without a content type is taken for JSON, as the seed's implementers send it; another type is refused. */
 const jsonOnly: MiddlewareHandler<Env> = async (c, next) => {
@@ -42,6 +42,5 @@ interface Greeter {
 /** `roles`: those of the tier below. */
 export const helloRoutes = <A extends App>(app: A, tier: Greeter, roles: readonly CallerRole[]) =>
   app.openapi(hello(roles), async (c) => {
-    const from = { remoteAddress: c.env?.remoteAddress ?? null, caller: c.get("caller") };
-    return c.json(await tier.hello(c.req.valid("json"), from), 200);
+    return c.json(await tier.hello(c.req.valid("json"), visitorOf(c)), 200);
   });

@@ -1,4 +1,4 @@
-import type { PROBLEMS, Problem } from "../contract/problem.ts";
+import { problemResponse, SinewError } from "../contract/problem.ts";
 import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
 
 /** What one address may hold open at once. All callers on a unix socket count as one. */
@@ -75,26 +75,12 @@ function keyOf(address: string | null): string {
   return groups.slice(0, 4).join(":");
 }
 
-// Checked against the table by type alone: its module loads zod, and a listener answers before that is there.
-const title: (typeof PROBLEMS)["rate_limited"][1] = "Too many requests";
-const status: (typeof PROBLEMS)["rate_limited"][0] = 429;
-
-export function tooMany(): Response {
-  const body: Problem = {
-    type: "urn:sinew:problem:rate_limited",
-    title,
-    status,
-    code: "rate_limited",
-    detail: "this address has too many requests or WebSockets open: wait until some of them end",
-    request_id: crypto.randomUUID(),
-  };
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: {
-      "content-type": "application/problem+json",
-      "cache-control": "no-store",
-      "retry-after": "1",
-      [VERSION_HEADER]: API_VERSION,
-    },
-  });
-}
+export const tooMany = (): Response =>
+  problemResponse(
+    new SinewError(
+      "rate_limited",
+      "this address has too many requests or WebSockets open: wait until some of them end",
+      { retryAfter: 1 },
+    ),
+    { [VERSION_HEADER]: API_VERSION },
+  );

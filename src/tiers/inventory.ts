@@ -1,6 +1,6 @@
-import { generationOf } from "../contract/generation.ts";
 import type { Hardware, HardwareList, Source } from "../contract/hardware.ts";
 import { SinewError } from "../contract/problem.ts";
+import { generationOf } from "./generation.ts";
 
 /** What a driver or an agent serves at `GET /hardware`: replaced as a whole, its text made once per generation. */
 export interface Inventory {

@@ -1,4 +1,5 @@
-import { PROBLEMS, Problem } from "../../src/contract/problem.ts";
+import { PROBLEMS } from "../../src/contract/problem.ts";
+import { Problem } from "../../src/contract/problem-schema.ts";
 import { VERSION_HEADER } from "../../src/contract/version.ts";
 import type { Described } from "./document.ts";
 import type { FuzzRequest } from "./request.ts";

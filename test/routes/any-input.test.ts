@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, test } from "bun:test";
 import fc from "fast-check";
-import { Problem } from "../../src/contract/problem.ts";
+import { Problem } from "../../src/contract/problem-schema.ts";
 import { ask, makeTiers, type Tiers } from "./support.ts";
 
 let tiers: Tiers;

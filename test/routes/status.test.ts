@@ -4,7 +4,8 @@ import { FleetHardwareList, Hardware, HardwareList } from "../../src/contract/ha
 import { Registered } from "../../src/contract/hello.ts";
 import { NodeList } from "../../src/contract/node.ts";
 import { Accepted, Operation } from "../../src/contract/operation.ts";
-import { Problem, type ProblemCode } from "../../src/contract/problem.ts";
+import type { ProblemCode } from "../../src/contract/problem.ts";
+import { Problem } from "../../src/contract/problem-schema.ts";
 import { VERSION_HEADER } from "../../src/contract/version.ts";
 import type { Tier } from "../../src/index.ts";
 import { CARD, NODE, until } from "../support/tiers.ts";

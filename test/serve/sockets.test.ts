@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { Hono } from "hono";
 import { connectSocket } from "../../src/client/link/connect.ts";
 import type { Socket } from "../../src/client/link/socket.ts";
-import { Problem } from "../../src/contract/problem.ts";
+import { Problem } from "../../src/contract/problem-schema.ts";
 import { type Handler, type Listener, type ListenOptions, listen } from "../../src/serve.ts";
 import type { RequestEnv } from "../../src/tiers/tier.ts";
 import { until } from "../support/process.ts";

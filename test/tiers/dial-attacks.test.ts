@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { make } from "../../src/cli/tls/maker.ts";
 import { HardwareList } from "../../src/contract/hardware.ts";
-import { Problem } from "../../src/contract/problem.ts";
+import { Problem } from "../../src/contract/problem-schema.ts";
 import { endAll, type RunningSinew, startSinew, until } from "../support/process.ts";
 import { CARD } from "../support/tiers.ts";
 

@@ -1,9 +1,9 @@
-import { digestOf } from "../../contract/generation.ts";
 import type { Hardware, HardwareList, Source } from "../../contract/hardware.ts";
 import { type Discovered, fromScan } from "../../drivers/discover.ts";
 import { generic } from "../../drivers/generic.ts";
 import { kinds } from "../../drivers/registry.ts";
 import { pciNames } from "../../pci/names.ts";
+import { digestOf } from "../../tiers/generation.ts";
 import { print } from "../output.ts";
 import { type Flags, startScan } from "../scan.ts";
 import { hardwareTable, terminal } from "../table.ts";

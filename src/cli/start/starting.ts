@@ -1,5 +1,5 @@
 import type { Config } from "../../config.ts";
-import type { Problem } from "../../contract/problem.ts";
+import { problemResponse, SinewError } from "../../contract/problem.ts";
 import { API_VERSION, VERSION_HEADER } from "../../contract/version.ts";
 
 const PATH = /^[^/]*\/\/[^/]*(\/[^?#]*)/;
@@ -16,18 +16,13 @@ export function whileStarting(config: Pick<Config, "role" | "driver" | "auth">, 
     if (PATH.exec(url)?.[1] === "/healthz" && (method === "GET" || method === "HEAD")) {
       return Response.json({ status: "ok", role, name, auth: config.auth }, { headers });
     }
-    // Loaded when it is needed: what makes a start slow is what must not come before the first answer.
-    const { PROBLEMS } = await import("../../contract/problem.ts");
-    const [status, title] = PROBLEMS.unavailable;
-    const body: Problem = {
-      type: "urn:sinew:problem:unavailable",
-      title,
-      status,
-      code: "unavailable",
-      detail: `this ${config.role} is starting: ask again in a second, or wait for a 200 at /readyz`,
-      request_id: crypto.randomUUID(),
-    };
-    const type = { "content-type": "application/problem+json", "retry-after": "1" };
-    return new Response(JSON.stringify(body), { status, headers: { ...headers, ...type } });
+    return problemResponse(
+      new SinewError(
+        "unavailable",
+        `this ${config.role} is starting: ask again in a second, or wait for a 200 at /readyz`,
+        { retryAfter: 1 },
+      ),
+      headers,
+    );
   };
 }

@@ -1,4 +1,4 @@
-import { PROBLEMS, type Problem, type ProblemCode } from "../../contract/problem.ts";
+import { problemResponse, SinewError } from "../../contract/problem.ts";
 import type { World } from "../../world.ts";
 import { type Call, type Limits, MAX_REMEMBERED, sameBytes } from "./call.ts";
 import { encodeFrame, encodeHead, MAX_BODY_HERE, type RequestHead } from "./frames.ts";
@@ -36,7 +36,7 @@ export async function answer(
     await deliver(link, call, await prepare(link, call, head, response));
   } catch (cause) {
     // The answer's head is out: that its body failed can be told by breaking off alone.
-    if (!call.over) logFailure(link, head, cause);
+    if (!call.over) failed(link, head, cause);
     link.cancel(call, cause);
   } finally {
     link.running -= 1;
@@ -47,7 +47,7 @@ async function respond(link: Answering, call: Call, head: RequestHead, body: Uin
   // Twice: one that cancels and asks again is ahead of handlers that take their time to notice.
   if (link.running > 2 * link.limits.calls) {
     void call.inflow?.stream.cancel();
-    return problem("unavailable", "too many calls are under way on this link");
+    return problemResponse(new SinewError("unavailable", "too many calls are under way on this link"));
   }
   let request: Request;
   try {
@@ -58,7 +58,9 @@ async function respond(link: Answering, call: Call, head: RequestHead, body: Uin
       ...(head.body === undefined ? {} : { body: call.inflow?.stream ?? body, duplex: "half" }),
     });
   } catch (error) {
-    return problem("invalid", `not a request: ${error instanceof Error ? error.message : error}`);
+    return problemResponse(
+      new SinewError("invalid", `not a request: ${error instanceof Error ? error.message : error}`),
+    );
   }
   try {
     return await link.handle(request);
@@ -114,20 +116,10 @@ async function deliver(link: Answering, call: Call, { payload, follows }: Prepar
   link.over(call, null);
 }
 
-function failed(link: Answering, head: RequestHead, cause: unknown): Response {
-  const request_id = logFailure(link, head, cause);
-  return problem("internal", "something went wrong here; the log has it under this request id", request_id);
-}
-
-function logFailure(link: Answering, { method, path }: RequestHead, error: unknown): string {
+function failed(link: Answering, { method, path }: RequestHead, error: unknown): Response {
   const request_id = crypto.randomUUID();
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
   link.world.log("error", "a request over a link failed", { request_id, method, path, cause });
-  return request_id;
-}
-
-function problem(code: ProblemCode, detail: string, request_id: string = crypto.randomUUID()): Response {
-  const [status, title] = PROBLEMS[code];
-  const body: Problem = { type: `urn:sinew:problem:${code}`, title, status, code, detail, request_id };
-  return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/problem+json" } });
+  const told = new SinewError("internal", "something went wrong here; the log has it under this request id");
+  return problemResponse(told, {}, request_id);
 }

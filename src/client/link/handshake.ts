@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PROBLEMS, type Problem, type ProblemCode, SinewError } from "../../contract/problem.ts";
+import { PROBLEMS, type ProblemCode, problemOf, SinewError } from "../../contract/problem.ts";
 import type { World } from "../../world.ts";
 import type { Limits, Link } from "./call.ts";
 import { decodeFrame, encodeFrame, ProtocolError } from "./frames.ts";
@@ -53,7 +53,7 @@ export function acceptLink<T>(socket: Socket, options: AcceptOptions<T>): Promis
       if (over) return;
       over = true;
       cancel();
-      say(socket, { problem: problemOf(error) });
+      say(socket, { problem: problemOf(error, crypto.randomUUID()) });
       socket.close(REFUSED, error.code);
       reject(error);
     };
@@ -153,21 +153,6 @@ function hear<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
   const { type, payload } = decodeFrame(bytes);
   if (type !== "handshake") throw new ProtocolError(`a frame of type ${type} in the handshake`);
   return schema.parse(JSON.parse(decoder.decode(payload)));
-}
-
-function problemOf({ code, message, errors, retryAfter }: SinewError): Problem & { retry_after: number | undefined } {
-  const [status, title] = PROBLEMS[code];
-  const request_id = crypto.randomUUID();
-  return {
-    type: `urn:sinew:problem:${code}`,
-    title,
-    status,
-    code,
-    detail: message,
-    request_id,
-    errors,
-    retry_after: retryAfter,
-  };
 }
 
 type Refusal = Extract<z.infer<typeof Verdict>, { problem: unknown }>["problem"];

@@ -3,7 +3,7 @@ import { ADMINS } from "../../auth/caller.ts";
 import { Join, Joined } from "../../contract/access/join.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { Conductor } from "../../tiers/conductor/conductor.ts";
-import { type App, problems } from "../app.ts";
+import { type App, problems, visitorOf } from "../app.ts";
 import { guarded, unguarded } from "./guard.ts";
 
 const join = guarded(["join"], {
@@ -46,8 +46,7 @@ const rekey = guarded(ADMINS, {
 
 export function joinRoutes(app: App, door: Pick<Conductor, "join" | "accept" | "rekey">): void {
   app.openapi(join, async (c) => {
-    const from = { remoteAddress: c.env?.remoteAddress ?? null, caller: c.get("caller") };
-    return c.json(await door.join(c.req.valid("json"), from), 200);
+    return c.json(await door.join(c.req.valid("json"), visitorOf(c)), 200);
   });
   app.openapi(rekey, async (c) => {
     const { node } = c.req.valid("param");

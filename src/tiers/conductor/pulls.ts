@@ -1,8 +1,8 @@
 import { PeerError } from "../../client/peer.ts";
 import { pullReport } from "../../client/wrangle.ts";
-import { generationOf } from "../../contract/generation.ts";
 import type { Report } from "../../contract/peer.ts";
 import { getNode } from "../../db/nodes.ts";
+import { generationOf } from "../generation.ts";
 import { createLimiter } from "../limiter.ts";
 import { type Fleet, isSeed, nodeRef, stateOf, type Tracked } from "./fleet.ts";
 import { AGENT_SOURCE } from "./reconcile.ts";

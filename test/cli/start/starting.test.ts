@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { whileStarting } from "../../../src/cli/start/starting.ts";
-import { Problem } from "../../../src/contract/problem.ts";
+import { Problem } from "../../../src/contract/problem-schema.ts";
 
 const starting = whileStarting({ role: "all", driver: null, auth: "open" }, "node-1");
 const ask = (path: string, method = "GET") => starting(new Request(`http://localhost${path}`, { method }));

@@ -1,3 +1,5 @@
+import { sha256 } from "../auth/token.ts";
+
 // Wording and clocks: they change without anything having changed.
 const LEFT_OUT = new Set(["observed_at", "message"]);
 
@@ -14,6 +16,5 @@ export async function generationOf(list: { hardware: unknown[]; sources: unknown
 
 /** 32 hex digits of the text's SHA-256. */
 export async function digestOf(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest).subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return (await sha256(text)).slice(0, 32);
 }
