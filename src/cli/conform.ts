@@ -1,9 +1,12 @@
 import type { Command } from "commander";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
+import { isLoopback } from "../config-values.ts";
 import { ALL, type TierName } from "../conform/check.ts";
+import type { Reach } from "../conform/client.ts";
 import { conform, type Verdict } from "../conform/run.ts";
 import { Exit, reasonOf } from "./exit.ts";
 import { withoutProxies } from "./host/proxy.ts";
+import { wayTo } from "./operator/way.ts";
 import { print } from "./output.ts";
 import { printable } from "./text.ts";
 
@@ -26,6 +29,8 @@ interface Flags {
   tier: string;
   peer: string;
   json?: true;
+  token?: string;
+  state?: string;
 }
 
 export function define(command: Command): void {
@@ -33,11 +38,16 @@ export function define(command: Command): void {
     .argument("<URL>", "http(s)://HOST[:PORT][/PATH] or unix:/PATH")
     .requiredOption("--tier <TIER>", "what it is to be: driver, agent or conductor")
     .option("--peer <ADDRESS>", "this machine's address as the system sees it, for the peers it is to ask", "127.0.0.1")
+    .option(
+      "--token <FILE>",
+      "a file with a token for it (default, on this host: operator.token in the state directory)",
+    )
+    .option("--state <DIR>", "the state directory, as for `sinew start`")
     .option("--json", "one JSON document, and nothing else on stdout")
     .action((url: string) => check(url, command.opts<Flags>()));
 }
 
-async function check(url: string, { tier, peer, json }: Flags): Promise<void> {
+async function check(url: string, { tier, peer, json, ...where }: Flags): Promise<void> {
   const wanted = ALL.find((one) => one === tier);
   if (!wanted) throw new Exit(2, `--tier: expected driver, agent or conductor, found ${JSON.stringify(tier)}`);
   const endpoint = readUrl(url);
@@ -48,6 +58,7 @@ async function check(url: string, { tier, peer, json }: Flags): Promise<void> {
   const checks = await conform({
     signal: stopping.signal,
     endpoint,
+    reach: await reachOf(url, endpoint, where),
     tier: wanted,
     host: peer,
     each: json ? undefined : (verdict) => print(line(verdict)),
@@ -65,6 +76,15 @@ async function check(url: string, { tier, peer, json }: Flags): Promise<void> {
       : sum(wanted, summary),
   );
   process.exit(summary.wrong > 0 || stopping.signal.aborted ? 1 : 0);
+}
+
+/** An implementation that wants no token is shown none: the operator's goes no further than this host. */
+async function reachOf(url: string, endpoint: Endpoint, where: { token?: string; state?: string }): Promise<Reach> {
+  const here = endpoint.kind === "unix" || isLoopback(new URL(endpoint.base).hostname.replace(/^\[|\]$/g, ""));
+  const { fetch, token, hasToken } = await wayTo({ url, ...where });
+  return where.token !== undefined || (here && hasToken)
+    ? { fetch, authorize: async () => `Bearer ${await token()}` }
+    : { fetch };
 }
 
 function readUrl(url: string): Endpoint {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { call, WHERE_OPTIONS, type Where } from "./operator/call.ts";
+import { call } from "./operator/call.ts";
+import { WHERE_OPTIONS, type Where } from "./operator/way.ts";
 import { print } from "./output.ts";
 import { printable } from "./text.ts";
 

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { TOKEN_ROLES } from "../auth/caller.ts";
 import type { MadeToken, TokenInfo } from "../contract/access/token.ts";
 import { Exit } from "./exit.ts";
-import { call, WHERE_OPTIONS, type Where } from "./operator/call.ts";
+import { call } from "./operator/call.ts";
+import { WHERE_OPTIONS, type Where } from "./operator/way.ts";
 import { print } from "./output.ts";
 import { printable } from "./text.ts";
 

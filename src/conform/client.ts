@@ -1,5 +1,6 @@
 import type { Endpoint } from "../client/endpoint.ts";
 import { readBounded } from "../client/peer.ts";
+import type { World } from "../world.ts";
 import { Wrong } from "./check.ts";
 
 /** An answer, read to its end: its status may be any, its text anything. */
@@ -23,18 +24,31 @@ export type Ask = (method: string, path: string, sending?: Sending) => Promise<A
 const MAX_BYTES = 64 * 2 ** 20;
 export const REQUEST_SECONDS = 10;
 
+/** How the system is reached, and what it is shown. Default: the runtime's fetch, and nothing. */
+export interface Reach {
+  fetch?: World["fetch"];
+  /** The Authorization header of each request; null for none. */
+  authorize?: () => Promise<string | null>;
+}
+
 /** Sends requests to the system that is checked. Throws Wrong where there is no complete answer. */
 export const createAsk =
-  (endpoint: Endpoint): Ask =>
+  (endpoint: Endpoint, { fetch = globalThis.fetch, authorize = async () => null }: Reach = {}): Ask =>
   async (method, path, { headers = {}, body, seconds = REQUEST_SECONDS } = {}) => {
     const what = `${method} ${path}`;
     const json = body !== undefined && !(body instanceof Uint8Array);
     const signal = AbortSignal.timeout(seconds * 1000);
+    const authorization = await authorize();
     try {
       const response = await fetch(`${endpoint.kind === "unix" ? "http://localhost" : endpoint.base}${path}`, {
         method,
         body: json ? JSON.stringify(body) : body,
-        headers: { "accept-encoding": "identity", ...(json ? { "content-type": "application/json" } : {}), ...headers },
+        headers: {
+          "accept-encoding": "identity",
+          ...(authorization === null ? {} : { authorization }),
+          ...(json ? { "content-type": "application/json" } : {}),
+          ...headers,
+        },
         redirect: "manual",
         signal,
         ...(endpoint.kind === "unix" ? { unix: endpoint.path } : {}),

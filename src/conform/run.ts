@@ -1,7 +1,7 @@
 import { type Endpoint, formatEndpoint } from "../client/endpoint.ts";
 import { VERSION_HEADER } from "../contract/version.ts";
 import { type Check, type Context, type TierName, Unchecked, Wrong } from "./check.ts";
-import { createAsk } from "./client.ts";
+import { createAsk, type Reach } from "./client.ts";
 import { discoveryChecks } from "./discovery.ts";
 import { fleetChecks, leavingChecks } from "./fleet.ts";
 import { createGuests } from "./guests.ts";
@@ -36,6 +36,7 @@ const ALL_SECONDS = 300;
 /** Checks an implementation. `each` hears of every verdict as it falls. `host`: where conform's own peers listen. */
 export async function conform(options: {
   endpoint: Endpoint;
+  reach?: Reach;
   tier: TierName;
   host: string;
   /** Seconds that what has to happen by itself may take; 15. */
@@ -45,7 +46,7 @@ export async function conform(options: {
   signal?: AbortSignal;
 }): Promise<Verdict[]> {
   const { endpoint, tier, host, patience = 15, each, signal = new AbortController().signal } = options;
-  const ask = createAsk(endpoint);
+  const ask = createAsk(endpoint, options.reach);
   const guests = createGuests({ tier, ask, host });
   const verdicts: Verdict[] = [];
   const add = async (verdict: Verdict) => {
