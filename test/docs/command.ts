@@ -28,9 +28,21 @@ export function sinewArguments(line: string): string[] | null {
   return runtime && main > 0 ? all.slice(main + 1) : null;
 }
 
+/** `NAME="text"` or `NAME=$(command)`; null: the line is neither. */
+export function assignment(line: string): { name: string; text: string } | { name: string; command: string } | null {
+  const [, name = "", command, text] = /^([A-Z]+)=(?:\$\((.*)\)|"(.*)")$/.exec(line) ?? [];
+  if (command !== undefined) return { name, command };
+  return text === undefined ? null : { name, text };
+}
+
+/** A credential as pages show it: its beginning, and `...` for the rest. */
+export const SHORTENED = /\b(sinew-join-|[0-9a-f]{12}\.)[\w-]*\.\.\./g;
+
 export interface CurlRequest {
   url: string;
   init: RequestInit & { unix?: string };
+  /** The file of the one CA to trust. */
+  ca: string | null;
   showHead: boolean;
 }
 
@@ -38,7 +50,7 @@ export interface CurlRequest {
 export function curlRequest(line: string): CurlRequest | null {
   const [program, ...rest] = words(line);
   if (program !== "curl") return null;
-  const request: CurlRequest = { url: "", init: { method: "GET" }, showHead: false };
+  const request: CurlRequest = { url: "", init: { method: "GET" }, ca: null, showHead: false };
   const headers = new Headers();
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i] ?? "";
@@ -51,8 +63,10 @@ export function curlRequest(line: string): CurlRequest | null {
       if (!headers.has("content-type")) headers.set("content-type", "application/x-www-form-urlencoded");
     } else if (word === "-H") {
       const [, name = "", text = ""] = /^([^:]+):\s*(.*)$/.exec(value()) ?? [];
-      headers.set(name, text);
+      // Before its variables are filled in, a header may have no name yet.
+      if (name !== "") headers.set(name, text);
     } else if (word === "--unix-socket") request.init.unix = value();
+    else if (word === "--cacert") request.ca = value();
     else if (word === "-i" || word === "-si") request.showHead = true;
     else if (word.startsWith("-") && word !== "-s")
       throw new Error(`curl ${word} is not known to the documents' tests`);

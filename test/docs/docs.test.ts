@@ -3,16 +3,26 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
+import { formatJoinToken } from "../../src/auth/join-token.ts";
 import { ConfigError, parseConfig } from "../../src/config.ts";
 import { PROBLEMS } from "../../src/contract/problem.ts";
 import { driverNames } from "../../src/drivers/discover.ts";
 import { SETTINGS } from "../../src/settings.ts";
-import { curlRequest, sinewArguments, words } from "./command.ts";
+import { assignment, curlRequest, SHORTENED, sinewArguments, words } from "./command.ts";
 import { anchors, commandLines, inlineCode, localLinks, page, pages, root, steps, table } from "./markdown.ts";
 import { isShown, Session } from "./session.ts";
 
 /** Options of every command, and of Deno. */
 const ELSEWHERE = new Set(["--help", "--version", "--host"]);
+
+/** What stands in the place of a join token that a page shortens or calls TOKEN. */
+const JOIN_TOKEN = formatJoinToken({
+  url: "https://conductor.example:1336",
+  ca: null,
+  name: "conductor",
+  credential: `${"0".repeat(12)}.${"A".repeat(43)}`,
+});
+const whole = (line: string) => line.replace(SHORTENED, JOIN_TOKEN).replace(/(?<=--join )("?\$?TOKEN"?)/, JOIN_TOKEN);
 
 /** The commands as the program has them, with their options and without what they do. */
 async function commandNamed(name: string): Promise<Command | null> {
@@ -21,8 +31,12 @@ async function commandNamed(name: string): Promise<Command | null> {
   if (!module?.define) return null;
   const command = new Command(name).exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
   module.define(command);
-  return command.action(() => {});
+  for (const one of command.commands) one.action(() => {});
+  return command.commands.length > 0 ? command : command.action(() => {});
 }
+
+const optionsOf = (command: Command | null): (string | undefined)[] =>
+  command ? [command, ...command.commands].flatMap(({ options }) => options.map(({ long }) => long)) : [];
 
 /** What is wrong with these arguments; null: the program takes them. */
 async function complaint([name = "", ...rest]: string[]): Promise<string | null> {
@@ -59,7 +73,8 @@ describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => 
   test("shows only commands that the program takes", async () => {
     const wrong: string[] = [];
     for (const line of commandLines(of)) {
-      const args = sinewArguments(line);
+      const set = assignment(line);
+      const args = sinewArguments(whole(set && "command" in set ? set.command : line));
       const why = args ? await complaint(args) : null;
       if (why !== null) wrong.push(`${line}: ${why}`);
     }
@@ -67,14 +82,17 @@ describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => 
   });
 
   test("names only options and commands that there are", async () => {
-    const commands = await Promise.all(["start", "scan", "snapshot", "conform"].map(commandNamed));
-    const known = new Set(commands.flatMap((command) => command?.options.map(({ long }) => long) ?? []));
+    const commands = await Promise.all(["start", "scan", "snapshot", "token", "node", "conform"].map(commandNamed));
+    const known = new Set(commands.flatMap(optionsOf));
     // Not messages, which go on after a colon.
     const named = inlineCode(of).filter((code) => /^(--[a-z]|sinew )/.test(code) && !code.includes(":"));
     const wrong = named.filter((code) => {
       const [first = "", second = ""] = words(code);
       const command = first === "sinew" && !second.startsWith("-") && !/^ROLE|^all$/.test(second);
-      if (command && !commands.some((one) => one?.name() === second)) return true;
+      const called = commands.find((one) => one?.name() === second);
+      if (command && !called) return true;
+      const [, , third] = words(code);
+      if (third && called?.commands.length && !called.commands.some((one) => one.name() === third)) return true;
       return words(code).some((word) => /^--[a-z]/.test(word) && !known.has(word) && !ELSEWHERE.has(word));
     });
     expect(wrong).toEqual([]);
@@ -97,7 +115,7 @@ describe("docs/service.md", () => {
     expect(table(page("docs/service.md"), "variable")).toEqual(
       SETTINGS.map(({ env, flag, value, roles, help }) => [
         `\`${env}\``,
-        `\`--${flag} ${value}\``,
+        value === null ? `\`--${flag}\`` : `\`--${flag} ${value}\``,
         roles.join(", "),
         help,
       ]),

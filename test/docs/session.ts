@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { cleanEnv } from "../cli/run.ts";
-import { type CurlRequest, curlRequest, redirection, sinewArguments, words } from "./command.ts";
+import { assignment, type CurlRequest, curlRequest, redirection, SHORTENED, sinewArguments, words } from "./command.ts";
 import { root, type Step } from "./markdown.ts";
 
 const DEFAULT_PORTS: Record<string, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
@@ -19,10 +19,19 @@ export class Session {
   readonly #ports = new Map<number, number>();
   readonly #made = new Set<string>();
   readonly #running: Subprocess[] = [];
+  readonly #variables = new Map<string, string>();
+  /** The credentials printed, by how they begin: pages shorten them. */
+  readonly #credentials = new Map<string, string>();
 
   /** The output, or null for a command that is not for tests (another program, or one that takes long). */
   async run({ command, before }: Step): Promise<string | null> {
     if (before) await this.#end(this.#running[before.process - 1], before.signal as NodeJS.Signals);
+    const set = assignment(command);
+    if (set) {
+      const value = "text" in set ? this.#here(set.text) : await this.#printed(set.command);
+      this.#variables.set(set.name, value);
+      return null;
+    }
     const line = this.#here(command);
     const curl = curlRequest(line);
     if (curl) return this.#shown(await request(curl));
@@ -32,14 +41,31 @@ export class Session {
     if (!args) return null;
     const main = join(root, "src/main.ts");
     if (args[0] === "start") return this.#shown(await this.#started([main, ...args, ...this.#listen(args)]));
-    if (!["scan", "snapshot", "conform"].includes(args[0] ?? "")) return null;
+    if (!["scan", "snapshot", "conform", "token", "node"].includes(args[0] ?? "")) return null;
     const child = this.#spawn([main, ...args.map((word) => (this.#made.has(word) ? join(this.#home, word) : word))]);
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
     const file = redirection(line);
+    this.#remember(out);
     if (file === null) return this.#shown(out + err);
     writeFileSync(join(this.#home, file), out);
     this.#made.add(file);
     return this.#shown(err);
+  }
+
+  /** What a command of ours prints between `$(` and `)`. */
+  async #printed(command: string): Promise<string> {
+    const args = sinewArguments(this.#here(command));
+    if (!args) throw new Error(`$(${command}) is not known to the documents' tests`);
+    const child = this.#spawn([join(root, "src/main.ts"), ...args]);
+    const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
+    if (out === "") throw new Error(`$(${command}) is empty: ${err}`);
+    this.#remember(out);
+    return out.trim();
+  }
+
+  #remember(out: string): void {
+    const [credential, begin] = /^(sinew-join-|[0-9a-f]{12}\.)[\w-]+$/m.exec(out) ?? [];
+    if (credential !== undefined) this.#credentials.set(begin === "sinew-join-" ? begin : "token", credential);
   }
 
   async close(): Promise<void> {
@@ -74,13 +100,19 @@ export class Session {
     return command
       .replace(/(127\.0\.0\.1|localhost):(\d+)/g, (_, host, port) => `${host}:${this.#port(Number(port))}`)
       .replace(/(?<= )133\d(?= )/g, (port) => String(this.#port(Number(port))))
-      .replace(/(?<![\w.])\/(run\/sinew|tmp)(?=\/)/g, (path) => `${this.#home}${path}`);
+      .replace(/(?<![\w.])\/(run\/sinew|tmp)(?=\/)/g, (path) => `${this.#home}${path}`)
+      .replaceAll("~/.local/state/", `${this.#home}/xdg/`)
+      .replace(SHORTENED, (_, begin) => this.#credentials.get(begin === "sinew-join-" ? begin : "token") ?? "")
+      .replace(/(?<=token revoke )[0-9a-f]{12}/, () => this.#credentials.get("token")?.split(".")[0] ?? "")
+      .replace(/\$\(cat ([^)]+)\)/g, (_, path) => readFileSync(path, "utf8").trim())
+      .replace(/\$([A-Z]+)/g, (_, name) => this.#variables.get(name) ?? "");
   }
 
   #shown(text: string): string {
     const back = new Map([...this.#ports].map(([shown, free]) => [free, shown]));
     return text
       .replace(/(127\.0\.0\.1|localhost):(\d+)/g, (_, host, port) => `${host}:${back.get(Number(port)) ?? port}`)
+      .replaceAll(`${this.#home}/xdg/`, "/home/ada/.local/state/")
       .replaceAll(this.#home, "");
   }
 
@@ -112,8 +144,9 @@ export class Session {
 
 const textOf = (stream: ReadableStream<Uint8Array>) => new Response(stream).text();
 
-async function request({ url, init, showHead }: CurlRequest): Promise<string> {
-  const response = await fetch(url, init);
+async function request({ url, init, ca, showHead }: CurlRequest): Promise<string> {
+  const tls = ca === null ? {} : { tls: { ca: readFileSync(ca, "utf8"), rejectUnauthorized: true } };
+  const response = await fetch(url, { ...init, ...tls });
   const body = await response.text();
   if (!showHead) return body;
   const head = [...response.headers].map(([name, value]) => `${name}: ${value}\n`).join("");
@@ -124,7 +157,12 @@ async function request({ url, init, showHead }: CurlRequest): Promise<string> {
 const normal = (text: string) =>
   text
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi, "UUID")
-    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, "TIME")
+    .replace(/\d{4}-\d\d-\d\d(T[\d:.]+Z| [\d:]+)/g, "TIME")
+    .replace(/\bsinew-join-[\w-]+/g, "sinew-join-TOKEN")
+    .replace(/\b[0-9a-f]{12}\.[\w-]+/g, "TOKEN")
+    .replace(/\b[0-9a-f]{12}\b/g, "ID")
+    .replace(/\b[0-9a-f]{64}\b/g, "SHA-256")
+    .replace(/"key":"[\w-]{43}"/g, '"key":"KEY"')
     .replace(/"(revision|since)":\d+/g, '"$1":N')
     .replace(/"generation":"\w+"/g, '"generation":"N"')
     .replace(/W\/"\w+"/g, 'W/"N"')
