@@ -1,8 +1,9 @@
 import { SinewError } from "../contract/problem.ts";
 import type { World } from "../world.ts";
 import { createAttempts } from "./attempts.ts";
-import type { Caller } from "./caller.ts";
+import { type Caller, IN_PROCESS } from "./caller.ts";
 import { checkPass } from "./pass.ts";
+import { createRate } from "./rate.ts";
 import { sameDigest, sha256, type Token, type TokenStore } from "./token.ts";
 
 export type AuthMode = "open" | "required";
@@ -22,6 +23,8 @@ export interface Visit {
   remoteAddress: string | null;
   /** The listener's own URL; null where it is not known. */
   local: string | null;
+  /** It is to change something: counted by caller. */
+  write: boolean;
   /** Known already by the transport: a tier of this process, or the far end of a link. */
   caller?: Caller | undefined;
 }
@@ -29,7 +32,7 @@ export interface Visit {
 /** Tells who calls. */
 export interface Gate {
   readonly mode: AuthMode;
-  /** Throws SinewError unauthorized, or rate_limited for an address that keeps guessing. */
+  /** Throws SinewError unauthorized, or rate_limited: an address that keeps guessing, a caller that writes too much. */
   identify(visit: Visit): Promise<Caller>;
 }
 
@@ -42,6 +45,7 @@ const LONGEST = 2_048;
 
 export function createGate({ mode, operatorToken, tokens, world }: GateOptions): Gate {
   const attempts = createAttempts(world.monotonic);
+  const rate = createRate(world.monotonic);
   const remembered = new Map<string, { caller: Caller; until: number }>();
 
   async function callerOf(credential: string, local: string | null): Promise<Caller | null> {
@@ -67,34 +71,42 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
     return callerBy(token);
   }
 
+  async function known({ authorization, remoteAddress, local }: Visit): Promise<Caller> {
+    const credential = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+    if (credential === undefined) {
+      if (mode === "open") return ANYONE;
+      throw unauthorized(authorization === null ? "none" : "another kind of Authorization header");
+    }
+    const now = world.monotonic();
+    const before = remembered.get(credential);
+    if (before && before.until > now) return before.caller;
+    // A right credential is never refused for the wrong ones that came from the same address: it is looked at first.
+    const found = await callerOf(credential, local);
+    if (found) {
+      if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+      // A pass is for one listener; a join token's uses are counted.
+      if (found.token !== undefined && found.role !== "join") {
+        remembered.set(credential, { caller: found, until: now + REMEMBERED_MS });
+      }
+      return found;
+    }
+    if (mode === "open") return ANYONE;
+    const wait = attempts.wrong(remoteAddress ?? "unix");
+    if (wait === null) throw unauthorized("one that is wrong, expired, revoked or used up");
+    throw new SinewError("rate_limited", `too many wrong credentials from this address; again in ${wait} s`, {
+      retryAfter: wait,
+    });
+  }
+
   return {
     mode,
-    async identify({ authorization, remoteAddress, local, caller }) {
-      if (caller) return caller;
-      const credential = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
-      if (credential === undefined) {
-        if (mode === "open") return ANYONE;
-        throw unauthorized(authorization === null ? "none" : "another kind of Authorization header");
-      }
-      const now = world.monotonic();
-      const known = remembered.get(credential);
-      if (known && known.until > now) return known.caller;
-      // A right credential is never refused for the wrong ones that came from the same address: it is looked at first.
-      const found = await callerOf(credential, local);
-      if (found) {
-        if (remembered.size >= MOST_REMEMBERED) remembered.clear();
-        // A pass is for one listener; a join token's uses are counted.
-        if (found.token !== undefined && found.role !== "join") {
-          remembered.set(credential, { caller: found, until: now + REMEMBERED_MS });
-        }
-        return found;
-      }
-      if (mode === "open") return ANYONE;
-      const wait = attempts.wrong(remoteAddress ?? "unix");
-      if (wait === null) throw unauthorized("one that is wrong, expired, revoked or used up");
-      throw new SinewError("rate_limited", `too many wrong credentials from this address; again in ${wait} s`, {
-        retryAfter: wait,
-      });
+    async identify(visit) {
+      const caller = visit.caller ?? (await known(visit));
+      // Of those who have not said who they are nobody is told apart; within the process nobody is a stranger.
+      if (!visit.write || caller.role === "anyone" || caller === IN_PROCESS) return caller;
+      const wait = rate.spend(caller.name);
+      if (wait === null) return caller;
+      throw new SinewError("rate_limited", `${caller.name} writes too often`, { retryAfter: wait });
     },
   };
 }

@@ -60,10 +60,12 @@ export const visitorOf = (c: Context<Env>): Visitor => ({
   remoteAddress: c.env?.remoteAddress === undefined ? UNKNOWN_ADDRESS : c.env.remoteAddress,
 });
 
+const READS = new Set(["GET", "HEAD", "OPTIONS"]);
 const visitOf = (c: Context<Env>) => ({
   authorization: c.req.header("authorization") ?? null,
   remoteAddress: c.env?.remoteAddress ?? null,
   local: c.env?.local ?? null,
+  write: !READS.has(c.req.method),
   caller: c.env?.caller,
 });
 

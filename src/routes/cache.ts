@@ -78,6 +78,7 @@ async function mayRead(gate: Gate, { headers }: Request, env: RequestEnv | undef
       authorization,
       remoteAddress: env?.remoteAddress ?? null,
       local: env?.local ?? null,
+      write: false,
       caller: env?.caller,
     })
     .catch(() => null);
