@@ -21,8 +21,12 @@ const server = Bun.serve({
   fetch: (request) => driver?.fetch(request) ?? new Response("starting", { status: 503 }),
 });
 const endpoint = server.url.origin;
+// What `sinew token create --role driver --driver example` printed at the agent; an agent with --auth open wants none.
+const token = process.env.DRIVER_TOKEN;
 driver = await createDriver({
+  // The agent shows no credential when it calls back, and only this host reaches the listener.
   auth: "open",
+  ...(token === undefined ? {} : { pass: async () => token }),
   name: "example",
   type: "CRYPTO",
   discover,

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { HardwareList } from "../../src/contract/hardware.ts";
-import { endAll, startSinew, until } from "../support/process.ts";
+import { endAll, sinew, startSinew, until } from "../support/process.ts";
 import { startScript, stopScripts } from "../support/script.ts";
 import { startAgent } from "../support/tiers.ts";
 
@@ -36,6 +36,23 @@ test("examples/custom-driver.ts joins an agent, is listed there, and leaves in o
     { status: "STALE", error: { message: expect.stringContaining("LEAVING") } },
   ]);
   await agent.stop();
+});
+
+test("examples/custom-driver.ts shows a driver token to an agent that wants one, and is refused without", async () => {
+  const state = join(folder, "strict");
+  const agent = await startSinew(["--role", "agent", "--drivers", "none", "--state", state, "--auth", "required"]);
+  const token = (await sinew(["token", "create", "--role", "driver", "--driver", "example", "--state", state])).trim();
+  const operator = readFileSync(join(state, "operator.token"), "utf8").trim();
+  const ask = async (path: string) =>
+    (await fetch(`${agent.url}${path}`, { headers: { authorization: `Bearer ${operator}` } })).json();
+  const stranger = await start("custom-driver", agent.url);
+  await until(async () => JSON.stringify(await ask("/audit")).includes('"path":"/hello","status":401'));
+  expect(await stranger.stop("SIGTERM")).toBe(0);
+  const env = { DRIVER_TOKEN: token };
+  const driver = await startScript([join(examples, "custom-driver.ts"), agent.url], { env });
+  await until(async () => ((await ask("/hardware")) as HardwareList).hardware.length === 1);
+  expect(await ask("/hardware")).toMatchObject({ sources: [{ name: "example", endpoint: driver.url, status: "OK" }] });
+  expect(await driver.stop("SIGTERM")).toBe(0);
 });
 
 test("examples/mount-in-hono.ts has an agent beside pages of its own", async () => {
