@@ -5,11 +5,12 @@ import { acceptLink } from "../../client/link/handshake.ts";
 import type { Socket } from "../../client/link/socket.ts";
 import type { Join, Joined } from "../../contract/access/join.ts";
 import type { Condition } from "../../contract/condition.ts";
+import type { NodeState } from "../../contract/node.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { keysOf, keysVersion, nodeByKey, setKey } from "../../db/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../db/nodes.ts";
 import type { RequestEnv } from "../tier.ts";
-import type { Fleet, Tracked } from "./fleet.ts";
+import { type Fleet, isCurrent, type Tracked } from "./fleet.ts";
 import { twoBoots } from "./membership.ts";
 import type { Roster } from "./roster.ts";
 import { writeState } from "./write.ts";
@@ -56,9 +57,6 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
     const token = caller.token ?? "";
     const { thumbprint, sub } = await verifyProof(proof, { aud: `join ${token}`, nonce: "join" });
     if (sub !== id) throw new SinewError("unauthorized", `the proof is of node ${sub}, the request is for ${id}`);
-    if (caller.node && caller.node.toLowerCase() !== id && caller.node !== node.name) {
-      throw new SinewError("forbidden", `this token is for node ${caller.node}, got node ${id} (${node.name})`);
-    }
     const holder = await nodeByKey(db.read, thumbprint);
     if (holder && holder.id !== id) {
       throw new SinewError(
@@ -68,6 +66,11 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
     }
     const joined: Joined = { status: "JOINED", conductor: own, key: thumbprint };
     const known = await getNode(db.read, id);
+    // Of a node that is known its name is known, too: whoever may join as n1 could call any other node n1 otherwise.
+    const name = known?.name ?? node.name;
+    if (caller.node && caller.node.toLowerCase() !== id && caller.node !== name) {
+      throw new SinewError("forbidden", `this token is for node ${caller.node}, got node ${id} (${name})`);
+    }
     if (known?.key === thumbprint) return joined;
     if (known?.key && !(await mayReplace(known, caller.node ?? null, token))) {
       const condition = twoKeys(known, { key: thumbprint, from: remoteAddress ?? "this host" }, now());
@@ -83,8 +86,8 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
   async function mayReplace(known: NodeRow, boundTo: string | null, tokenId: string): Promise<boolean> {
     if (boundTo === null || links.has(known.id)) return false;
     const token = await tokens.find(tokenId);
-    // A link at another conductor is not seen from here; its node is heard, though.
-    return token?.uses_left === null && known.state !== "LIVE";
+    // A link at another conductor is not seen from here; its node is heard, though. What is in conflict is heard, too.
+    return token?.uses_left === null && !isCurrent(known.state as NodeState); // written from a NodeState only
   }
 
   async function admit({ id, name, key }: { id: string; name: string; key: string }, known: NodeRow | null) {
@@ -101,6 +104,8 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
     const tracked = trackedOf(row);
     tracked.row.key = key;
     tracked.peer = links.peer(id);
+    // What was between two keys is decided.
+    if (tracked.conflict) tracked.conflict.until = 0;
     world.log("info", "a node has joined", { node: id, name, key });
   }
 
@@ -131,11 +136,13 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
   async function check() {
     const version = await keysVersion(db.read);
     if (version === checked) return;
-    const known = [...members.values()].filter(({ row }) => row.key !== null).map(({ row }) => row.id);
-    const keys = await keysOf(db.read, known);
-    for (const id of known) {
+    // Those without a key as well: one may have joined at another conductor.
+    const keys = await keysOf(db.read, [...members.keys()]);
+    for (const [id, key] of keys) {
       const tracked = members.get(id);
-      if (tracked) tracked.row.key = keys.get(id) ?? null;
+      if (!tracked || tracked.row.key === key) continue;
+      tracked.row.key = key;
+      if (key !== null) tracked.peer = links.peer(id);
     }
     for (const [id, key] of links.keys()) {
       if (keys.get(id) !== key) links.close(id, "the node's key is no longer valid here");

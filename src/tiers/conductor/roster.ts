@@ -50,8 +50,8 @@ export function createRoster(fleet: Fleet): Roster {
     const stale = distrust || (!isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked)));
     await writeState(db, row, { now: now(), devices: stale ? "stale" : "keep" });
     tracked.stored = true;
-    // A report may have been taken in meanwhile: its generation stays.
-    tracked.row = { ...row, generation: tracked.row.generation };
+    // A report may have been taken in meanwhile, or a key: they stay.
+    tracked.row = { ...row, generation: tracked.row.generation, key: tracked.row.key };
   };
 
   function heard(tracked: Tracked) {
