@@ -42,6 +42,8 @@ export interface Config {
   /** Networks whose addresses may be called. */
   dial: Cidr[];
   tls: TlsConfig | null;
+  /** What an agent shows a conductor that asks for a certificate; null: nothing. */
+  client: { cert: string; key: string } | null;
   /** Plain HTTP off loopback was asked for. */
   insecure: boolean;
   logFormat: "text" | "json";
@@ -62,6 +64,7 @@ export interface HostFacts {
   cwd: string;
 }
 
+const PLAIN = "--insecure: plain HTTP off loopback, where whoever listens in reads every token and becomes any node";
 const NO_KINDS = "none, because built-in drivers read PCI through Bun's FFI and this is another runtime";
 const PORTS: Record<Role, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
 const NAME = /^[\w.:@/-]{1,253}$/;
@@ -157,6 +160,12 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   if (wanted && listen && "unix" in listen)
     bad("--listen", "HOST:PORT where TLS is asked for", JSON.stringify(listenFrom?.text));
   const tls = (outside && !insecure) || wanted ? { files: cert && key ? { cert, key, ca } : null, clientCa } : null;
+  const [ownCert, ownKey] = [
+    when("client-cert", () => path("client-cert")),
+    when("client-key", () => path("client-key")),
+  ];
+  if (ownCert && !ownKey) bad("--client-key", "the key of --client-cert", "nothing");
+  if (ownKey && !ownCert) bad("--client-cert", "the certificate of --client-key", "nothing");
   const join = when("join", () =>
     parsed("join", "a join token as `sinew token create` prints it, or @FILE with one in it", joinText),
   );
@@ -230,9 +239,10 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     join,
     dial,
     tls,
+    client: ownCert && ownKey ? { cert: ownCert, key: ownKey } : null,
     insecure: insecure && outside,
     logFormat,
-    warnings: strangers(env),
+    warnings: [...(insecure && outside ? [PLAIN] : []), ...strangers(env)],
   };
 }
 

@@ -1,5 +1,15 @@
 import { type DenoApi, deno } from "./deno.ts";
 
+/** Of a connection with TLS, all PEM. */
+export interface ClientTls {
+  /** The one CA that may have signed the far end's certificate, and the name in it. */
+  ca?: string;
+  serverName?: string;
+  /** What is shown to a far end that asks for a certificate. */
+  cert?: string;
+  key?: string;
+}
+
 /** What a fetch between tiers may be told besides the standard's own. */
 export interface HostRequestInit extends RequestInit {
   /** The socket to send it to; the URL's host is a matter of form then. */
@@ -9,8 +19,8 @@ export interface HostRequestInit extends RequestInit {
    * (not on Deno, whose fetch makes that of the address). The next one is tried where nobody listens at the one before.
    */
   addresses?: readonly string[];
-  /** Of an https URL, on Bun: who may have signed the certificate, and whose name is on it if not the URL's. */
-  tls?: { ca?: string; serverName?: string };
+  /** Default: the system's CAs, and no certificate of one's own (Bun only). */
+  tls?: ClientTls;
 }
 type HostFetch = (url: string, init?: HostRequestInit) => Promise<Response>;
 

@@ -100,6 +100,8 @@ export const SETTINGS: readonly Setting[] = [
     ANY,
     "callers must show a client certificate that this CA signed, besides their token",
   ),
+  setting("client-cert", "FILE", ["agent"], "a certificate, PEM, for a conductor that asks its callers for one"),
+  setting("client-key", "FILE", ["agent"], "its private key, PEM"),
   setting("insecure", null, ANY, "plain HTTP off loopback: whoever listens in reads every token"),
   setting("log-format", "FORMAT", ANY, "text or json lines on stderr (default: text)"),
 ];

@@ -51,6 +51,7 @@ describe("parseConfig()", () => {
       join: null,
       dial: [],
       tls: null,
+      client: null,
       insecure: false,
       logFormat: "text",
       warnings: [],

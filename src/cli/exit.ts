@@ -19,6 +19,7 @@ const WORDS: Record<string, string> = {
   EISDIR: "it is a directory",
   EADDRINUSE: "the port is taken",
   EADDRNOTAVAIL: "this machine has no such address",
+  EPROTO: "the TLS handshake failed: it may want a client certificate, or speak no TLS",
 };
 
 /** What went wrong, in one line. */

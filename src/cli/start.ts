@@ -153,10 +153,11 @@ async function start(config: Config): Promise<void> {
 
 async function joinedTo(config: Config, node: { id: string; name: string; key: NodeKey }, world: World) {
   const { joinedConductor } = await import("./start/join.ts");
-  const conductor = await joinedConductor(config, node, world);
+  const client = config.client && (await (await import("./tls/files.ts")).readPair(config.client));
+  const conductor = await joinedConductor(config, { ...node, client }, world);
   if (!conductor) return null;
   // Told otherwise by its operator, it goes there.
-  return config.conductor === null ? { conductor, key: node.key } : null;
+  return config.conductor === null ? { conductor, key: node.key, client } : null;
 }
 
 /** The certificate to listen with, in whose names is what people and agents call this host. */

@@ -1,17 +1,18 @@
 import type { PeerCertificate } from "node:tls";
+import type { ClientTls } from "../host-fetch.ts";
 import type { World } from "../world.ts";
 
 type Fetch = World["fetch"];
 
 /** The only CA that may have signed the far end's certificate (PEM), and the name that has to be in that certificate. */
-export interface Pin {
+export interface Pin extends ClientTls {
   ca: string;
   serverName: string;
 }
 
 /** `rejectUnauthorized` is always written out: NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment switches it off else. */
 export const systemTls = { rejectUnauthorized: true } as const;
-export const pinnedTls = ({ ca, serverName }: Pin) => ({ ca, serverName, ...systemTls });
+export const pinnedTls = (pin: Pin) => ({ ...pin, ...systemTls });
 
 /** Calls https URLs whose certificate the pinned CA signed, whoever else the system trusts. Redirects are not followed. */
 export function pinnedFetch(fetch: Fetch, pin: Pin): Fetch {
@@ -19,11 +20,11 @@ export function pinnedFetch(fetch: Fetch, pin: Pin): Fetch {
 }
 
 /** Calls https URLs whose certificate a CA of the system signed. Redirects are not followed. */
-export function verifiedFetch(fetch: Fetch): Fetch {
-  return withTls(fetch, systemTls, "a connection with TLS");
+export function verifiedFetch(fetch: Fetch, own: Pick<ClientTls, "cert" | "key"> = {}): Fetch {
+  return withTls(fetch, { ...own, ...systemTls }, "a connection with TLS");
 }
 
-function withTls(fetch: Fetch, tls: { rejectUnauthorized: true; ca?: string }, what: string): Fetch {
+function withTls(fetch: Fetch, tls: ClientTls & { rejectUnauthorized: true }, what: string): Fetch {
   // There a CA is trusted beside the system's, not instead of them, and the name cannot be chosen.
   if (tls.ca && "Deno" in globalThis) throw new Error("Deno's fetch cannot be held to one CA: this needs Bun");
   return async (url, init) => {

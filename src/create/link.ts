@@ -4,6 +4,7 @@ import { parseEndpoint } from "../client/endpoint.ts";
 import { connectSocket } from "../client/link/connect.ts";
 import { holdLink, type LinkState } from "../client/link/redial.ts";
 import { createPeer, type Peer } from "../client/peer.ts";
+import type { ClientTls } from "../host-fetch.ts";
 import type { Tier } from "../tiers/tier.ts";
 import type { World } from "../world.ts";
 
@@ -17,8 +18,8 @@ const ABOVE: Caller = { role: "above", name: "the conductor" };
 export interface LinkUpOptions {
   /** The conductor's base URL, http(s). */
   url: string;
-  /** The one CA that may have signed its certificate (PEM) and the name in it; null: the system's CAs, or no TLS. */
-  tls: { ca: string; serverName: string } | null;
+  /** Whom to believe, and what to show; null: the system's CAs, or no TLS. */
+  tls: ClientTls | null;
   node: { id: string; key: NodeKey };
   /** Tells one run of this node from the next: the same as in its hello. */
   bootId: string;

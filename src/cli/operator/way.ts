@@ -9,6 +9,7 @@ import { readOperatorToken } from "../credentials/secrets.ts";
 import { codeOf, Exit, reasonOf } from "../exit.ts";
 import { hostFacts } from "../host/facts.ts";
 import { readNodeId } from "../host/node-id.ts";
+import { readPair } from "../tls/files.ts";
 import { readAddress } from "./address.ts";
 
 /** What every command that asks a running tier takes. */
@@ -16,11 +17,15 @@ export interface Where {
   url?: string;
   token?: string;
   state?: string;
+  clientCert?: string;
+  clientKey?: string;
 }
 
 export const WHERE_OPTIONS: [flag: string, help: string][] = [
   ["--url <URL>", "the tier to ask (default: the conductor, else the agent, that runs in the state directory)"],
   ["--token <FILE>", "a file with a token for it (default: operator.token in the state directory)"],
+  ["--client-cert <FILE>", "a certificate, PEM, for a tier that asks its callers for one"],
+  ["--client-key <FILE>", "its private key, PEM"],
   ["--state <DIR>", "the state directory, as for `sinew start`"],
 ];
 
@@ -42,7 +47,7 @@ export async function wayTo(where: Where): Promise<Way> {
   return {
     url,
     endpoint: parsed(url),
-    fetch: await fetchOf(url, state),
+    fetch: await fetchOf(url, state, where),
     hasToken: (await readOperatorToken(state)) !== null,
     token: () => credential(where, state, url),
   };
@@ -84,13 +89,19 @@ async function credential({ token }: Where, state: string, url: string): Promise
 }
 
 /** Of a tier with a CA of its own the certificate is checked against that one, by the node's id. */
-async function fetchOf(url: string, state: string): Promise<World["fetch"]> {
+async function fetchOf(url: string, state: string, { clientCert, clientKey }: Where): Promise<World["fetch"]> {
   const { fetch } = realWorld(() => {});
+  if ((clientCert === undefined) !== (clientKey === undefined)) {
+    throw new Exit(2, "--client-cert and --client-key: expected both or neither, found one");
+  }
   if (!url.startsWith("https:")) return fetch;
   const ca = await readFile(join(state, "tls", "ca.crt"), "utf8").catch((error) => {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
     throw error;
   });
   const serverName = await readNodeId(state);
-  return ca !== null && serverName !== null ? pinnedFetch(fetch, { ca, serverName }) : verifiedFetch(fetch);
+  const own = clientCert && clientKey ? await readPair({ cert: clientCert, key: clientKey }) : {};
+  return ca !== null && serverName !== null
+    ? pinnedFetch(fetch, { ca, serverName, ...own })
+    : verifiedFetch(fetch, own);
 }

@@ -13,13 +13,22 @@ import { Exit, reasonOf } from "../exit.ts";
 
 const DEADLINE_MS = 20_000;
 
+/** Who joins. */
+interface Joining {
+  id: string;
+  name: string;
+  key: NodeKey;
+  /** What it shows to a conductor that asks for a certificate. */
+  client: { cert: string; key: string } | null;
+}
+
 /**
  * The conductor that this node belongs to: joined now with `--join`, or earlier. Null: none. A token that is used up or
  * expired does not matter to a node that has joined that conductor already, so a service may keep the flag.
  */
 export async function joinedConductor(
   config: Pick<Config, "state" | "join" | "insecure">,
-  node: { id: string; name: string; key: NodeKey },
+  node: Joining,
   world: World,
 ): Promise<Joined | null> {
   const store = joinedStore(config.state, world.log);
@@ -60,7 +69,7 @@ async function readToken(given: string): Promise<JoinToken> {
   }
 }
 
-async function join(token: JoinToken, node: { id: string; name: string; key: NodeKey }, world: World): Promise<Joined> {
+async function join(token: JoinToken, node: Joining, world: World): Promise<Joined> {
   const { hostname, port, protocol } = new URL(token.url);
   const host = hostname.replace(/^\[|\]$/g, "");
   const ca =
@@ -70,7 +79,7 @@ async function join(token: JoinToken, node: { id: string; name: string; key: Nod
   const joined: Joined = { url: token.url, ca, name: token.name };
   const [id = ""] = token.credential.split(".");
   const proof = await node.key.sign({ sub: node.id, aud: `join ${id}`, nonce: "join", boot: "join" });
-  const fetch = protocol === "http:" ? world.fetch : fetchOf(joined, world);
+  const fetch = protocol === "http:" ? world.fetch : fetchOf(joined, node, world);
   const peer = createPeer(
     parseEndpoint(token.url),
     { ...world, fetch },
@@ -90,5 +99,7 @@ async function join(token: JoinToken, node: { id: string; name: string; key: Nod
 }
 
 /** Only the conductor that was joined is talked to: by its CA, or by the system's where its certificate is of one of those. */
-const fetchOf = ({ ca, name }: Joined, world: World): World["fetch"] =>
-  ca === null ? verifiedFetch(world.fetch) : pinnedFetch(world.fetch, { ca, serverName: name });
+const fetchOf = ({ ca, name }: Joined, { client }: Joining, world: World): World["fetch"] =>
+  ca === null
+    ? verifiedFetch(world.fetch, client ?? {})
+    : pinnedFetch(world.fetch, { ca, serverName: name, ...client });

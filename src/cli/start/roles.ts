@@ -23,12 +23,12 @@ import { fileTokens } from "../credentials/tokens.ts";
 import { fileStore } from "../store.ts";
 
 /** What a role is assembled from: the configuration, with everything settled that it left to the host. */
-export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source" | "auth" | "tls" | "join"> {
+export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source" | "auth" | "tls" | "join" | "client"> {
   auth: AuthOptions & { operatorToken: string };
   /** Where it listens, as it is reached from this machine. */
   url: string;
   /** The conductor that this node has joined, and what it shows itself with; null: none. */
-  joined: { conductor: Joined; key: NodeKey } | null;
+  joined: { conductor: Joined; key: NodeKey; client: { cert: string; key: string } | null } | null;
   /** For join tokens: the hash of the CA that signs this listener's certificate; null: none to pin. */
   caHash: string | null;
   /** Of no meaning to a conductor. */
@@ -158,12 +158,12 @@ async function agentRole(
 
 async function linkOf(
   config: RoleConfig,
-  { conductor: { url, ca, name }, key }: NonNullable<RoleConfig["joined"]>,
+  { conductor: { url, ca, name }, key, client }: NonNullable<RoleConfig["joined"]>,
   bootId: string,
   world: World,
 ): Promise<LinkUp> {
   const { linkUp } = await import("../../create/link.ts");
-  const tls = ca === null ? null : { ca, serverName: name };
+  const tls = { ...(ca === null ? {} : { ca, serverName: name }), ...client };
   return linkUp({ url, tls, node: { id: config.node.id, key }, bootId, world });
 }
 

@@ -59,3 +59,12 @@ export async function stampOf(paths: readonly (string | null)[]): Promise<string
   });
   return (await Promise.all(stamps)).join(" ");
 }
+
+/** A client's certificate and its key, checked to belong together. Throws Exit 1. */
+export async function readPair({ cert, key }: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
+  const certificates = await readCertificates(cert);
+  const read = await readKey(key);
+  if (!certificates[0].checkPrivateKey(read.key))
+    throw new Exit(1, `${key}: expected the key of ${cert}, found another`);
+  return { cert: pemOf(certificates), key: read.pem };
+}

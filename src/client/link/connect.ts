@@ -1,9 +1,10 @@
+import type { ClientTls } from "../../host-fetch.ts";
 import type { Socket } from "./socket.ts";
 import { StandardSocket } from "./standard.ts";
 
 export interface ConnectOptions {
-  /** The one CA (PEM) that may have signed the far end's certificate, and the name in it. Default: the system's CAs. */
-  tls?: { ca: string; serverName: string };
+  /** Default: the system's CAs, and no certificate of one's own. */
+  tls?: ClientTls;
   deadlineMs: number;
   headers?: Record<string, string>;
 }
@@ -15,7 +16,7 @@ export interface ConnectOptions {
 export function connectSocket(url: string, { tls, deadlineMs, headers }: ConnectOptions): Promise<Socket> {
   const { protocol, host } = new URL(url);
   if (protocol !== "ws:" && protocol !== "wss:") throw new TypeError(`expected a ws: or wss: URL, got ${protocol}`);
-  if (tls && protocol === "ws:") throw new TypeError("expected a wss: URL for a pinned connection, got ws:");
+  if (tls?.ca && protocol === "ws:") throw new TypeError("expected a wss: URL for a pinned connection, got ws:");
   if ("Deno" in globalThis) throw new Error("Deno's WebSocket takes no CA: a link needs Bun");
   const ws = new WebSocket(url, {
     // The last always written out: NODE_TLS_REJECT_UNAUTHORIZED=0 would switch it off otherwise.
