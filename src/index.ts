@@ -1,4 +1,7 @@
 // The library's surface: what `import { createAgent } from "sinew"` gives.
+export { IN_PROCESS } from "./auth/caller.ts";
+export type { Token, TokenStore } from "./auth/token.ts";
+export type { AuthOptions } from "./create/access.ts";
 export { type AgentOptions, createAgent } from "./create/agent.ts";
 export { type ConductorOptions, createConductor } from "./create/conductor.ts";
 export { createDriver, type DriverOptions, type DriverTier } from "./create/driver.ts";

@@ -55,18 +55,21 @@ test("examples/custom-driver.ts shows a driver token to an agent that wants one,
   expect(await driver.stop("SIGTERM")).toBe(0);
 });
 
-test("examples/mount-in-hono.ts has an agent beside pages of its own", async () => {
-  const app = await start("mount-in-hono");
-  expect(await (await fetch(new URL("/", app.url))).text()).toContain("/accelerators/hardware");
-  expect(await get<HardwareList>(`${app.url}/hardware`)).toMatchObject({
+test("examples/mount-in-hono.ts has an agent beside pages of its own, and asks for a token", async () => {
+  const secret = "operator.of-this-test-alone";
+  const app = await startScript([join(examples, "mount-in-hono.ts")], { env: { OPERATOR_TOKEN: secret } });
+  const as = { authorization: `Bearer ${secret}` };
+  expect(await (await fetch(new URL("/", app.url))).text()).toContain("in this machine: 1");
+  expect((await fetch(`${app.url}/hardware`)).status).toBe(401);
+  expect(await (await fetch(`${app.url}/hardware`, { headers: as })).json()).toMatchObject({
     hardware: [{ name: "Example FPGA", source: "cards", node: { name: "node-1" } }],
     sources: [{ name: "cards", status: "OK" }],
   });
-  const started = await fetch(`${app.url}/discovery`, { method: "POST" });
+  const started = await fetch(`${app.url}/discovery`, { method: "POST", headers: as });
   expect(started.status).toBe(202);
   const operation = started.headers.get("location") ?? "";
   expect(operation).toStartWith("/accelerators/operations/");
-  expect((await fetch(new URL(operation, app.url))).status).toBe(200);
+  expect((await fetch(new URL(operation, app.url), { headers: as })).status).toBe(200);
   expect(await get(`${app.url}/doc`)).toMatchObject({ servers: [{ url: "/accelerators" }] });
   expect((await fetch(`${app.url}/nothing`)).headers.get("content-type")).toBe("application/problem+json");
   expect(await app.stop("SIGTERM")).toBe(0);
