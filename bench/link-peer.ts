@@ -3,7 +3,7 @@
 //   agents URL CERT COUNT EVERY-MS      holds so many links and says hello on each, EVERY-MS apart, 0: once for each line of stdin,
 // telling what it has done in lines of JSON.
 import { readFileSync } from "node:fs";
-import { CompactSign, compactVerify, decodeProtectedHeader, exportJWK, generateKeyPair, importJWK } from "jose";
+import { makeNodeKey, readNodeKey, verifyProof } from "../src/auth/node-key.ts";
 import { connectSocket } from "../src/client/link/connect.ts";
 import { acceptLink, openLink } from "../src/client/link/handshake.ts";
 import type { Link } from "../src/client/link/link.ts";
@@ -40,13 +40,7 @@ const ANSWER = JSON.stringify({
 
 async function conductor(host: string, port: number, cert: string, key: string): Promise<void> {
   const links: Link[] = [];
-  const verify = async (proof: string, nonce: string) => {
-    const { jwk } = decodeProtectedHeader(proof);
-    if (!jwk) throw new Error("no key in the proof");
-    const { payload } = await compactVerify(proof, await importJWK(jwk, "EdDSA"), { algorithms: ["EdDSA"] });
-    if (new TextDecoder().decode(payload) !== nonce) throw new Error("another nonce");
-    return jwk.x;
-  };
+  const verify = (proof: string, nonce: string) => verifyProof(proof, { aud: "link bench", nonce });
   const handle = async (request: Request) => {
     await request.text();
     return new Response(ANSWER, { headers: { "content-type": "application/json", "sinew-api-version": "1.0" } });
@@ -72,10 +66,9 @@ const WIDTH = 128;
 
 async function agents(url: string, cert: string, count: number, everyMs: number): Promise<void> {
   const ca = readFileSync(cert, "utf8");
-  const { privateKey, publicKey } = await generateKeyPair("EdDSA");
-  const jwk = await exportJWK(publicKey);
-  const prove = ({ nonce }: { nonce: string }) =>
-    new CompactSign(new TextEncoder().encode(nonce)).setProtectedHeader({ alg: "EdDSA", jwk }).sign(privateKey);
+  const key = await readNodeKey(await makeNodeKey());
+  const prove = ({ nonce, conductor }: { nonce: string; conductor: string }) =>
+    key.sign({ sub: "7c6f2a9e-3c1b-4f0e-9a55-0d8f6c1e2b3a", aud: `link ${conductor}`, nonce, boot: "bench" });
   const links: Link[] = [];
   const handle = () => new Response(null, { status: 404 });
   const hello = async (link: Link) => {

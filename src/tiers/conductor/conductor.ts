@@ -9,7 +9,7 @@ import { hardwareOfNode } from "../../db/hardware.ts";
 import { failInterrupted, getOperation, saveOperation } from "../../db/operations.ts";
 import type { World } from "../../world.ts";
 import { createPeers, type DialOptions } from "../greeting.ts";
-import { leaseSeconds } from "../lease.ts";
+import { LINK_LEASE_SECONDS, leaseSeconds } from "../lease.ts";
 import { createLimiter } from "../limiter.ts";
 import { type ChildWork, createOperations } from "../operations.ts";
 import { settle } from "../settle.ts";
@@ -32,8 +32,6 @@ export const AGENT_LIMITS: Limits = {
   discoveryMs: 120_000,
 };
 const DISCOVERIES_AT_ONCE = 32;
-/** A lease on a link, whose end shows when a node dies: what renewing costs a metered site counts for more. */
-const LINK_LEASE_SECONDS = 45;
 
 export interface ConductorOptions extends DialOptions {
   db: Database;
