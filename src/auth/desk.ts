@@ -6,6 +6,7 @@ import { newSecret, newTokenId, sha256, type Token, type TokenStore } from "./to
 
 /** A join token is for now; a person's or service's credential is until it is taken back. */
 const JOIN_SECONDS = 3600;
+const DAY_MS = 86_400_000;
 
 export interface DeskOptions {
   tokens: TokenStore;
@@ -19,6 +20,13 @@ export interface DeskOptions {
 /** Makes, lists and revokes the tokens of a tier. */
 export function createDesk({ tokens, roles, world, invite }: DeskOptions) {
   const info = ({ hash: _, ...token }: Token): TokenInfo => token;
+  /** For a day one sees in the list why a token is refused. */
+  async function forgetExpired(now: Date) {
+    for (const { id, expires_at } of await tokens.list()) {
+      if (expires_at !== null && Date.parse(expires_at) + DAY_MS < now.getTime()) await tokens.revoke(id);
+    }
+  }
+
   return {
     async make({ role, name, bound_to, ttl_seconds, uses }: NewToken): Promise<MadeToken> {
       const bad = (pointer: string, detail: string) =>
@@ -30,6 +38,7 @@ export function createDesk({ tokens, roles, world, invite }: DeskOptions) {
         throw bad("bound_to", `expected none for role ${role}: it is for no single node or driver`);
       }
       const now = world.now();
+      await forgetExpired(now);
       const seconds = ttl_seconds ?? (joins ? JOIN_SECONDS : null);
       const [id, secret] = [newTokenId(), newSecret()];
       const credential = `${id}.${secret}`;

@@ -75,12 +75,27 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
   };
 }
 
-const databaseAudit = (db: Database): AuditStore => ({
-  append: (entries) => appendAudit(db, entries),
-  async page({ limit, page_token }) {
-    const before = page_token === undefined ? undefined : Number(page_token);
-    const { entries, last } = await listAudit(db, { before, limit });
-    // A page that is not full is the last one; a full one may be, and then the next is empty.
-    return { audit: entries, ...(entries.length === limit && last !== null ? { next_page_token: String(last) } : {}) };
-  },
-});
+/** So many entries are appended between two looks at how many there are. */
+const PRUNE_EVERY = 1_000;
+
+function databaseAudit(db: Database): AuditStore {
+  let appended = 0;
+  return {
+    async append(entries) {
+      await appendAudit(db, entries);
+      appended += entries.length;
+      if (appended < PRUNE_EVERY) return;
+      appended = 0;
+      await pruneAudit(db);
+    },
+    async page({ limit, page_token }) {
+      const before = page_token === undefined ? undefined : Number(page_token);
+      const { entries, last } = await listAudit(db, { before, limit });
+      // A page that is not full is the last one; a full one may be, and then the next is empty.
+      return {
+        audit: entries,
+        ...(entries.length === limit && last !== null ? { next_page_token: String(last) } : {}),
+      };
+    },
+  };
+}

@@ -1,3 +1,4 @@
+import { createAttempts } from "../../auth/attempts.ts";
 import type { Visitor } from "../../auth/caller.ts";
 import { type Proof, verifyProof } from "../../auth/node-key.ts";
 import type { TokenStore } from "../../auth/token.ts";
@@ -17,6 +18,7 @@ import { writeState } from "./write.ts";
 
 /** How long a node is shown in conflict after somebody with a token tried to be it. */
 const TWO_KEYS_MS = 600_000;
+const CHECK_MS = 1_000;
 
 /** Who becomes a node, and which machine is which: keys and the links they open. */
 export interface Admission {
@@ -26,8 +28,9 @@ export interface Admission {
   accept(socket: Socket): void;
   /** Forgets a node's key. False: there is no such node, or several of that name. */
   rekey(node: string): Promise<boolean>;
-  /** Closes the links whose key has been forgotten, by this conductor or another one. */
-  check(): Promise<void>;
+  /** Begins to look for keys that another conductor has set or forgotten, whose links it closes here. */
+  start(): void;
+  stop(): void;
 }
 
 interface AdmissionOptions {
@@ -41,7 +44,9 @@ interface AdmissionOptions {
 export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens, fetch }: AdmissionOptions): Admission {
   const { db, world, members, links, claims } = fleet;
   const now = () => world.now().toISOString();
+  const attempts = createAttempts(world.monotonic);
   let checked = "";
+  let cancel = () => {};
 
   const trackedOf = (row: NodeRow): Tracked => {
     const known = members.get(row.id);
@@ -111,6 +116,18 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
 
   /** Whose link this is. Throws SinewError unauthorized, or node_conflict for a clone. */
   async function identify(proof: string, nonce: string, from: string): Promise<{ row: NodeRow } & Proof> {
+    try {
+      return await identified(proof, nonce, from);
+    } catch (error) {
+      const wait = error instanceof SinewError && error.code === "unauthorized" ? attempts.wrong(from) : null;
+      if (wait === null) throw error;
+      throw new SinewError("rate_limited", `too many wrong proofs from ${from}; again in ${wait} s`, {
+        retryAfter: wait,
+      });
+    }
+  }
+
+  async function identified(proof: string, nonce: string, from: string): Promise<{ row: NodeRow } & Proof> {
     const proved = await verifyProof(proof, { aud: `link ${own}`, nonce });
     const row = await getNode(db.read, proved.sub.toLowerCase());
     if (row?.key !== proved.thumbprint) {
@@ -150,9 +167,16 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
     checked = version;
   }
 
+  /** In its own time: what the database takes must not delay the count of silence. */
+  async function watch() {
+    await check().catch((error) => world.log("error", "the nodes' keys could not be read", { error: String(error) }));
+    if (!fleet.stopped) cancel = world.timer(CHECK_MS, () => void watch());
+  }
+
   return {
     join,
-    check,
+    start: () => void watch(),
+    stop: () => cancel(),
     accept(socket) {
       const from = socket.remoteAddress ?? "this host";
       acceptLink(socket, {

@@ -126,7 +126,9 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       }));
       return { ...list, nodes };
     },
-    ...admission,
+    join: admission.join,
+    accept: admission.accept,
+    rekey: admission.rekey,
     async hello(body, from) {
       const { answer, changed } = await greet(body, from);
       if (changed) void pull(changed);
@@ -148,7 +150,8 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     settled,
     async start() {
       await db.write((tx) => failInterrupted(tx, world.now()));
-      await roster.start(peers, admission.check);
+      await roster.start(peers);
+      admission.start();
       // Any other says hello within a third of its lease, and shows who it is.
       for (const tracked of members.values()) if (isSeed(tracked) && isCurrent(stateOf(tracked))) void pull(tracked);
       ready = true;
@@ -156,6 +159,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     async stop() {
       fleet.stopped = true;
       for (const tracked of members.values()) tracked.cancel();
+      admission.stop();
       await roster.stop();
       fleet.links.closeAll("this conductor stops");
       // What has been answered is still taken in: whoever stops this closes the database next.

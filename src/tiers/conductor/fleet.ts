@@ -50,12 +50,3 @@ export const isSeed = ({ row }: Tracked): boolean => row.api === null && row.key
 
 /** States in which a node's last answer is still what is there. */
 export const isCurrent = (state: NodeState) => state === "LIVE" || state === "LATE" || state === "CONFLICT";
-
-/** What silence makes of a node: LATE after one lease, LOST after two. Null: what it is already. */
-export function expired(tracked: Tracked, now: number, ttlMs: number): NodeState | null {
-  const state = stateOf(tracked);
-  if (!isCurrent(state)) return null;
-  const silent = now - tracked.heard;
-  const next = silent > 2 * ttlMs ? "LOST" : silent > ttlMs ? "LATE" : state;
-  return next === state ? null : next;
-}

@@ -3,15 +3,15 @@ import type { Condition } from "../../contract/condition.ts";
 import type { NodeState } from "../../contract/node.ts";
 import { allNodes, touchNodes } from "../../db/nodes.ts";
 import type { Peers } from "../greeting.ts";
-import { expired, type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
+import { type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
 import { writeState } from "./write.ts";
 
 const FLUSH_MS = 1_000;
 
 /** Who is in the fleet, in which state, and who has fallen silent. */
 export interface Roster {
-  /** Takes the stored nodes in, each with a fresh lease, and begins to count silence. `each` is called every second or so. */
-  start(peers: Peers, each: () => Promise<void>): Promise<void>;
+  /** Takes the stored nodes in, each with a fresh lease, and begins to count silence. */
+  start(peers: Peers): Promise<void>;
   stop(): Promise<void>;
   track(row: Tracked["row"], peer: Peer, stored?: boolean): Tracked;
   /** Stores what a node has become; `distrust`: its devices are no longer known to be its own. */
@@ -82,6 +82,13 @@ export function createRoster(fleet: Fleet): Roster {
     await setState(tracked, row, { distrust: blocks });
   };
 
+  /** What a node is by its silence alone. */
+  function silenceOf(tracked: Tracked, time: number): NodeState {
+    const silent = time - tracked.heard;
+    const ttl = fleet.ttlMs(tracked);
+    return silent > 2 * ttl ? "LOST" : silent > ttl ? "LATE" : "LIVE";
+  }
+
   async function expire() {
     const time = world.monotonic();
     // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
@@ -91,10 +98,12 @@ export function createRoster(fleet: Fleet): Roster {
       if (paused) tracked.heard = time;
       if (tracked.conflict && tracked.conflict.until < time) {
         tracked.conflict = null;
-        await setState(tracked, { ...tracked.row, state: settledState(tracked), conditions: null });
+        const state = stateOf(tracked) === "CONFLICT" ? silenceOf(tracked, time) : stateOf(tracked);
+        await setState(tracked, { ...tracked.row, state, conditions: null });
       }
-      const state = expired(tracked, time, fleet.ttlMs(tracked));
-      if (!state) continue;
+      const state = silenceOf(tracked, time);
+      // A node that is gone already is not less so, and a conflict is not over because nobody is heard for a while.
+      if (!isCurrent(stateOf(tracked)) || state === "LIVE" || state === stateOf(tracked)) continue;
       world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
       await setState(tracked, { ...tracked.row, state });
       // It may have been heard while its silence was written down.
@@ -108,19 +117,18 @@ export function createRoster(fleet: Fleet): Roster {
     if (batch.length > 0) await db.write((tx) => touchNodes(tx, batch));
   }
 
-  async function tick(each: () => Promise<void>) {
+  async function tick() {
     try {
       await expire();
-      await each();
       await flush();
     } catch (error) {
       world.log("error", "leases could not be written", { error: String(error) });
     }
-    if (!fleet.stopped) cancelTick = world.timer(Math.min(FLUSH_MS, fleet.ttlMs() / 6), () => void tick(each));
+    if (!fleet.stopped) cancelTick = world.timer(Math.min(FLUSH_MS, fleet.ttlMs() / 6), () => void tick());
   }
 
   return {
-    async start(peers, each) {
+    async start(peers) {
       for (const { revision: _, ...row } of await allNodes(db.read)) {
         const peer =
           row.key !== null ? fleet.links.peer(row.id) : row.endpoint !== null ? peers.again(row.endpoint) : null;
@@ -132,7 +140,7 @@ export function createRoster(fleet: Fleet): Roster {
         members.set(row.id, tracked);
       }
       lastTick = world.monotonic();
-      void tick(each);
+      void tick();
     },
     async stop() {
       cancelTick();
@@ -145,6 +153,3 @@ export function createRoster(fleet: Fleet): Roster {
     contest,
   };
 }
-
-/** What a node is once nobody else claims to be it: what it was, or what its silence has made of it. */
-const settledState = (tracked: Tracked): NodeState => (stateOf(tracked) === "CONFLICT" ? "LIVE" : stateOf(tracked));
