@@ -39,19 +39,28 @@ const KINDS = 1_000;
 /** Entries that wait for a store that fails. */
 const WAITING = 10_000;
 
+/** Of a path that somebody made up. */
+const LONGEST_PATH = 256;
+
+/** Refused before anything was looked at, whatever was asked. */
 const REFUSALS = new Set(["unauthorized", "forbidden", "rate_limited", "node_conflict"]);
 
-/** Writes are kept one by one; refusals are counted by minute, caller and reason, so that a flood of them is a line. */
+/**
+ * Writes are kept one by one. What was refused is counted by minute, caller and reason, so that a flood is a line, also
+ * of one who may do no more than ask for what does not exist.
+ */
 export function createAudit(store: AuditStore, world: Pick<World, "now" | "timer" | "log">): Audit {
   let waiting: AuditEntry[] = [];
   let counts = new Map<string, AuditEntry>();
   /** The last outcome of each caller's hello: a renewal is no write. */
   const greeted = new Map<string, number>();
-  let scheduled = false;
+  let writing = false;
+  let counting = false;
   let lost = 0;
 
   const entry = ({ caller, ...rest }: Answered, kind: AuditEntry["kind"], now: Date): AuditEntry => ({
     ...rest,
+    path: rest.path.slice(0, LONGEST_PATH),
     time: now.toISOString(),
     kind,
     caller: caller?.name ?? "a stranger",
@@ -60,24 +69,40 @@ export function createAudit(store: AuditStore, world: Pick<World, "now" | "timer
   });
 
   async function flush() {
-    const entries = [...waiting, ...counts.values()];
-    waiting = [];
+    waiting.push(...counts.values());
     counts = new Map();
+    await flushWrites();
+  }
+
+  async function flushWrites() {
+    const entries = waiting;
+    waiting = [];
     if (entries.length === 0) return;
     try {
       await store.append(entries);
     } catch (error) {
-      lost += Math.max(0, entries.length - WAITING);
-      waiting = entries.slice(-WAITING);
+      waiting = [...entries, ...waiting];
+      lost += Math.max(0, waiting.length - WAITING);
+      waiting = waiting.slice(-WAITING);
       world.log("error", "the audit trail could not be stored, and waits", { entries: waiting.length, lost, error });
     }
   }
 
-  function schedule(ms: number) {
-    if (scheduled) return;
-    scheduled = true;
-    world.timer(ms, () => {
-      scheduled = false;
+  function afterWrite() {
+    if (writing) return;
+    writing = true;
+    world.timer(FLUSH_MS, () => {
+      writing = false;
+      void flushWrites();
+    });
+  }
+
+  /** At the end of the minute. Writes do not wait for that, and do not cut the minute in pieces. */
+  function afterRefusal(now: Date) {
+    if (counting) return;
+    counting = true;
+    world.timer(MINUTE_MS - (now.getTime() % MINUTE_MS), () => {
+      counting = false;
       void flush();
     });
   }
@@ -93,21 +118,22 @@ export function createAudit(store: AuditStore, world: Pick<World, "now" | "timer
 
   return {
     record(answered) {
-      const { method, code, caller, address, path } = answered;
+      const { method, code, caller, address } = answered;
       const now = world.now();
-      if (code !== null && REFUSALS.has(code)) {
+      const reads = method === "GET" || method === "HEAD";
+      if (code !== null && (REFUSALS.has(code) || (!reads && caller !== null))) {
         const minute = Math.floor(now.getTime() / MINUTE_MS);
         const exact = `${minute} ${caller?.name} ${address} ${code}`;
         const key = counts.has(exact) || counts.size < KINDS ? exact : `${minute} others ${code}`;
         const known = counts.get(key);
-        if (!known) counts.set(key, entry({ ...answered, path: path.slice(0, 256) }, "refusal", now));
+        if (!known) counts.set(key, entry(answered, "refusal", now));
         else Object.assign(known, { count: known.count + 1, request_id: null });
-        schedule(MINUTE_MS - (now.getTime() % MINUTE_MS));
+        afterRefusal(now);
         return;
       }
-      if (method === "GET" || method === "HEAD" || caller === null || isRenewal(answered)) return;
+      if (reads || caller === null || isRenewal(answered)) return;
       waiting.push(entry(answered, "write", now));
-      schedule(FLUSH_MS);
+      afterWrite();
     },
     // What is asked for now is told now, the minute that runs included.
     async page(options) {
