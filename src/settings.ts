@@ -29,7 +29,12 @@ export const SETTINGS: readonly Setting[] = [
     ANY,
     "default 127.0.0.1, port 1336 (all, conductor), 1337 (agent), 1338 (driver); port 0: a free one",
   ),
-  setting("conductor", "URL", ["agent"], "the conductor an agent reports to"),
+  setting(
+    "conductor",
+    "URL",
+    ["agent"],
+    "the conductor an agent reports to by calling and being called back; one on another machine is joined, see --join",
+  ),
   setting("agent", "URL", ["driver"], "the agent a driver reports to"),
   setting("driver", "NAME", ["driver"], "the kind of accelerator a driver process finds"),
   setting(
@@ -66,7 +71,12 @@ export const SETTINGS: readonly Setting[] = [
     ["all", "conductor", "agent"],
     "how long a registration lasts without renewal (default: by the number of peers)",
   ),
-  setting("endpoint", "URL", ANY, "what to announce instead of the listener"),
+  setting(
+    "endpoint",
+    "URL",
+    ANY,
+    "what others call this at (default: the listener); join tokens hold it, so a conductor on 0.0.0.0 needs it",
+  ),
   setting(
     "auth",
     "MODE",

@@ -8,14 +8,14 @@ import { print } from "./output.ts";
 import { printable } from "./text.ts";
 
 export const examples = `
-A token is shown once, alone on stdout; kept is only its hash.
+A token is shown once, alone on stdout; only its hash is kept.
 
 Examples:
   sinew token create                                       a join token: sinew start --role agent --join TOKEN
   sinew token create --node rack7-gpu3 --ttl 10m           for that node alone, in the next ten minutes
   sinew token create --node 5d1e7c52-3c0b-4b5e-8f6a-2f1d9c7b0a43 --uses any --ttl 365d     for a netbooted one
   sinew token create --role viewer --name grafana          for a service that reads
-  sinew token create --role driver --name mycard --url http://127.0.0.1:1337               at an agent
+  sinew token create --role driver --driver mycard --url http://127.0.0.1:1337             at an agent
   sinew token list
   sinew token revoke 3f2a9c0d71be
 
