@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { alternate, compared, type Row } from "./measure.ts";
 import {
+  ask,
   type Child,
   cpuMs,
   freePort,
@@ -11,6 +12,7 @@ import {
   spawn,
   startRole,
   syntheticSysfs,
+  TOKEN,
 } from "./processes.ts";
 
 const CONNECTIONS = 16;
@@ -28,7 +30,7 @@ export async function http(): Promise<Row[]> {
   await pollUntil(`${conductor.url}/hardware?limit=1000`, async (response) => (await listed(response)).length > 800, {
     pauseMs: 50,
   });
-  const [first] = await listed(await fetch(`${conductor.url}/hardware?limit=1`));
+  const [first] = await listed(await ask(`${conductor.url}/hardware?limit=1`));
   const rows = [
     ...(await against(conductor, "/hardware?limit=100", "GET /hardware?limit=100", 0.6)),
     ...(await against(conductor, `/hardware/${first?.uuid}`, "GET /hardware/{uuid}", null)),
@@ -43,7 +45,7 @@ const listed = async (response: Response): Promise<{ uuid: string }[]> =>
 
 async function against(ours: Child & { url: string }, path: string, what: string, target: number | null) {
   const file = join(scratch(), "body.json");
-  const body = await (await fetch(ours.url + path)).bytes();
+  const body = await (await ask(ours.url + path)).bytes();
   writeFileSync(file, body);
   const port = freePort();
   const theirs = spawn([new URL("./static-server.ts", import.meta.url).pathname, String(port), file]);
@@ -83,7 +85,13 @@ async function against(ours: Child & { url: string }, path: string, what: string
 
 /** Seconds that a client process took for so many requests. */
 export async function load(url: string, requests: number): Promise<number> {
-  const client = spawn([new URL("./load.ts", import.meta.url).pathname, url, String(requests), String(CONNECTIONS)]);
+  const client = spawn([
+    new URL("./load.ts", import.meta.url).pathname,
+    url,
+    String(requests),
+    String(CONNECTIONS),
+    TOKEN,
+  ]);
   const status = await client.process.exited;
   const seconds = Number(client.output());
   if (status !== 0 || !(seconds > 0)) throw new Error(`the load on ${url} failed: ${client.output()}`);

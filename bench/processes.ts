@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
@@ -67,11 +67,20 @@ export function freePort(): number {
   return port;
 }
 
+/** The operator token of every process here, so that one lets in another, and what benchmarks send. */
+export const TOKEN = `operator.${"benchmark".repeat(5).slice(0, 43)}`;
+const AUTHORIZED = { headers: { authorization: `Bearer ${TOKEN}` } };
+
+/** Asks with the token. */
+export const ask = (url: string) => fetch(url, AUTHORIZED);
+
 /** `sinew start` with state of its own. */
 export function startRole(role: string, ...args: string[]): Child & { url: string; output(): string } {
   const port = freePort();
   const listen = `127.0.0.1:${port}`;
-  const child = spawn([main, "start", "--role", role, "--listen", listen, "--state", scratch(), ...args]);
+  const state = scratch();
+  writeFileSync(join(state, "operator.token"), TOKEN, { mode: 0o600 });
+  const child = spawn([main, "start", "--role", role, "--listen", listen, "--state", state, ...args]);
   return { ...child, url: `http://${listen}` };
 }
 
@@ -82,7 +91,7 @@ export async function pollUntil(
   { since = performance.now(), deadlineMs = 30_000, pauseMs = 0.5 } = {},
 ): Promise<number> {
   for (;;) {
-    const response = await fetch(url).catch(() => null); // nothing listens yet
+    const response = await ask(url).catch(() => null); // nothing listens yet
     const done = response !== null && (await good(response));
     const took = performance.now() - since;
     if (done) return took;

@@ -34,6 +34,8 @@ export interface Gate {
   readonly mode: AuthMode;
   /** Throws SinewError unauthorized, or rate_limited: an address that keeps guessing, a caller that writes too much. */
   identify(visit: Visit): Promise<Caller>;
+  /** Who showed this header a moment ago; null: ask `identify`. For readers that are served from memory. */
+  recall(authorization: string | null): Caller | null;
 }
 
 const ANYONE: Caller = { role: "anyone", name: "anyone" };
@@ -71,22 +73,28 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
     return callerBy(token);
   }
 
+  function recall(authorization: string | null): Caller | null {
+    const before = authorization === null ? undefined : remembered.get(authorization);
+    return before && before.until > world.monotonic() ? before.caller : null;
+  }
+
   async function known({ authorization, remoteAddress, local }: Visit): Promise<Caller> {
+    const before = recall(authorization);
+    if (before) return before;
     const credential = /^bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
     if (credential === undefined) {
       if (mode === "open") return ANYONE;
       throw unauthorized(authorization === null ? "none" : "another kind of Authorization header");
     }
     const now = world.monotonic();
-    const before = remembered.get(credential);
-    if (before && before.until > now) return before.caller;
     // A right credential is never refused for the wrong ones that came from the same address: it is looked at first.
     const found = await callerOf(credential, local);
     if (found) {
       if (remembered.size >= MOST_REMEMBERED) remembered.clear();
-      // A pass is for one listener; a join token's uses are counted.
-      if (found.token !== undefined && found.role !== "join") {
-        remembered.set(credential, { caller: found, until: now + REMEMBERED_MS });
+      // A pass ends by itself; a join token's uses are counted.
+      const isPass = credential.split(".").length === 3;
+      if (!isPass && found.role !== "join") {
+        remembered.set(authorization ?? "", { caller: found, until: now + REMEMBERED_MS });
       }
       return found;
     }
@@ -100,6 +108,7 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
 
   return {
     mode,
+    recall,
     async identify(visit) {
       const caller = visit.caller ?? (await known(visit));
       // Of those who have not said who they are nobody is told apart; within the process nobody is a stranger.

@@ -1,4 +1,4 @@
-import { admits, READERS } from "../auth/caller.ts";
+import { admits, type Caller, READERS } from "../auth/caller.ts";
 import type { Gate } from "../auth/gate.ts";
 import { API_VERSION, ASKER_HEADER, VERSION_HEADER } from "../contract/version.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
@@ -55,7 +55,8 @@ export function cachedByRevision(
     ) {
       return app(request, env);
     }
-    if (!(await mayRead(gate, request, env))) return app(request, env);
+    const caller = env?.caller ?? gate.recall(headers.get("authorization")) ?? (await readerOf(gate, request, env));
+    if (!caller || !admits(READERS, caller.role)) return app(request, env);
     const now = await revision();
     if (now !== keptAt) {
       kept = new Map();
@@ -69,18 +70,10 @@ export function cachedByRevision(
   };
 }
 
-/** Whether the gate lets the caller read. Whom it does not is for the app to refuse, which asks it again. */
-async function mayRead(gate: Gate, { headers }: Request, env: RequestEnv | undefined): Promise<boolean> {
+/** Who asks; null for one that the gate does not let in, whom the app will refuse when it asks again. */
+async function readerOf(gate: Gate, { headers }: Request, env: RequestEnv | undefined): Promise<Caller | null> {
   const authorization = headers.get("authorization");
-  if (authorization === null && gate.mode === "required" && !env?.caller) return false;
-  const caller = await gate
-    .identify({
-      authorization,
-      remoteAddress: env?.remoteAddress ?? null,
-      local: env?.local ?? null,
-      write: false,
-      caller: env?.caller,
-    })
-    .catch(() => null);
-  return caller !== null && admits(READERS, caller.role);
+  if (authorization === null && gate.mode === "required") return null;
+  const from = { remoteAddress: env?.remoteAddress ?? null, local: env?.local ?? null };
+  return gate.identify({ authorization, ...from, write: false }).catch(() => null);
 }
