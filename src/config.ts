@@ -166,9 +166,13 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   ];
   if (ownCert && !ownKey) bad("--client-key", "the key of --client-cert", "nothing");
   if (ownKey && !ownCert) bad("--client-cert", "the certificate of --client-key", "nothing");
-  const join = when("join", () =>
-    parsed("join", "a join token as `sinew token create` prints it, or @FILE with one in it", joinText),
-  );
+  const join = when("join", () => {
+    const from = given("join");
+    const value = from && joinText(from.text);
+    // Not what was found: a damaged token still has its secret in it.
+    if (from && !value) bad(from.name, "a join token as `sinew token create` prints it, or @FILE", "something else");
+    return value;
+  });
   const dial = when("dial", () => parsed("dial", "networks such as 10.0.0.0/8,fd00:1::/32", parseCidrs)) ?? [];
   const url = (flag: string) =>
     when(flag, () => {

@@ -155,6 +155,12 @@ describe("parseConfig()", () => {
     );
   });
 
+  test("never repeats a join token, which is a secret even when it is damaged", () => {
+    const said = problems({ role: "agent", join: "sinew-join-hunter2" });
+    expect(said).toHaveLength(1);
+    expect(said.join()).not.toContain("hunter2");
+  });
+
   test("never repeats the password of a URL", () => {
     const said = [
       ...problems({ role: "agent", conductor: "http://ada:hunter2@host:1" }),
