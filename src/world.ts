@@ -1,5 +1,7 @@
 import { type HostRequestInit, hostFetch } from "./host-fetch.ts";
 
+export type { ClientTls } from "./host-fetch.ts";
+
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
 

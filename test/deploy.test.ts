@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { Subprocess } from "bun";
 import { NodeList } from "../src/contract/node.ts";
-import { until } from "./support/process.ts";
+import { sinew, until } from "./support/process.ts";
 
 const root = join(import.meta.dir, "..");
 const units = join(root, "deploy/systemd");
@@ -107,7 +107,7 @@ async function run(unit: string, state: string, variables: Record<string, string
         ...{ PATH: process.env.PATH ?? "", STATE: state, TUNABLES: directive(unit, "ProtectKernelTunables") ?? "no" },
         ...Object.fromEntries(environment),
         // As its EnvironmentFile would.
-        ...{ SINEW_STATE_DIR: state, SINEW_LISTEN: "127.0.0.1:0", SINEW_AUTH: "open", ...variables },
+        ...{ SINEW_STATE_DIR: state, SINEW_LISTEN: "127.0.0.1:0", ...variables },
       },
       stdin: "ignore",
       stdout: "pipe",
@@ -130,9 +130,12 @@ describe.if(await confines())("the units' rights", () => {
   test.each(["sinew-agent.service", "sinew-agent-setup.service"])("are enough for a conductor and %s", async (unit) => {
     const [above, below] = ["above", "below"].map((name) => mkdtempSync(join(folder, name)));
     const conductor = await run("sinew-conductor.service", above ?? "", {});
-    const agent = await run(unit, below ?? "", { SINEW_CONDUCTOR: conductor.url, SINEW_NODE: "confined" });
+    const invitation = await sinew(["token", "create", "--state", above ?? "", "--url", conductor.url]);
+    const agent = await run(unit, below ?? "", { SINEW_JOIN: invitation.trim(), SINEW_NODE: "confined" });
+    const authorization = `Bearer ${readFileSync(join(above ?? "", "operator.token"), "utf8").trim()}`;
     await until(async () => {
-      const { nodes } = NodeList.parse(await (await fetch(`${conductor.url}/nodes`)).json());
+      const answer = await fetch(`${conductor.url}/nodes`, { headers: { authorization } });
+      const { nodes } = NodeList.parse(await answer.json());
       return nodes.some(({ name, state }) => name === "confined" && state === "LIVE");
     });
     expect(conductor.status).toMatch(/^Uid:\s65534\s(.|\n)*^CapEff:\s0+$(.|\n)*^CapBnd:\s0+$(.|\n)*^NoNewPrivs:\s1$/m);

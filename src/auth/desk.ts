@@ -31,7 +31,15 @@ export function createDesk({ tokens, roles, world, invite }: DeskOptions) {
     async make({ role, name, bound_to, ttl_seconds, uses }: NewToken): Promise<MadeToken> {
       const bad = (pointer: string, detail: string) =>
         new SinewError("invalid", `${pointer}: ${detail}`, { errors: [{ pointer: `/${pointer}`, detail }] });
-      if (!roles.includes(role)) throw bad("role", `expected one of ${roles.join(", ")} here, got ${role}`);
+      if (!roles.includes(role)) {
+        const where =
+          role === "driver"
+            ? "; driver tokens are made at the agent"
+            : role === "agent"
+              ? "; nodes join a conductor"
+              : "";
+        throw bad("role", `expected one of ${roles.join(", ")} here, got ${role}${where}`);
+      }
       const joins = role === "agent";
       if (!joins && uses !== undefined) throw bad("uses", `expected none for role ${role}: only joins are counted`);
       if (!joins && role !== "driver" && bound_to !== undefined) {

@@ -35,7 +35,11 @@ export function define(command: Command): void {
   for (const { flag, value, help } of SETTINGS) {
     command.option(value === null ? `--${flag}` : `--${flag} <${value}>`, help);
   }
-  command.action(async () => {
+  // commander's own words repeat what it did not expect, and that may be a join token without its flag.
+  command.allowExcessArguments().action(async () => {
+    const { length } = command.args;
+    if (length > 0)
+      throw new Exit(2, `start takes options only, found ${length} argument${length === 1 ? "" : "s"} beside them`);
     const given = command.opts<Record<string, string | true | undefined>>();
     // commander names --node-id nodeId; everything here says node-id.
     const flags = Object.fromEntries(

@@ -188,7 +188,7 @@ export async function readBounded(from: Response | Request, maxBytes: number): P
 function problemDetail(bytes: Uint8Array): string {
   try {
     const { detail } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, 4096)));
-    return typeof detail === "string" ? `: ${detail.slice(0, 300)}` : "";
+    return typeof detail === "string" ? `: ${detail.slice(0, 1000)}` : "";
   } catch {
     return ""; // the status alone says it
   }

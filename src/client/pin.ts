@@ -1,6 +1,5 @@
 import type { PeerCertificate } from "node:tls";
-import type { ClientTls } from "../host-fetch.ts";
-import type { World } from "../world.ts";
+import type { ClientTls, World } from "../world.ts";
 
 type Fetch = World["fetch"];
 

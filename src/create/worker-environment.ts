@@ -53,7 +53,7 @@ function missing(env: Record<string, string>, config: Config | null): string[] {
   if (role === "agent" && !state && !env.SINEW_NODE_ID)
     found.push(needs("SINEW_NODE_ID", "this node's UUID, or a SINEW_STATE_DIR to keep it in"));
   const upward = (role === "agent" && env.SINEW_CONDUCTOR) || (role === "driver" && env.SINEW_AGENT);
-  if (role === "agent" && !state && env.SINEW_AUTH !== "open")
+  if ((role === "agent" || role === "conductor") && !state && env.SINEW_AUTH !== "open")
     found.push(needs("SINEW_AUTH", "open, or a SINEW_STATE_DIR, whose operator.token callers show"));
   // The listener is the runtime's: nobody here knows where it is.
   if (upward && !env.SINEW_ENDPOINT) found.push(needs("SINEW_ENDPOINT", "the URL where this worker answers"));

@@ -40,7 +40,7 @@ export function agentApp(agent: Agent, mount: Mount, desk: TokenDesk) {
 
 export function conductorApp(conductor: Conductor, mount: Mount, desk: TokenDesk) {
   const app = createApp(mount);
-  helloRoutes(app, conductor, ["agent", "admin"]);
+  helloRoutes(app, conductor, ["agent", "join", "admin"]);
   discoveryRoutes(app, conductor, mount);
   fleetRoutes(app, conductor);
   nodeRoutes(app, conductor);

@@ -22,8 +22,11 @@ export function serveOnDeno(api: DenoApi, at: Listen, shared: Shared, tls: Tls |
           switching = response;
           const wrapped = new StandardSocket(socket, address);
           socket.addEventListener("close", () => closed(wrapped));
-          socket.onopen = () => wrapped.opened();
-          open(wrapped);
+          socket.onopen = () => {
+            wrapped.opened();
+            // Not earlier: what is said before it is open is lost.
+            open(wrapped);
+          };
           return true;
         },
       };

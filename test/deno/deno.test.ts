@@ -1,22 +1,26 @@
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseEndpoint } from "../../src/client/endpoint.ts";
 import { conform } from "../../src/conform/run.ts";
 import type { HardwareList } from "../../src/contract/hardware.ts";
+import { NodeList } from "../../src/contract/node.ts";
 import { Operation } from "../../src/contract/operation.ts";
 import { cleanEnv, run } from "../cli/run.ts";
 import { databases } from "../support/databases.ts";
 import { denoPath } from "../support/deno.ts";
-import { until } from "../support/process.ts";
+import { endAll, sinew, startSinew, until } from "../support/process.ts";
 import { startScript, stopScripts } from "../support/script.ts";
 import { CARD, startDriver } from "../support/tiers.ts";
 
 // The second runtime, as a real process each time. Its drivers are other processes: the built-in ones need Bun's FFI.
 const folder = mkdtempSync(join(tmpdir(), "sinew-deno-"));
 const state = (name: string) => join(folder, name);
-afterEach(stopScripts);
+afterEach(async () => {
+  await endAll();
+  await stopScripts();
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const MAIN = ["run", "-A", "--no-lock", join(import.meta.dir, "../../src/main.ts"), "start"];
@@ -85,6 +89,20 @@ describe.skipIf(!denoPath)("on Deno", () => {
       expect(await again.stop("SIGTERM")).toBe(0);
       await driver.stop();
       await database.close();
+    });
+  });
+
+  test("a conductor speaks TLS and takes the link of an agent that joined", async () => {
+    const own = ["--role", "conductor", "--state", state("joined"), "--tls", "--auth", "required", ...LOCAL];
+    const { url } = await startScript([...MAIN, ...own], { runtime: denoPath ?? "" });
+    const token = (...more: string[]) => sinew(["token", "create", "--state", state("joined"), "--url", url, ...more]);
+    const [viewer, invitation] = [await token("--role", "viewer"), await token()].map((text) => text.trim());
+    const node = ["--role", "agent", "--drivers", "none", "--node", "linked", "--state", state("linked")];
+    await startSinew([...node, "--join", invitation ?? "", "--auth", "required"]);
+    const tls = { ca: readFileSync(join(state("joined"), "tls", "ca.crt"), "utf8"), rejectUnauthorized: true };
+    await until(async () => {
+      const answer = await fetch(`${url}/nodes`, { headers: { authorization: `Bearer ${viewer}` }, tls });
+      return NodeList.parse(await answer.json()).nodes.some((one) => one.name === "linked" && one.state === "LIVE");
     });
   });
 

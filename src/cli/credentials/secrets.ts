@@ -57,7 +57,7 @@ async function readSecret(state: string, name: string): Promise<string | null> {
   try {
     const { mode } = await stat(path);
     // Such a secret is none: whoever has an account here has it.
-    if (mode & 0o007) {
+    if (mode & 0o077) {
       throw new Exit(
         1,
         `${path}: expected a file that only its owner reads, found mode ${(mode & 0o777).toString(8).padStart(4, "0")}; chmod 600 it, and replace it if others may have read it`,

@@ -100,6 +100,9 @@ async function fetchOf(url: string, state: string, { clientCert, clientKey }: Wh
     throw error;
   });
   const serverName = await readNodeId(state);
+  if ("Deno" in globalThis && (ca !== null || clientCert)) {
+    throw new Exit(1, `cannot call ${url} on Deno, whose fetch cannot be held to one CA: run this command on Bun`);
+  }
   const own = clientCert && clientKey ? await readPair({ cert: clientCert, key: clientKey }) : {};
   return ca !== null && serverName !== null
     ? pinnedFetch(fetch, { ca, serverName, ...own })

@@ -192,7 +192,7 @@ const openDatabaseOf = async ({ db }: RoleConfig) => (await import("../../db/dat
 function invitation({ endpoint, node, caHash }: RoleConfig, credential: string): string {
   const needs = (found: string) =>
     new SinewError(
-      "busy",
+      "invalid",
       `expected an address for agents to call in --endpoint, as this conductor listens on ${found}`,
     );
   if (endpoint.startsWith(":")) throw needs(`every address at port ${endpoint.slice(1)}`);

@@ -1,4 +1,4 @@
-import type { ClientTls } from "../../host-fetch.ts";
+import type { ClientTls } from "../../world.ts";
 import type { Socket } from "./socket.ts";
 import { StandardSocket } from "./standard.ts";
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { firstIssue } from "../../contract/peer.ts";
 import { PROBLEMS, type ProblemCode, problemOf, SinewError } from "../../contract/problem.ts";
 import type { World } from "../../world.ts";
 import type { Limits, Link } from "./call.ts";
@@ -152,7 +153,10 @@ function hear<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
     throw new ProtocolError(`a handshake has at most ${MAX_BYTES} bytes, got ${bytes.length}`);
   const { type, payload } = decodeFrame(bytes);
   if (type !== "handshake") throw new ProtocolError(`a frame of type ${type} in the handshake`);
-  return schema.parse(JSON.parse(decoder.decode(payload)));
+  const parsed = schema.safeParse(JSON.parse(decoder.decode(payload)));
+  if (parsed.success) return parsed.data;
+  const { pointer, detail } = firstIssue(parsed.error);
+  throw new ProtocolError(`${pointer}: ${detail}`);
 }
 
 type Refusal = Extract<z.infer<typeof Verdict>, { problem: unknown }>["problem"];

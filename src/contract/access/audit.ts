@@ -7,7 +7,7 @@ export const AuditEntry = z
     kind: z.enum(["write", "refusal"]),
     caller: z.string().meta({ description: "Who: a token by its id and name, a node by its id, this node's operator" }),
     role: z.string(),
-    address: z.string().nullable().meta({ description: "From where; null: a unix socket, a link or this process" }),
+    address: z.string().nullable().meta({ description: "From where; null: a unix socket or this process" }),
     method: z.string(),
     path: z.string(),
     status: z.int(),

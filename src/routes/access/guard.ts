@@ -30,10 +30,13 @@ const admit =
     if (!admits(roles, role)) {
       const hint =
         role === "anyone" ? "with --auth open this takes this node's operator token" : `${name} has role ${role}`;
-      throw new SinewError("forbidden", `${c.req.method} ${c.req.path}: expected role ${roles.join(" or ")}; ${hint}`);
+      throw new SinewError("forbidden", `${c.req.method} ${c.req.path}: expected role ${shown(roles)}; ${hint}`);
     }
     await next();
   };
+
+/** The roles that people know: the conductor above an agent needs no token. */
+const shown = (roles: readonly CallerRole[]) => roles.filter((role) => role !== "above").join(" or ");
 
 /** Throws where a route of the document does not say who may call it: it must not even start. */
 export function checkGuards(app: App): void {

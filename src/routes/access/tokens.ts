@@ -33,7 +33,7 @@ const revoke = guarded(ADMINS, {
   path: "/tokens/{id}",
   operationId: "revokeToken",
   summary: "Take a credential back",
-  description: "Refused everywhere within two seconds. A node that joined with it stays: see revokeNodeKey.",
+  description: "Refused everywhere within two seconds. A node that joined with it stays: see rekeyNode.",
   request: { params: z.object({ id: z.string().min(1).max(64) }) },
   responses: { 204: { description: "It is refused from now on" }, ...problems(400, 404) },
 });

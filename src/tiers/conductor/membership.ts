@@ -28,6 +28,12 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
       if (said === id) return { id, peer: links.peer(id), endpoint: null };
       throw new SinewError("forbidden", `node.id: expected ${id}, whose key this link was opened with, got ${said}`);
     }
+    if (caller.role === "join" && !mayBe(caller.node ?? null, body)) {
+      throw new SinewError(
+        "forbidden",
+        `node: expected ${caller.node ?? "a token that is bound to one"}, got ${said ?? "none"}`,
+      );
+    }
     const peer = await peers.of(body, from);
     const id = said ?? uuidV5(SEED_NAMESPACE, `agent ${peer.endpoint}`);
     const key = members.get(id)?.row.key ?? (members.has(id) ? null : (await getNode(db.read, id))?.key);
@@ -106,6 +112,10 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     }
   }
 }
+
+/** Whether a join token's holder may say hello, in the seed's way, as this node: only where the token is for that one. */
+const mayBe = (boundTo: string | null, { node }: Hello) =>
+  boundTo !== null && node !== undefined && (boundTo.toLowerCase() === node.id.toLowerCase() || boundTo === node.name);
 
 /** What is said of a node that two runs take turns in being. */
 export const twoBoots = (both: readonly [Claimant, Claimant], since: string): Condition => ({
