@@ -22,7 +22,7 @@ describe("a stolen credential", () => {
     expect((await askToJoin(lab, conductor, once.credential, await fresh("n2"))).status).toBe(403);
     for (const path of ["/hardware", "/nodes", "/tokens", "/audit", "/changes"])
       expect(await lab.status(conductor, path, { token: once.credential })).toBe(403);
-    for (const path of ["/discovery", "/hello", "/tokens", "/nodes/n1/rekey"])
+    for (const path of ["/discovery", "/tokens", "/nodes/n1/rekey"])
       expect(await lab.status(conductor, path, { token: once.credential, body: {} })).toBe(403);
     expect((await askToJoin(lab, conductor, once.credential, await fresh("n1"))).status).toBe(200);
     expect((await askToJoin(lab, conductor, once.credential, await fresh("n1"))).status).toBe(401);
@@ -34,6 +34,23 @@ describe("a stolen credential", () => {
     await until(async () => (await lab.status(conductor, "/nodes", { token: short.credential })) === 401, 3000);
     expect((await askToJoin(lab, conductor, short.credential, late)).status).toBe(401);
     expect((await lab.nodes(conductor)).map(({ name }) => name)).toEqual(["n1"]);
+  });
+
+  test("for joining says hello for its own node alone, and not once it is used up", async () => {
+    const hello = (token: string, id: string, name: string) =>
+      lab.status(conductor, "/hello", { token, body: { ...helloOf(id, name), endpoint: "http://127.0.0.1:9" } });
+    const { credential } = await lab.makeToken(conductor, { role: "agent", bound_to: "seed1" });
+    const unbound = await lab.makeToken(conductor, { role: "agent" });
+    const [own, other] = [crypto.randomUUID(), crypto.randomUUID()];
+    expect(await hello(lab.operatorOf("c"), other, "seed2")).toBe(200);
+    expect(await hello(credential, own, "seed1")).toBe(200);
+    // Another node is not one's own by calling it so.
+    for (const name of ["seed1", "seed2"]) expect(await hello(credential, other, name)).toBe(403);
+    expect(await hello(unbound.credential, other, "seed2")).toBe(403);
+    expect((await lab.node(conductor, other))?.name).toBe("seed2");
+    const node = { id: own, name: "seed1", key: await newKey() };
+    expect((await askToJoin(lab, conductor, credential, node)).status).toBe(200);
+    expect(await hello(credential, own, "seed1")).toBe(401);
   });
 
   test("of one tier is none at another, nor is its operator's", async () => {
