@@ -16,6 +16,8 @@ export interface Caller {
   token?: string;
   /** The one node that an agent or a join token speaks for; null: a join token for any. */
   node?: string | null;
+  /** A join token without a use left: good for asking again with the key that it was used for, and for nothing else. */
+  usedUp?: boolean;
   /** The one driver that a driver token speaks for; null: any. */
   driver?: string | null;
   /** Proved that it reads this node's state directory: a process of this node, or its operator. */

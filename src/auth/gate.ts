@@ -69,7 +69,6 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
     const token = await tokens.find(id);
     if (!token || !sameDigest(hash, token.hash)) return null;
     if (token.expires_at !== null && Date.parse(token.expires_at) <= world.now().getTime()) return null;
-    if (token.role === "agent" && token.uses_left === 0) return null;
     return callerBy(token);
   }
 
@@ -123,9 +122,9 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
 const unauthorized = (found: string) =>
   new SinewError("unauthorized", `expected "Authorization: Bearer TOKEN", got ${found}`);
 
-function callerBy({ id, role, name, bound_to }: Token): Caller {
+function callerBy({ id, role, name, bound_to, uses_left }: Token): Caller {
   const common = { token: id, name: name === null ? `token ${id}` : `token ${id} (${name})` };
   return role === "agent"
-    ? { ...common, role: "join", node: bound_to }
+    ? { ...common, role: "join", node: bound_to, usedUp: uses_left === 0 }
     : { ...common, role, ...(role === "driver" ? { driver: bound_to } : {}) };
 }

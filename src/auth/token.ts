@@ -69,7 +69,11 @@ export function memoryTokens(
     list: async () => [...tokens.values()],
     async add(token) {
       tokens.set(token.id, token);
-      await save();
+      await save().catch((error) => {
+        // Nobody is told its secret.
+        tokens.delete(token.id);
+        throw error;
+      });
     },
     async revoke(id) {
       const known = tokens.delete(id);

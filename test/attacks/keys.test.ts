@@ -62,6 +62,15 @@ describe.each(databases)("a node's key, on $name", ({ name, open }) => {
     expect(await lab.node(conductor, node.id)).toEqual(before);
   });
 
+  test("joins again with a token that it has used up, if the answer was lost; no other key does, nor makes a conflict", async () => {
+    const node = await joined("n0");
+    expect((await askToJoin(lab, conductor, node.credential, node)).status).toBe(200);
+    const thief = { ...node, key: await newKey() };
+    expect((await askToJoin(lab, conductor, node.credential, thief)).status).toBe(401);
+    expect((await lab.node(conductor, node.id))?.conditions).toEqual([]);
+    expect((await askToJoin(lab, conductor, node.credential, { ...thief, id: crypto.randomUUID() })).status).toBe(401);
+  });
+
   test("is one node's: with another node's id it is 409, which names its node", async () => {
     const node = await joined("n2");
     const copy = { ...node, id: crypto.randomUUID(), name: "n2-copy" };

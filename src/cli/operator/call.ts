@@ -1,8 +1,11 @@
 import { Exit, reasonOf } from "../exit.ts";
 import { withoutProxies } from "../host/proxy.ts";
+import { printable } from "../text.ts";
 import { type Where, wayTo } from "./way.ts";
 
 const DEADLINE_MS = 15_000;
+/** Larger than any answer to a command; whoever has taken the port of a tier may go on forever. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 /** Asks the tier as its operator. Throws Exit 1 with the tier's own words where it refuses. */
 export async function call(
@@ -15,6 +18,7 @@ export async function call(
   const base = endpoint.kind === "unix" ? "http://localhost" : endpoint.base;
   const authorization = `Bearer ${await token()}`;
   let response: Response;
+  let text: string;
   try {
     response = await fetch(`${base}${path}`, {
       method,
@@ -24,17 +28,28 @@ export async function call(
       signal: AbortSignal.timeout(DEADLINE_MS),
       ...(endpoint.kind === "unix" ? { unix: endpoint.path } : {}),
     });
+    text = await textOf(response);
   } catch (error) {
-    throw new Exit(1, `cannot reach ${url}: ${reasonOf(error)}`);
+    throw new Exit(1, `cannot reach ${url}: ${printable(reasonOf(error))}`);
   }
-  const text = await response.text();
   const answer = parseJson(text);
-  if (response.ok) return { status: response.status, body: answer };
+  if (response.ok && (answer !== null || text === "")) return { status: response.status, body: answer };
+  if (response.ok) throw new Exit(1, `${url} answered ${response.status} with something that is not JSON`);
   const { detail } = (answer ?? {}) as { detail?: unknown };
   throw new Exit(
     1,
-    `${url} answered ${response.status}: ${typeof detail === "string" ? detail : "and did not say why"}`,
+    `${url} answered ${response.status}: ${typeof detail === "string" ? printable(detail) : "and did not say why"}`,
   );
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > MAX_BYTES) throw new Error(`expected at most ${MAX_BYTES} bytes, got more`);
+  }
+  return text + decoder.decode();
 }
 
 function parseJson(text: string): unknown {

@@ -10,6 +10,7 @@ import { Joined as JoinedAnswer } from "../../contract/access/join.ts";
 import type { World } from "../../world.ts";
 import { type Joined, joinedStore } from "../credentials/joined.ts";
 import { Exit, reasonOf } from "../exit.ts";
+import { printable } from "../text.ts";
 
 const DEADLINE_MS = 20_000;
 
@@ -49,7 +50,7 @@ export async function joinedConductor(
   } catch (error) {
     const same = before?.url === token.url && before.name === token.name;
     const why = error instanceof Error ? error.message : String(error);
-    if (!same) throw new Exit(1, `cannot join ${token.url}: ${why}`);
+    if (!same) throw new Exit(1, `cannot join ${token.url}: ${printable(why)}`);
     world.log("info", "the join token was of no use, and of no need: this node has joined before", { error: why });
     return before;
   }

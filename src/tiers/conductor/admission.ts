@@ -77,12 +77,15 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
       throw new SinewError("forbidden", `this token is for node ${caller.node}, got node ${id} (${name})`);
     }
     if (known?.key === thumbprint) return joined;
+    const usedUp = () => new SinewError("unauthorized", "this join token is used up or revoked");
+    // Not even to say that two keys claim to be a node.
+    if (caller.usedUp) throw usedUp();
     if (known?.key && !(await mayReplace(known, caller.node ?? null, token))) {
       const condition = twoKeys(known, { key: thumbprint, from: remoteAddress ?? "this host" }, now());
       await roster.contest(trackedOf(known), condition, { forMs: TWO_KEYS_MS, blocks: false });
       throw new SinewError("node_conflict", `${condition.message}; ${condition.action}`);
     }
-    if (!(await tokens.use(token))) throw new SinewError("unauthorized", "this join token is used up or revoked");
+    if (!(await tokens.use(token))) throw usedUp();
     await admit({ id, name: node.name, key: thumbprint }, known);
     return joined;
   }

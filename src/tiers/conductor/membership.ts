@@ -1,4 +1,4 @@
-import type { Visitor } from "../../auth/caller.ts";
+import type { Caller, Visitor } from "../../auth/caller.ts";
 import type { Condition } from "../../contract/condition.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import { SinewError } from "../../contract/problem.ts";
@@ -28,12 +28,7 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
       if (said === id) return { id, peer: links.peer(id), endpoint: null };
       throw new SinewError("forbidden", `node.id: expected ${id}, whose key this link was opened with, got ${said}`);
     }
-    if (caller.role === "join" && !mayBe(caller.node ?? null, body)) {
-      throw new SinewError(
-        "forbidden",
-        `node: expected ${caller.node ?? "a token that is bound to one"}, got ${said ?? "none"}`,
-      );
-    }
+    if (caller.role === "join") await checkBound(caller, body);
     const peer = await peers.of(body, from);
     const id = said ?? uuidV5(SEED_NAMESPACE, `agent ${peer.endpoint}`);
     const key = members.get(id)?.row.key ?? (members.has(id) ? null : (await getNode(db.read, id))?.key);
@@ -42,6 +37,19 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
       "forbidden",
       `node.id: node ${id} has joined with a key, and is heard over its own link alone`,
     );
+  }
+
+  /** A join token's holder says hello, in the seed's way, only as the node that the token is for. */
+  async function checkBound({ node: bound = null, usedUp }: Caller, { node }: Hello): Promise<void> {
+    if (usedUp) throw new SinewError("unauthorized", "this join token is used up");
+    const id = node?.id.toLowerCase();
+    if (bound !== null && id !== undefined) {
+      if (bound.toLowerCase() === id) return;
+      // Of a node that is known its name is known, too: the caller could say any other is called so.
+      const known = members.get(id)?.row ?? (await getNode(db.read, id));
+      if (bound === (known?.name ?? node?.name)) return;
+    }
+    throw new SinewError("forbidden", `node: expected ${bound ?? "a token that is bound to one"}, got ${id ?? "none"}`);
   }
 
   return async (body, from) => {
@@ -112,10 +120,6 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     }
   }
 }
-
-/** Whether a join token's holder may say hello, in the seed's way, as this node: only where the token is for that one. */
-const mayBe = (boundTo: string | null, { node }: Hello) =>
-  boundTo !== null && node !== undefined && (boundTo.toLowerCase() === node.id.toLowerCase() || boundTo === node.name);
 
 /** What is said of a node that two runs take turns in being. */
 export const twoBoots = (both: readonly [Claimant, Claimant], since: string): Condition => ({
