@@ -118,13 +118,14 @@ export function createAudit(store: AuditStore, world: Pick<World, "now" | "timer
 
   return {
     record(answered) {
-      const { method, code, caller, address } = answered;
+      const { method, code, status, caller, address } = answered;
       const now = world.now();
       const reads = method === "GET" || method === "HEAD";
-      if (code !== null && (REFUSALS.has(code) || (!reads && caller !== null))) {
+      // What no route took has a status and no code.
+      if ((code !== null && REFUSALS.has(code)) || (status >= 400 && !reads && caller !== null)) {
         const minute = Math.floor(now.getTime() / MINUTE_MS);
-        const exact = `${minute} ${caller?.name} ${address} ${code}`;
-        const key = counts.has(exact) || counts.size < KINDS ? exact : `${minute} others ${code}`;
+        const exact = `${minute} ${caller?.name} ${address} ${code ?? status}`;
+        const key = counts.has(exact) || counts.size < KINDS ? exact : `${minute} others ${code ?? status}`;
         const known = counts.get(key);
         if (!known) counts.set(key, entry(answered, "refusal", now));
         else Object.assign(known, { count: known.count + 1, request_id: null });
