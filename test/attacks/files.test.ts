@@ -144,6 +144,26 @@ describe("files of the state directory", () => {
     },
   );
 
+  test.skipIf(!isRoot)(
+    "on a disk that is full: a token that cannot be kept is not made, and none of before is lost",
+    async () => {
+      const create = (name: string) =>
+        `"$1" "$2" token create --role driver --name ${name} --state "$0/s" >"$0/out" 2>&1; echo "$? $(wc -w <"$0/out")" >&2`;
+      const script = [
+        `"$1" "$2" start --role agent --drivers none --state "$0/s" --listen 127.0.0.1:0 >/dev/null 2>&1 & pid=$!`,
+        `for i in $(seq 200); do [ -s "$0/s/agent.url" ] && break; sleep 0.05; done; touch "$0/out"; ${create("first")}`,
+        `cat /dev/zero >"$0/full" 2>/dev/null; "$1" "$2" token create --role driver --name second --state "$0/s" >&2; echo "exit $?" >&2`,
+        `rm "$0/full"; "$1" "$2" token list --state "$0/s" >&2; kill $pid; wait $pid; cat "$0/s/tokens.json" >&2; exit 0`,
+      ].join("\n");
+      const { err } = await onFullDisk(512, "true", ["sh", "-c", script, "DISK", process.execPath, main]);
+      expect(err).toMatch(/^0 1\n/);
+      expect(err).toMatch(/sinew: http:\S+ answered 50[03]: .*\nexit 1\n/);
+      expect(err).toContain("first");
+      expect(err).not.toContain("second");
+      expect(err).toContain('{"version":1,"tokens":[{');
+    },
+  );
+
   test("no temporary file of a secret is left", () => {
     for (const state of ["c", "n"])
       expect(readdirSync(lab.path(state)).filter((name) => name.endsWith(".tmp"))).toEqual([]);
