@@ -49,6 +49,11 @@ describe("whoever takes the port of an agent that died", () => {
     );
   });
 
+  test("is shown nothing on another host: a command with its address wants a token for there", async () => {
+    const command = sinew(["token", "list", "--state", lab.path("s"), "--url", "http://192.0.2.1:1336"]);
+    await expect(command).rejects.toThrow("expected --token FILE for http://192.0.2.1:1336");
+  });
+
   test("is not shown the operator token, nor anything that opens another door of the node", async () => {
     expect(caught.length).toBeGreaterThan(2);
     const again = await startAgent();

@@ -4,6 +4,7 @@ import { signPass } from "../../auth/pass.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../../client/endpoint.ts";
 import { pinnedFetch, verifiedFetch } from "../../client/pin.ts";
 import { stateDirectory } from "../../config.ts";
+import { isLoopback } from "../../config-values.ts";
 import { realWorld, type World } from "../../world.ts";
 import { readOperatorToken } from "../credentials/secrets.ts";
 import { codeOf, Exit, reasonOf } from "../exit.ts";
@@ -48,7 +49,7 @@ export async function wayTo(where: Where): Promise<Way> {
     url,
     endpoint: parsed(url),
     fetch: await fetchOf(url, state, where),
-    hasToken: (await readOperatorToken(state)) !== null,
+    hasToken: (await isOurs(url, state)) && (await readOperatorToken(state)) !== null,
     token: () => credential(where, state, url),
   };
 }
@@ -71,6 +72,12 @@ async function addressOf({ url }: Where, state: string): Promise<string> {
   );
 }
 
+/** Whether this is on this node: a pass that another host is shown is good for the same port here. */
+async function isOurs(url: string, state: string): Promise<boolean> {
+  if (url.startsWith("unix:") || isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ""))) return true;
+  return url === (await readAddress(state, "conductor")) || url === (await readAddress(state, "agent"));
+}
+
 /** The operator token itself is never sent: whoever took the port of a tier that died would have it. */
 async function credential({ token }: Where, state: string, url: string): Promise<string> {
   if (token !== undefined) {
@@ -79,6 +86,9 @@ async function credential({ token }: Where, state: string, url: string): Promise
     } catch (error) {
       throw new Exit(1, `cannot read ${token}: ${reasonOf(error)}`);
     }
+  }
+  if (!(await isOurs(url, state))) {
+    throw new Exit(1, `expected --token FILE for ${url}: operator.token in ${state} is for this node's own tiers`);
   }
   const own = await readOperatorToken(state);
   if (own !== null) return signPass(own, url, Date.now());
