@@ -60,6 +60,13 @@ describe.each(databases)("a node's key, on $name", ({ name, open }) => {
       expect(await detail(asked)).toMatchObject({ status: 403, detail: expect.stringContaining("its own link alone") });
     }
     expect(await lab.node(conductor, node.id)).toEqual(before);
+    if (name !== "postgres") return;
+    // Nor where anybody may say it: at a conductor of the fleet without credentials.
+    const open = await lab.start("conductor", "c3", ["--db", database.url, "--auth", "open"]);
+    const body = { ...helloOf(node.id, "n1"), endpoint: "http://127.0.0.1:1" };
+    for (const token of [undefined, "wrong.one"]) expect(await lab.status(open, "/hello", { token, body })).toBe(403);
+    expect(await lab.node(conductor, node.id)).toEqual(before);
+    await open.stop("SIGTERM");
   });
 
   test("joins again with a token that it has used up, if the answer was lost; no other key does, nor makes a conflict", async () => {

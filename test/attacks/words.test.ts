@@ -98,7 +98,8 @@ describe("what peers and hardware say", () => {
   });
 });
 
-describe.each(databases)("the audit trail on $name", ({ open }) => {
+describe.each(databases)("the audit trail on $name", ({ name, open }) => {
+  const flood = name === "sqlite" ? 5_000 : 1_000;
   const lab = makeLab();
   let database: Awaited<ReturnType<typeof open>>;
   let conductor: Started;
@@ -133,7 +134,7 @@ describe.each(databases)("the audit trail on $name", ({ open }) => {
   test("counts a flood of refusals in a handful of lines, and survives a restart", async () => {
     const before = (await trail()).length;
     const { credential } = await lab.makeToken(conductor, { role: "viewer" });
-    for (let turn = 0; turn < 20; turn += 1) {
+    for (let turn = 0; turn < flood / 250; turn += 1) {
       const asked = Array.from({ length: 250 }, (_, one) =>
         lab.status(
           conductor,
@@ -150,7 +151,7 @@ describe.each(databases)("the audit trail on $name", ({ open }) => {
     const all = await trail();
     expect(all.length - before).toBeLessThanOrEqual(12);
     const refused = all.filter(({ kind }) => kind === "refusal");
-    expect(refused.reduce((sum, { count }) => sum + count, 0)).toBe(5_000);
+    expect(refused.reduce((sum, { count }) => sum + count, 0)).toBe(flood);
     expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["unauthorized", "rate_limited", null]));
     expect(await conductor.stop("SIGTERM")).toBe(0);
     conductor = await lab.startConductor("c", ["--db", database.url, "--log-format", "json"]);
