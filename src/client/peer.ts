@@ -51,6 +51,12 @@ export interface PeerOptions {
   route?: () => Promise<Route>;
 }
 
+/** The header of a token that is made anew for each request; null: none is shown. */
+export const bearer = (token: () => Promise<string | null>) => async (): Promise<string | null> => {
+  const made = await token();
+  return made === null ? null : `Bearer ${made}`;
+};
+
 export function createPeer(
   endpoint: Endpoint,
   world: Pick<World, "fetch" | "timer">,

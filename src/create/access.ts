@@ -2,7 +2,9 @@ import { type Audit, type AuditStore, createAudit, memoryAudit } from "../auth/a
 import type { TokenRole } from "../auth/caller.ts";
 import { createDesk, type Desk } from "../auth/desk.ts";
 import { type AuthMode, createGate, type Gate } from "../auth/gate.ts";
+import { signPass } from "../auth/pass.ts";
 import { memoryTokens, type TokenStore } from "../auth/token.ts";
+import { isLoopback, parseAddress } from "../client/address.ts";
 import type { World } from "../world.ts";
 
 /** What callers are checked against. */
@@ -45,4 +47,18 @@ export function createAccess(
     audit: createAudit(own.audit ?? memoryAudit(), world),
     insecure: given.insecure ?? false,
   };
+}
+
+/** What a tier shows to processes of its node, and nowhere else: the same port exists here. */
+export const passes =
+  (operatorToken: string, { now }: Pick<World, "now">) =>
+  async (url: string) => {
+    const address = url.startsWith("unix:") ? null : new URL(url).hostname;
+    const here = address === null || address === "localhost" || isLoopbackAddress(address);
+    return here ? signPass(operatorToken, url, now().getTime()) : null;
+  };
+
+function isLoopbackAddress(host: string): boolean {
+  const address = parseAddress(host);
+  return address !== null && isLoopback(address);
 }

@@ -1,6 +1,7 @@
 import type { AuditStore } from "../auth/audit.ts";
 import type { TokenStore } from "../auth/token.ts";
 import type { Limits } from "../client/wrangle.ts";
+import { PROBLEMS } from "../contract/problem.ts";
 import { appendAudit, listAudit, pruneAudit } from "../db/audit.ts";
 import type { Database } from "../db/database.ts";
 import { databaseTokens } from "../db/tokens.ts";
@@ -38,6 +39,11 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     id: options.id ?? db.epoch,
     tokens,
     fetch: (request, env) => app.fetch(request, env),
+    onRefused: ({ from, error: { code } }) =>
+      access.audit.record({
+        ...{ caller: null, address: from, method: "GET", path: `${options.basePath ?? ""}/link`, code },
+        ...{ status: PROBLEMS[code][0], request_id: world.uuid() },
+      }),
     leaseSeconds: options.leaseSeconds ?? null,
     endpoint: options.endpoint ?? null,
     limits: options.limits,

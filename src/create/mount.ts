@@ -1,6 +1,6 @@
 import { IN_PROCESS } from "../auth/caller.ts";
 import { formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
-import { createPeer, type Peer } from "../client/peer.ts";
+import { bearer, createPeer, type Peer } from "../client/peer.ts";
 import type { Mount } from "../routes/app.ts";
 import type { Tier } from "../tiers/tier.ts";
 import type { Log, World } from "../world.ts";
@@ -13,7 +13,7 @@ export interface TierOptions {
    */
   auth: "open" | AuthOptions;
   /** Makes the token to show the tier above, and processes of this node, at this endpoint. Default: none is shown. */
-  pass?: (endpoint: string) => Promise<string>;
+  pass?: (endpoint: string) => Promise<string | null>;
   /** Where this tier answers, as it announces it upward; without one nothing above can ask it. */
   endpoint?: string | undefined;
   /** Where it is mounted, without a trailing slash; `""` at the root. */
@@ -41,7 +41,7 @@ export const mountOf = (
 export function above(url: string, world: World, { pass }: Pick<TierOptions, "pass">): Peer {
   const endpoint = parseEndpoint(url);
   const shown = formatEndpoint(endpoint);
-  return createPeer(endpoint, world, pass ? { authorize: async () => `Bearer ${await pass(shown)}` } : {});
+  return createPeer(endpoint, world, pass ? { authorize: bearer(() => pass(shown)) } : {});
 }
 
 /** A fetch that reaches a tier of this process, for URLs that begin with `base`: the same requests, no network. */

@@ -1,10 +1,10 @@
-import { signPass } from "../auth/pass.ts";
 import { type Config, ConfigError } from "../config.ts";
 import { withoutSecrets } from "../config-values.ts";
 import { problemResponse, SinewError } from "../contract/problem.ts";
 import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld, type World } from "../world.ts";
+import { passes } from "./access.ts";
 import { quietLog } from "./mount.ts";
 import { callerOf, environmentOf, workerConfig } from "./worker-environment.ts";
 
@@ -57,7 +57,7 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
   const operator =
     config.state === "" ? null : await (await import("../cli/credentials/secrets.ts")).operatorToken(config.state);
   const auth = { mode: config.auth, operatorToken: operator };
-  const pass = operator === null ? {} : { pass: (at: string) => signPass(operator, at, world.now().getTime()) };
+  const pass = operator === null ? {} : { pass: passes(operator, world) };
   const common = { auth, world, leaseSeconds, dial, endpoint: endpoint ?? undefined, ...pass };
   if (config.role === "conductor") {
     const [{ createConductor }, { openDatabase }] = await Promise.all([

@@ -1,4 +1,4 @@
-import { eq, inArray, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { Reader, Writer } from "./connection.ts";
 import type { NodeRow } from "./schema/tables.ts";
 
@@ -25,9 +25,25 @@ export async function keysOf(r: Reader, ids: string[]): Promise<Map<string, stri
   return found;
 }
 
-/** Sets or (null) forgets the key of a node that has a row. */
-export async function setKey(w: Writer, id: string, key: string | null): Promise<void> {
-  await w.query((db, { nodes }) => db.update(nodes).set({ key }).where(eq(nodes.id, id)));
+/** Gives a node that has a row its key. False: it has another one than `from` by now, and keeps it. */
+export async function setKey(w: Writer, id: string, from: string | null, to: string): Promise<boolean> {
+  const set = await w.query((db, { nodes }) =>
+    db
+      .update(nodes)
+      .set({ key: to })
+      .where(and(eq(nodes.id, id), from === null ? isNull(nodes.key) : eq(nodes.key, from)))
+      .returning({ id: nodes.id }),
+  );
+  if (set.length === 1) await countKeys(w);
+  return set.length === 1;
+}
+
+export async function forgetKey(w: Writer, id: string): Promise<void> {
+  await w.query((db, { nodes }) => db.update(nodes).set({ key: null }).where(eq(nodes.id, id)));
+  await countKeys(w);
+}
+
+async function countKeys(w: Writer): Promise<void> {
   await w.query((db, { meta }) =>
     db
       .insert(meta)

@@ -1,4 +1,4 @@
-import { admits, type Caller, READERS } from "../auth/caller.ts";
+import { admits, READERS } from "../auth/caller.ts";
 import type { Gate } from "../auth/gate.ts";
 import { API_VERSION, ASKER_HEADER, VERSION_HEADER } from "../contract/version.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
@@ -55,8 +55,6 @@ export function cachedByRevision(
     ) {
       return app(request, env);
     }
-    const caller = env?.caller ?? gate.recall(headers.get("authorization")) ?? (await readerOf(gate, request, env));
-    if (!caller || !admits(READERS, caller.role)) return app(request, env);
     const now = await revision();
     if (now !== keptAt) {
       kept = new Map();
@@ -66,14 +64,16 @@ export function cachedByRevision(
     const entry = kept.get(key);
     // Conditions are the app's to judge.
     if (headers.has("if-none-match")) return app(request, env);
-    return entry ? new Response(entry.bytes, { headers: entry.headers }) : refill(key, request, env);
+    return entry && mayRead(gate, request, env)
+      ? new Response(entry.bytes, { headers: entry.headers })
+      : refill(key, request, env);
   };
 }
 
-/** Who asks; null for one that the gate does not let in, whom the app will refuse when it asks again. */
-async function readerOf(gate: Gate, { headers }: Request, env: RequestEnv | undefined): Promise<Caller | null> {
+/** Whether the caller is known to be let in. Of any other the app finds out, and remembers it for a while. */
+function mayRead(gate: Gate, { headers }: Request, env: RequestEnv | undefined): boolean {
   const authorization = headers.get("authorization");
-  if (authorization === null && gate.mode === "required") return null;
-  const from = { remoteAddress: env?.remoteAddress ?? null, local: env?.local ?? null };
-  return gate.identify({ authorization, ...from, write: false }).catch(() => null);
+  if (authorization === null && gate.mode === "open") return true;
+  const caller = env?.caller ?? gate.recall(authorization);
+  return caller !== null && admits(READERS, caller.role);
 }

@@ -1,6 +1,6 @@
 import type { Socket } from "../client/link/socket.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
-import { asksForSocket, type Counts, type Held, tooMany } from "./limits.ts";
+import { asksForSocket, badHost, type Counts, type Held, tooMany } from "./limits.ts";
 
 export type Handler = (request: Request, env: RequestEnv) => Response | Promise<Response>;
 
@@ -54,6 +54,8 @@ export function carry(
   remoteAddress: string | null,
   carrier: Carrier,
 ): Response | null | Promise<Response | null> {
+  // Of a Host header that is none Bun makes a URL without an origin, of which no two parts of a program make the same path.
+  if (!/^https?:\/\//.test(request.url)) return badHost();
   const held = shared.counts.enter(remoteAddress, request);
   if (!held) return tooMany();
   let opened: Opened | null = null;

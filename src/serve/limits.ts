@@ -75,12 +75,12 @@ function keyOf(address: string | null): string {
   return groups.slice(0, 4).join(":");
 }
 
-export const tooMany = (): Response =>
-  problemResponse(
-    new SinewError(
-      "rate_limited",
-      "this address has too many requests or WebSockets open: wait until some of them end",
-      { retryAfter: 1 },
-    ),
-    { [VERSION_HEADER]: API_VERSION },
-  );
+const refusal = (error: SinewError) => problemResponse(error, { [VERSION_HEADER]: API_VERSION });
+
+export function tooMany(): Response {
+  const detail = "this address has too many requests or WebSockets open: wait until some of them end";
+  return refusal(new SinewError("rate_limited", detail, { retryAfter: 1 }));
+}
+
+export const badHost = (): Response =>
+  refusal(new SinewError("invalid", "Host: expected HOST[:PORT], got something else"));

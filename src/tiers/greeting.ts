@@ -2,7 +2,7 @@ import type { Visitor } from "../auth/caller.ts";
 import type { Cidr } from "../client/address.ts";
 import { createDialer, DialError, type Route } from "../client/dial.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
-import { createPeer, type Peer } from "../client/peer.ts";
+import { bearer, createPeer, type Peer } from "../client/peer.ts";
 import type { Hello } from "../contract/hello.ts";
 import { SinewError } from "../contract/problem.ts";
 import { API_RANGE, API_VERSION, negotiate, type Role } from "../contract/version.ts";
@@ -33,7 +33,7 @@ export interface DialOptions {
   /** Where this tier listens, if that is not its endpoint: no peer may claim it. */
   listener?: string | undefined;
   /** Makes what this tier shows to processes of its node that it calls, good at this endpoint alone. Default: nothing. */
-  pass?: ((endpoint: string) => Promise<string>) | undefined;
+  pass?: ((endpoint: string) => Promise<string | null>) | undefined;
 }
 
 /** The peers that a tier calls because they said hello. */
@@ -52,7 +52,7 @@ export function createPeers(
   const dialer = createDialer({ allow: dial, own: [own, listener].filter((one) => typeof one === "string") }, world);
   /** Only what has shown that it reads this node's state directory is shown anything. */
   const shown = (endpoint: Endpoint, local = false) =>
-    local && pass ? { authorize: async () => `Bearer ${await pass(formatEndpoint(endpoint))}` } : {};
+    local && pass ? { authorize: bearer(() => pass(formatEndpoint(endpoint))) } : {};
   return {
     async of(hello, { remoteAddress, caller }) {
       try {

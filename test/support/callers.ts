@@ -9,5 +9,6 @@ export const VISITOR: Visitor = { caller: ANYONE, remoteAddress: null };
 export const alone = () => ({
   id: "the-conductor",
   tokens: memoryTokens(),
+  onRefused: () => {},
   fetch: () => new Response(null, { status: 404 }),
 });

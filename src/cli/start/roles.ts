@@ -1,10 +1,9 @@
 import { IN_PROCESS } from "../../auth/caller.ts";
 import { formatJoinToken } from "../../auth/join-token.ts";
 import type { NodeKey } from "../../auth/node-key.ts";
-import { signPass } from "../../auth/pass.ts";
 import type { Config } from "../../config.ts";
 import { SinewError } from "../../contract/problem.ts";
-import type { AuthOptions } from "../../create/access.ts";
+import { type AuthOptions, passes } from "../../create/access.ts";
 import { createDriver, type DriverOptions, type DriverTier } from "../../create/driver.ts";
 import type { LinkUp } from "../../create/link.ts";
 import { localFetch, localPeer } from "../../create/mount.ts";
@@ -61,7 +60,7 @@ const common = ({ auth, url, dial }: RoleConfig, world: World) => ({
   world,
   dial,
   listener: url,
-  pass: (endpoint: string) => signPass(auth.operatorToken, endpoint, world.now().getTime()),
+  pass: passes(auth.operatorToken, world),
 });
 
 /** The bus of this node, scanned once for all drivers that ask at the same time; a failure is logged once, too. */

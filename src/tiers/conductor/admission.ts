@@ -8,7 +8,7 @@ import type { Join, Joined } from "../../contract/access/join.ts";
 import type { Condition } from "../../contract/condition.ts";
 import type { NodeState } from "../../contract/node.ts";
 import { SinewError } from "../../contract/problem.ts";
-import { keysOf, keysVersion, nodeByKey, setKey } from "../../db/keys.ts";
+import { forgetKey, keysOf, keysVersion, nodeByKey, setKey } from "../../db/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../db/nodes.ts";
 import type { RequestEnv } from "../tier.ts";
 import { type Fleet, isCurrent, type Tracked } from "./fleet.ts";
@@ -37,11 +37,17 @@ interface AdmissionOptions {
   /** This conductor, as proofs are made for it. */
   id: string;
   tokens: TokenStore;
+  /** Hears of links that were refused. */
+  onRefused: (refusal: { from: string | null; error: SinewError }) => void;
   /** Answers what comes over a link. */
   fetch: (request: Request, env: RequestEnv) => Promise<Response> | Response;
 }
 
-export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens, fetch }: AdmissionOptions): Admission {
+export function createAdmission(
+  fleet: Fleet,
+  roster: Roster,
+  { id: own, tokens, fetch, onRefused }: AdmissionOptions,
+): Admission {
   const { db, world, members, links, claims } = fleet;
   const now = () => world.now().toISOString();
   const attempts = createAttempts(world.monotonic);
@@ -62,13 +68,7 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
     const token = caller.token ?? "";
     const { thumbprint, sub } = await verifyProof(proof, { aud: `join ${token}`, nonce: "join" });
     if (sub !== id) throw new SinewError("unauthorized", `the proof is of node ${sub}, the request is for ${id}`);
-    const holder = await nodeByKey(db.read, thumbprint);
-    if (holder && holder.id !== id) {
-      throw new SinewError(
-        "node_conflict",
-        `this key is that of node ${holder.id} (${holder.name}): is this a copy of it?`,
-      );
-    }
+    await refuseCopy(id, thumbprint);
     const joined: Joined = { status: "JOINED", conductor: own, key: thumbprint };
     const known = await getNode(db.read, id);
     // Of a node that is known its name is known, too: whoever may join as n1 could call any other node n1 otherwise.
@@ -90,6 +90,13 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
     return joined;
   }
 
+  async function refuseCopy(id: string, key: string) {
+    const holder = await nodeByKey(db.read, key);
+    if (!holder || holder.id === id) return;
+    const detail = `this key is that of node ${holder.id} (${holder.name}): is this a copy of it?`;
+    throw new SinewError("node_conflict", detail);
+  }
+
   /** A netbooted machine has a new key after each start: its reusable token, bound to it, is what it is known by. */
   async function mayReplace(known: NodeRow, boundTo: string | null, tokenId: string): Promise<boolean> {
     if (boundTo === null || links.has(known.id)) return false;
@@ -104,8 +111,15 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
       const rest = { generation: null, boot_id: null, first_seen: now(), key: null, conditions: null };
       await writeState(db, { ...row, ...rest }, { now: now(), devices: "keep" });
     }
-    // A unique index decides where two machines do this at the same time.
-    await db.write((tx) => setKey(tx, id, key));
+    // Where two machines do this at the same time the one that commits first is the node.
+    const first = await db
+      .write((tx) => setKey(tx, id, known?.key ?? null, key))
+      .catch(async (error) => {
+        // A key is one node's, by a unique index.
+        await refuseCopy(id, key);
+        throw error;
+      });
+    if (!first) throw new SinewError("node_conflict", `another machine has joined as node ${id} at this moment`);
     claims.forget(id);
     const row = await getNode(db.read, id);
     if (!row) throw new Error(`node ${id} has just been written`);
@@ -198,6 +212,7 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
         },
         (error) => {
           const refused = error instanceof SinewError && error.code !== "unavailable";
+          if (refused) onRefused({ from: socket.remoteAddress, error });
           world.log(refused ? "warn" : "debug", "a link was not accepted", { from, error: String(error) });
         },
       );
@@ -205,7 +220,7 @@ export function createAdmission(fleet: Fleet, roster: Roster, { id: own, tokens,
     async rekey(node) {
       const row = await findNode(db.read, node);
       if (!row) return false;
-      await db.write((tx) => setKey(tx, row.id, null));
+      await db.write((tx) => forgetKey(tx, row.id));
       claims.forget(row.id);
       const tracked = members.get(row.id);
       if (tracked?.conflict) tracked.conflict.until = 0;

@@ -4,6 +4,7 @@ import { PeerError } from "../../client/peer.ts";
 import { type Limits, runDiscovery } from "../../client/wrangle.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import type { Operation } from "../../contract/operation.ts";
+import type { SinewError } from "../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
 import { hardwareOfNode } from "../../db/hardware.ts";
 import { failInterrupted, getOperation, saveOperation } from "../../db/operations.ts";
@@ -41,6 +42,8 @@ export interface ConductorOptions extends DialOptions {
   id: string;
   /** Those that nodes join with. */
   tokens: TokenStore;
+  /** Hears of links that were refused. */
+  onRefused: (refusal: { from: string | null; error: SinewError }) => void;
   /** Answers what nodes ask over their links. */
   fetch: (request: Request, env: RequestEnv) => Promise<Response> | Response;
   /** This conductor's own address, which no agent may claim. */
