@@ -55,7 +55,7 @@ export function carry(
   carrier: Carrier,
 ): Response | null | Promise<Response | null> {
   // Of a Host header that is none Bun makes a URL without an origin, of which no two parts of a program make the same path.
-  if (!/^https?:\/\//.test(request.url)) return badHost();
+  if (request.url.startsWith("/")) return badHost();
   const held = shared.counts.enter(remoteAddress, request);
   if (!held) return tooMany();
   let opened: Opened | null = null;

@@ -46,8 +46,8 @@ const server = Bun.listen<State>({
       if (endless === undefined) return;
       const piece = endless.repeat(60);
       socket.data.send = () => {
-        for (let left = 20; left > 0; left -= 1) if (socket.write(piece) < piece.length) return;
-        setTimeout(() => socket.data.send?.(), 1);
+        for (let left = 2; left > 0; left -= 1) if (socket.write(piece) < piece.length) return;
+        setTimeout(() => socket.data.send?.(), 10);
       };
       socket.data.send();
     },

@@ -337,7 +337,7 @@ describe("a link", () => {
     const caller = async (fetch: typeof dialler.fetch) => {
       for (let round = 0; round < 50; round += 1) {
         const abort = new AbortController();
-        const [size, body] = [next(4) ? next(3000) : next(400_000), pattern(next(4) ? next(5000) : next(200_000))];
+        const [size, body] = [next(8) ? next(3000) : next(200_000), pattern(next(8) ? next(5000) : next(100_000))];
         if (next(3) === 0) setTimeout(() => abort.abort(), next(4));
         try {
           const response = await fetch(`http://x/?size=${size}`, { method: "POST", body, signal: abort.signal });
