@@ -62,7 +62,8 @@ for (let index = 0; index < Number(connections); index++) {
       open: next,
       data(socket, chunk) {
         // "HTTP/1.1 200"
-        if (socket.data.left === size && chunk.byteLength > 9 && chunk[9] !== 0x32) fail(chunk.toString("latin1", 0, 200));
+        if (socket.data.left === size && chunk.byteLength > 9 && chunk[9] !== 0x32)
+          fail(chunk.toString("latin1", 0, 200));
         socket.data.left -= chunk.byteLength;
         if (socket.data.left < 0) fail("an answer was longer than the first");
         if (socket.data.left > 0) return;
