@@ -13,7 +13,7 @@ export function listenAt(text: string, cwd: string): Listen | null {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
-  return host && port <= 65535 ? { host, port } : null;
+  return host && port <= 65535 ? { host: host === "localhost" ? "127.0.0.1" : host, port } : null;
 }
 
 // sockaddr_un holds 108 bytes with the final zero; a longer path is silently cut or refused, by runtime.

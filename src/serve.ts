@@ -73,6 +73,7 @@ export async function listen(
       // One after the other: the kernel knows but a first and a second.
       const renewed = renewing.then(async () => {
         await steer(current.port);
+        if (stopped) return;
         const old = current;
         current = joinOnBun({ host, port: old.port }, shared, tls);
         all.add(current);
@@ -109,7 +110,9 @@ async function end(generation: Generation, graceMs: number): Promise<void> {
 function addresses(at: Listen, port: number, scheme: string): Pick<Listener, "url" | "endpoint"> {
   if ("unix" in at) return { url: `unix:${at.unix}`, endpoint: `unix:${at.unix}` };
   const wildcard = at.host === "0.0.0.0" || at.host === "::";
-  const host = wildcard ? "localhost" : at.host.includes(":") ? `[${at.host}]` : at.host;
+  // Not localhost: that is two addresses, of which the other one may be somebody else's.
+  const host =
+    at.host === "0.0.0.0" ? "127.0.0.1" : at.host === "::" ? "[::1]" : at.host.includes(":") ? `[${at.host}]` : at.host;
   const url = `${scheme}://${host}:${port}`;
   return { url, endpoint: wildcard ? `:${port}` : url };
 }

@@ -193,7 +193,7 @@ describe("stateDirectory()", () => {
 
 describe("the values", () => {
   test("listenAt() reads host and port, an IPv6 address in brackets, or a socket of at most 107 bytes", () => {
-    expect(listenAt("localhost:0", "/w")).toEqual({ host: "localhost", port: 0 });
+    expect(listenAt("localhost:0", "/w")).toEqual({ host: "127.0.0.1", port: 0 });
     expect(listenAt("[::1]:65535", "/w")).toEqual({ host: "::1", port: 65535 });
     expect(listenAt("unix:run/a.sock", "/w")).toEqual({ unix: "/w/run/a.sock" });
     for (const text of ["", "a", ":1", "a:65536", "a:-1", "::1:1", "a:1/x", "unix:", `unix:/${"x".repeat(107)}`]) {

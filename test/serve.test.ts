@@ -21,7 +21,7 @@ describe("listen()", () => {
   test("announces the port of a wildcard alone", async () => {
     const server = await listen({ host: "0.0.0.0", port: 0 }, () => new Response());
     expect(server.endpoint).toMatch(/^:\d+$/);
-    expect(server.url).toBe(`http://localhost${server.endpoint}`);
+    expect(server.url).toBe(`http://127.0.0.1${server.endpoint}`);
     await server.stop(stop);
   });
 

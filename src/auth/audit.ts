@@ -1,4 +1,5 @@
 import type { AuditEntry } from "../contract/access/audit.ts";
+import { SinewError } from "../contract/problem.ts";
 import type { World } from "../world.ts";
 import type { Caller } from "./caller.ts";
 
@@ -74,6 +75,21 @@ export function createAudit(store: AuditStore, world: Pick<World, "now" | "timer
     await flushWrites();
   }
 
+  /** Without those that no store takes: one of them must not keep out all that come after it. */
+  async function storeOneByOne(entries: AuditEntry[]): Promise<void> {
+    for (const [at, entry] of entries.entries()) {
+      try {
+        await store.append([entry]);
+      } catch (error) {
+        if (!(error instanceof SinewError && error.code === "invalid")) {
+          waiting = [...entries.slice(at), ...waiting];
+          return;
+        }
+        world.log("error", "an entry of the audit trail cannot be stored", { error, request_id: entry.request_id });
+      }
+    }
+  }
+
   async function flushWrites() {
     const entries = waiting;
     waiting = [];
@@ -81,6 +97,7 @@ export function createAudit(store: AuditStore, world: Pick<World, "now" | "timer
     try {
       await store.append(entries);
     } catch (error) {
+      if (error instanceof SinewError && error.code === "invalid") return storeOneByOne(entries);
       waiting = [...entries, ...waiting];
       lost += Math.max(0, waiting.length - WAITING);
       waiting = waiting.slice(-WAITING);

@@ -98,7 +98,7 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
       return found;
     }
     if (mode === "open") return ANYONE;
-    const wait = attempts.wrong(remoteAddress ?? "unix");
+    const wait = attempts.wrong(remoteAddress);
     if (wait === null) throw unauthorized("one that is wrong, expired, revoked or used up");
     throw new SinewError("rate_limited", `too many wrong credentials from this address; again in ${wait} s`, {
       retryAfter: wait,

@@ -6,12 +6,15 @@ const SECONDS = 60;
 
 const keyOf = (operatorToken: string) => new TextEncoder().encode(operatorToken);
 
-/** What a pass is good for: the port, or the path of the socket. Host names of one machine are many. */
+/** What a pass is good for: one address and port, or the path of a socket. */
 export function audienceOf(url: string): string {
   if (url.startsWith("unix:")) return url;
-  const { port, protocol } = new URL(url);
-  return `port:${port || (protocol === "https:" ? 443 : 80)}`;
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname === "localhost" ? "127.0.0.1" : hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
 }
+
+/** Where a pass is shown: `localhost` is two addresses, and somebody else may listen on the one that we do not. */
+export const passAddress = (url: string) => url.replace(/^(https?:\/\/)localhost(?=[:/]|$)/, "$1127.0.0.1");
 
 /** A pass (JWT, HS256) for the tier at `url`. `now` in milliseconds. */
 export async function signPass(operatorToken: string, url: string, now: number): Promise<string> {
@@ -25,11 +28,12 @@ export async function signPass(operatorToken: string, url: string, now: number):
     .sign(keyOf(operatorToken));
 }
 
-/** Whether this is a pass for the listener at `url` (null: one that is not ours, whose address is not known). */
+/** Whether this is a pass for the listener at `url`; none is, where that is not known. */
 export async function checkPass(
   pass: string,
   { operatorToken, url, now }: { operatorToken: string; url: string | null; now: number },
 ): Promise<boolean> {
+  if (url === null) return false;
   const { jwtVerify } = await import("jose/jwt/verify");
   try {
     await jwtVerify(pass, keyOf(operatorToken), {
@@ -38,7 +42,7 @@ export async function checkPass(
       requiredClaims: ["exp", "aud"],
       maxTokenAge: SECONDS,
       clockTolerance: 2,
-      ...(url === null ? {} : { audience: audienceOf(url) }),
+      audience: audienceOf(url),
     });
     return true;
   } catch {

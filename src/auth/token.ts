@@ -76,9 +76,15 @@ export function memoryTokens(
       });
     },
     async revoke(id) {
-      const known = tokens.delete(id);
-      if (known) await save();
-      return known;
+      const known = tokens.get(id);
+      if (!known) return false;
+      tokens.delete(id);
+      await save().catch((error) => {
+        // Whoever asked is told that it failed, and may ask again.
+        tokens.set(id, known);
+        throw error;
+      });
+      return true;
     },
     async use(id) {
       const token = tokens.get(id);

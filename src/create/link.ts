@@ -35,6 +35,13 @@ export interface LinkUp {
   stop(): void;
 }
 
+/** Resolves when the signal aborts: the fetch that follows says so. */
+const aborted = (signal: AbortSignal | null | undefined) =>
+  new Promise<void>((resolve) => {
+    if (signal?.aborted) resolve();
+    else signal?.addEventListener("abort", () => resolve(), { once: true });
+  });
+
 export function linkUp({ url, tls, node, bootId, world }: LinkUpOptions): LinkUp {
   let agent: Parameters<LinkUp["start"]>[0] | null = null;
   let settled = Promise.withResolvers<void>();
@@ -57,7 +64,7 @@ export function linkUp({ url, tls, node, bootId, world }: LinkUpOptions): LinkUp
       ...world,
       // What is asked while it is dialled waits for the outcome: a start without a failure is one without a warning.
       async fetch(url, init) {
-        if (held.state.kind === "dialling") await settled.promise;
+        if (held.state.kind === "dialling") await Promise.race([settled.promise, aborted(init?.signal)]);
         return held.fetch(url, init);
       },
     }),

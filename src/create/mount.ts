@@ -1,4 +1,5 @@
 import { IN_PROCESS } from "../auth/caller.ts";
+import { passAddress } from "../auth/pass.ts";
 import { formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
 import { bearer, createPeer, type Peer } from "../client/peer.ts";
 import type { Mount } from "../routes/app.ts";
@@ -39,7 +40,7 @@ export const mountOf = (
 
 /** The tier above, at `unix:/path` or a URL; throws RangeError for what is neither. */
 export function above(url: string, world: World, { pass }: Pick<TierOptions, "pass">): Peer {
-  const endpoint = parseEndpoint(url);
+  const endpoint = parseEndpoint(pass ? passAddress(url) : url);
   const shown = formatEndpoint(endpoint);
   return createPeer(endpoint, world, pass ? { authorize: bearer(() => pass(shown)) } : {});
 }

@@ -75,6 +75,9 @@ export function callerOf(request: Request, second: unknown): RequestEnv {
     const address: unknown = requestIP.call(second, request)?.address;
     return {
       remoteAddress: typeof address === "string" ? address : null,
+      ...(second !== null && typeof second === "object" && "url" in second
+        ? { local: new URL(String(second.url)).origin }
+        : {}),
       extend: (seconds) => void timeout.call(second, request, seconds),
     };
   }

@@ -85,7 +85,8 @@ export function createApp(mount: Mount): App {
       caller: c.get("caller") ?? null,
       address: c.env?.remoteAddress ?? null,
       method: c.req.method,
-      path: `${mount.basePath}${c.req.path}`,
+      // As it was sent, which is ASCII: decoded it could hold what no database stores.
+      path: `${mount.basePath}${new URL(c.req.url).pathname}`,
       status: c.res.status,
       code: c.error ? asSinewError(c.error).code : null,
       request_id: c.get("requestId"),

@@ -1,3 +1,4 @@
+import { addressKey } from "../auth/attempts.ts";
 import { problemResponse, SinewError } from "../contract/problem.ts";
 import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
 
@@ -27,7 +28,7 @@ export function createCounts(limits: Limits) {
   return {
     /** Counts a request in; null where it is one too many. */
     enter(address: string | null, request: Request): Held | null {
-      const key = keyOf(address);
+      const key = addressKey(address);
       let held = all.get(key);
       if (!held) {
         held = { key, requests: 0, sockets: 0 };
@@ -62,18 +63,6 @@ export function createCounts(limits: Limits) {
 export type Counts = ReturnType<typeof createCounts>;
 
 export const asksForSocket = (request: Request) => request.headers.get("upgrade")?.toLowerCase() === "websocket";
-
-/** Who is counted as one: an IPv4 address, or the /64 of an IPv6 address, which one machine has to itself. */
-function keyOf(address: string | null): string {
-  if (address === null) return "unix";
-  if (!address.includes(":")) return address;
-  if (address.startsWith("::ffff:")) return address.slice(7);
-  const [head = "", tail] = address.split("::");
-  const groups = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? 0 : tail.split(":").length;
-  while (tail !== undefined && groups.length + after < 8) groups.push("0");
-  return groups.slice(0, 4).join(":");
-}
 
 const refusal = (error: SinewError) => problemResponse(error, { [VERSION_HEADER]: API_VERSION });
 

@@ -108,13 +108,17 @@ describe("a pass", () => {
   test("is good for one port or socket, for a minute", async () => {
     const pass = await signPass(OPERATOR, "http://localhost:1337/agent", now);
     expect(await check(pass)).toBe(true);
-    expect(await check(pass, "https://127.0.0.1:1338")).toBe(false);
+    for (const elsewhere of ["https://127.0.0.1:1338", "http://[::1]:1337", "http://127.0.0.2:1337"])
+      expect(await check(pass, elsewhere)).toBe(false);
     expect(await check(pass, "unix:/1337")).toBe(false);
-    expect(await check(pass, null, now + 61_000)).toBe(true);
+    expect(await check(pass, null)).toBe(false);
+    expect(await check(pass, "http://127.0.0.1:1337", now + 61_000)).toBe(true);
     for (const at of [now + 63_000, now - 63_000, now + 86_400_000])
       expect(await check(pass, "http://127.0.0.1:1337", at)).toBe(false);
-    expect(await checkPass(pass, { operatorToken: `operator.${newSecret()}`, url: null, now })).toBe(false);
-    expect(audienceOf("https://conductor")).toBe("port:443");
+    expect(await checkPass(pass, { operatorToken: `operator.${newSecret()}`, url: "http://127.0.0.1:1337", now })).toBe(
+      false,
+    );
+    expect(audienceOf("https://conductor")).toBe("conductor:443");
     expect(audienceOf("unix:/a")).not.toBe(audienceOf("unix:/b"));
   });
 
@@ -122,16 +126,16 @@ describe("a pass", () => {
     const key = new TextEncoder().encode(OPERATOR);
     const seconds = now / 1000;
     const sign = (jwt: SignJWT, alg = "HS256") => jwt.setProtectedHeader({ alg }).sign(key);
-    const forever = new SignJWT({}).setAudience("port:1337").setExpirationTime(seconds + 1e6);
+    const forever = new SignJWT({}).setAudience("127.0.0.1:1337").setExpirationTime(seconds + 1e6);
     expect(await check(await sign(forever.setIssuedAt(seconds)), undefined, now + 120_000)).toBe(false);
     expect(await check(await sign(new SignJWT({}).setIssuedAt(seconds).setExpirationTime(seconds + 60)))).toBe(false);
-    expect(await check(await sign(new SignJWT({}).setIssuedAt(seconds).setAudience("port:1337")))).toBe(false);
-    expect(await check(await sign(new SignJWT({}).setAudience("port:1337").setExpirationTime(seconds + 60)))).toBe(
+    expect(await check(await sign(new SignJWT({}).setIssuedAt(seconds).setAudience("127.0.0.1:1337")))).toBe(false);
+    expect(await check(await sign(new SignJWT({}).setAudience("127.0.0.1:1337").setExpirationTime(seconds + 60)))).toBe(
       false,
     );
     const good = () =>
       new SignJWT({})
-        .setAudience("port:1337")
+        .setAudience("127.0.0.1:1337")
         .setIssuedAt(seconds)
         .setExpirationTime(seconds + 60);
     expect(await check(await sign(good()))).toBe(true);

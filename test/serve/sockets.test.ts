@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { Hono } from "hono";
 import { connectSocket } from "../../src/client/link/connect.ts";
+import { MAX_MESSAGE_BYTES } from "../../src/client/link/message.ts";
 import type { Socket } from "../../src/client/link/socket.ts";
 import { Problem } from "../../src/contract/problem-schema.ts";
 import { type Handler, type Listener, type ListenOptions, listen } from "../../src/serve.ts";
@@ -87,15 +88,15 @@ describe("a WebSocket", () => {
     expect(socket.send(new Uint8Array(1))).toBe(false);
   });
 
-  test("carries a message of 1 MiB, and is closed by a longer one", async () => {
+  test("carries a message as large as a frame of the link, and is closed by a longer one", async () => {
     const { listener, opened } = await socketServer();
     const socket = await dial(listener);
     await until(() => opened.length === 1);
     const received = new Promise<number>((done) => (opened[0]!.onMessage = ({ length }) => done(length)));
-    socket.send(new Uint8Array(1024 * 1024));
-    expect(await received).toBe(1024 * 1024);
+    socket.send(new Uint8Array(MAX_MESSAGE_BYTES));
+    expect(await received).toBe(MAX_MESSAGE_BYTES);
     const closed = closing(opened[0]!);
-    socket.send(new Uint8Array(1024 * 1024 + 1));
+    socket.send(new Uint8Array(MAX_MESSAGE_BYTES + 1));
     await closed;
     expect(opened[0]!.send(new Uint8Array(1))).toBe(false);
   });
@@ -115,7 +116,7 @@ describe("a WebSocket", () => {
     const socket = await dial(listener);
     await until(() => opened.length === 1);
     const drained = new Promise<void>((done) => (opened[0]!.onDrain = done));
-    for (let i = 0; i < 12; i += 1) expect(opened[0]!.send(new Uint8Array(1024 * 1024))).toBe(true);
+    for (let i = 0; i < 192; i += 1) expect(opened[0]!.send(new Uint8Array(MAX_MESSAGE_BYTES))).toBe(true);
     expect(opened[0]!.buffered).toBeGreaterThan(0);
     await drained;
     await until(() => opened[0]!.buffered === 0);
@@ -132,8 +133,8 @@ describe("a WebSocket", () => {
     await until(() => opened.length === 2);
     const closed = closing(opened[1]!);
     let sent = 0;
-    while (opened[1]!.send(new Uint8Array(1024 * 1024)) && sent < 100) sent += 1;
-    expect(sent).toBeLessThan(100);
+    while (opened[1]!.send(new Uint8Array(MAX_MESSAGE_BYTES)) && sent < 1600) sent += 1;
+    expect(sent).toBeLessThan(1600);
     await closed;
     idle.destroy();
   });

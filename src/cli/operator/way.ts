@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { signPass } from "../../auth/pass.ts";
+import { passAddress, signPass } from "../../auth/pass.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../../client/endpoint.ts";
 import { pinnedFetch, verifiedFetch } from "../../client/pin.ts";
 import { stateDirectory } from "../../config.ts";
@@ -44,7 +44,7 @@ export interface Way {
 /** The way to the tier that is meant. Throws Exit. */
 export async function wayTo(where: Where): Promise<Way> {
   const state = stateDirectory(where.state, process.env, hostFacts());
-  const url = await addressOf(where, state);
+  const url = passAddress(await addressOf(where, state));
   return {
     url,
     endpoint: parsed(url),

@@ -1,6 +1,8 @@
+import { MAX_MESSAGE } from "./frames.ts";
 import type { Socket } from "./socket.ts";
 
-export const MAX_MESSAGE_BYTES = 1024 * 1024;
+/** A frame of the link's (frames.ts), and nothing else is sent here: what is longer a stranger would have us hold. */
+export const MAX_MESSAGE_BYTES = MAX_MESSAGE;
 
 /** Closing codes of RFC 6455, 7.4.1. */
 const BINARY_ONLY = 1003;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { text } from "../text.ts";
 
 const time = z.iso.datetime({ offset: true });
 
@@ -24,11 +25,8 @@ export const TokenList = z.object({ tokens: z.array(TokenInfo) }).meta({ id: "To
 export const NewToken = z
   .strictObject({
     role: TokenRole,
-    name: z.string().min(1).max(253).optional(),
-    bound_to: z
-      .string()
-      .min(1)
-      .max(253)
+    name: text(253).optional(),
+    bound_to: text(253)
       .optional()
       .meta({ description: "agent: the one node, by id or name. driver: the one driver, by name" }),
     ttl_seconds: z

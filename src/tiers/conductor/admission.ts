@@ -1,4 +1,4 @@
-import { createAttempts } from "../../auth/attempts.ts";
+import { addressKey, createAttempts } from "../../auth/attempts.ts";
 import type { Visitor } from "../../auth/caller.ts";
 import { type Proof, verifyProof } from "../../auth/node-key.ts";
 import type { TokenStore } from "../../auth/token.ts";
@@ -19,6 +19,10 @@ import { writeState } from "./write.ts";
 /** How long a node is shown in conflict after somebody with a token tried to be it. */
 const TWO_KEYS_MS = 600_000;
 const CHECK_MS = 1_000;
+/** Links of one address that have not proved a key yet: each may hold one message. */
+const UNPROVED = 256;
+/** RFC 6455, 7.4.1 and its registry: come again later. */
+const TRY_LATER = 1013;
 
 /** Who becomes a node, and which machine is which: keys and the links they open. */
 export interface Admission {
@@ -51,6 +55,7 @@ export function createAdmission(
   const { db, world, members, links, claims } = fleet;
   const now = () => world.now().toISOString();
   const attempts = createAttempts(world.monotonic);
+  const unproved = new Map<string, number>();
   let checked = "";
   let cancel = () => {};
 
@@ -171,15 +176,17 @@ export function createAdmission(
     const version = await keysVersion(db.read);
     if (version === checked) return;
     // Those without a key as well: one may have joined at another conductor.
-    const keys = await keysOf(db.read, [...members.keys()]);
+    const before = new Map([...members].map(([id, { row }]) => [id, row.key]));
+    const keys = await keysOf(db.read, [...before.keys()]);
     for (const [id, key] of keys) {
       const tracked = members.get(id);
-      if (!tracked || tracked.row.key === key) continue;
+      // What was set while this was read is newer.
+      if (!tracked || tracked.row.key === key || tracked.row.key !== before.get(id)) continue;
       tracked.row.key = key;
       if (key !== null) tracked.peer = links.peer(id);
     }
     for (const [id, key] of links.keys()) {
-      if (keys.get(id) !== key) links.close(id, "the node's key is no longer valid here");
+      if (keys.has(id) && keys.get(id) !== key) links.close(id, "the node's key is no longer valid here");
     }
     checked = version;
   }
@@ -196,6 +203,14 @@ export function createAdmission(
     stop: () => cancel(),
     accept(socket) {
       const from = socket.remoteAddress ?? "this host";
+      const pending = (unproved.get(addressKey(from)) ?? 0) + 1;
+      if (pending > UNPROVED) return socket.close(TRY_LATER, "too many links of this address are being opened");
+      unproved.set(addressKey(from), pending);
+      const proved = () => {
+        const left = (unproved.get(addressKey(from)) ?? 1) - 1;
+        if (left > 0) unproved.set(addressKey(from), left);
+        else unproved.delete(addressKey(from));
+      };
       acceptLink(socket, {
         conductor: own,
         world,
@@ -205,17 +220,25 @@ export function createAdmission(
             remoteAddress: socket.remoteAddress,
             caller: { role: "agent", name: `node ${row.id} (${row.name})`, node: row.id },
           }),
-      }).then(
-        ({ link, who }) => {
-          if (fleet.stopped) link.close("this conductor stops");
-          else links.hold(who.row.id, who.thumbprint, link);
-        },
-        (error) => {
-          const refused = error instanceof SinewError && error.code !== "unavailable";
-          if (refused) onRefused({ from: socket.remoteAddress, error });
-          world.log(refused ? "warn" : "debug", "a link was not accepted", { from, error: String(error) });
-        },
-      );
+      })
+        .finally(proved)
+        .then(
+          ({ link, who }) => {
+            if (fleet.stopped) link.close("this conductor stops");
+            else {
+              links.hold(who.row.id, who.thumbprint, link);
+              // Its key may have been forgotten since it was read.
+              checked = "";
+            }
+          },
+          (error) => {
+            const refused = error instanceof SinewError && error.code !== "unavailable";
+            if (refused) onRefused({ from: socket.remoteAddress, error });
+            // A few are told of, and the audit trail counts all: a log without end is an attack, too.
+            const told = refused && attempts.wrong(from) === null;
+            world.log(told ? "warn" : "debug", "a link was not accepted", { from, error: String(error) });
+          },
+        );
     },
     async rekey(node) {
       const row = await findNode(db.read, node);

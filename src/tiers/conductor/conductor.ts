@@ -78,6 +78,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       if (tracked) tracked.heard = world.monotonic();
     }),
     claims: createClaims(world.monotonic, () => 2 * fleet.ttlMs()),
+    linkGraceMs: () => (fixed === null ? Math.max(0, LINK_LEASE_SECONDS - leaseSeconds(members.size, null)) * 1000 : 0),
     ttlMs(tracked) {
       const seconds = leaseSeconds(members.size, fixed);
       const linked = fixed === null && tracked && fleet.links.has(tracked.row.id);

@@ -22,8 +22,8 @@ export interface Tracked {
   pulling: Promise<void> | null;
   /** A newer generation was named while a pull was under way. */
   again: boolean;
-  /** Two claim to be this node. `until`: when that is over unless it is seen again. `blocks`: neither can be trusted. */
-  conflict: { until: number; blocks: boolean } | null;
+  /** Two claim to be this node. `until`: when that is over unless it is seen again. `blocks`: neither can be trusted. `before`: its state. */
+  conflict: { until: number; blocks: boolean; before: NodeState } | null;
   /** Takes back the next poll or retry. */
   cancel: () => void;
 }
@@ -38,6 +38,8 @@ export interface Fleet {
   claims: Claims;
   /** The lease in force, in milliseconds; longer on a link, whose end shows when a node dies. */
   ttlMs(tracked?: Tracked): number;
+  /** How much longer a lease is on a link. */
+  linkGraceMs(): number;
   stopped: boolean;
 }
 

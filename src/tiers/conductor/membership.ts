@@ -2,7 +2,7 @@ import type { Caller, Visitor } from "../../auth/caller.ts";
 import type { Condition } from "../../contract/condition.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import { SinewError } from "../../contract/problem.ts";
-import { getNode } from "../../db/nodes.ts";
+import { findNode, getNode } from "../../db/nodes.ts";
 import { uuidV5 } from "../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../greeting.ts";
 import type { Claimant } from "./claims.ts";
@@ -70,6 +70,7 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
       key: stored?.key ?? null,
       conditions: null,
     };
+    if (from.caller.role === "agent" && stored !== null && row.name !== stored.name) await refuseOthersName(row);
     const api = await agreed(body, row, known);
     // Looked up anew: two first hellos at once are still one node.
     const tracked = members.get(id) ?? roster.track(row, peer);
@@ -91,6 +92,16 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
       changed: same || row.state === "LEFT" ? null : tracked,
     };
   };
+
+  /** A node that calls itself as another one is called would be taken for it by whoever asks by name. */
+  async function refuseOthersName({ id, name }: Tracked["row"]) {
+    const other = await findNode(db.read, name);
+    if (other === null || other.id === id || other.key === null) return;
+    throw new SinewError(
+      "forbidden",
+      `node.name: ${name} is the name of node ${other.id}, which has joined with a key`,
+    );
+  }
 
   /** Two machines that say to be one node are both refused: neither's hardware can be told from the other's. */
   async function refuseSecond(tracked: Tracked, body: Hello, { caller, remoteAddress }: Visitor) {

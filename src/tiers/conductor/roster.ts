@@ -1,7 +1,7 @@
 import type { Peer } from "../../client/peer.ts";
 import type { Condition } from "../../contract/condition.ts";
 import type { NodeState } from "../../contract/node.ts";
-import { allNodes, touchNodes } from "../../db/nodes.ts";
+import { allNodes, getNode, touchNodes } from "../../db/nodes.ts";
 import type { Peers } from "../greeting.ts";
 import { type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
 import { writeState } from "./write.ts";
@@ -74,7 +74,8 @@ export function createRoster(fleet: Fleet): Roster {
     if (blocks) heard(tracked);
     const before: Condition[] = JSON.parse(tracked.row.conditions ?? "[]");
     const told = tracked.conflict !== null && before.some(({ reason }) => reason === condition.reason);
-    tracked.conflict = { until: world.monotonic() + forMs, blocks };
+    const state = tracked.conflict?.before ?? stateOf(tracked);
+    tracked.conflict = { until: world.monotonic() + forMs, blocks, before: state };
     if (blocks) tracked.etag = null;
     if (told) return;
     world.log("warn", condition.message, { node: tracked.row.id });
@@ -89,6 +90,15 @@ export function createRoster(fleet: Fleet): Roster {
     return silent > 2 * ttl ? "LOST" : silent > ttl ? "LATE" : "LIVE";
   }
 
+  /** Whether another conductor has heard it since this one last looked: both write down when a node was seen. */
+  async function heardElsewhere(tracked: Tracked): Promise<boolean> {
+    const stored = await getNode(db.read, tracked.row.id);
+    if (!stored?.last_seen || !tracked.row.last_seen || stored.last_seen <= tracked.row.last_seen) return false;
+    tracked.row.last_seen = stored.last_seen;
+    tracked.heard = world.monotonic();
+    return true;
+  }
+
   async function expire() {
     const time = world.monotonic();
     // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
@@ -96,14 +106,19 @@ export function createRoster(fleet: Fleet): Roster {
     lastTick = time;
     for (const tracked of members.values()) {
       if (paused) tracked.heard = time;
-      if (tracked.conflict && tracked.conflict.until < time) {
+      const { conflict } = tracked;
+      if (conflict && conflict.until < time) {
         tracked.conflict = null;
-        const state = stateOf(tracked) === "CONFLICT" ? silenceOf(tracked, time) : stateOf(tracked);
+        const state = isCurrent(conflict.before) ? silenceOf(tracked, time) : conflict.before;
         await setState(tracked, { ...tracked.row, state, conditions: null });
       }
+      // One that was silent before somebody else claimed to be it has not fallen silent now.
+      if (tracked.conflict && !isCurrent(tracked.conflict.before)) continue;
       const state = silenceOf(tracked, time);
-      // A node that is gone already is not less so, and a conflict is not over because nobody is heard for a while.
       if (!isCurrent(stateOf(tracked)) || state === "LIVE" || state === stateOf(tracked)) continue;
+      if (await heardElsewhere(tracked)) continue;
+      // A machine without power closes no connection: what is left of it must not stand in its own way.
+      if (state === "LOST") fleet.links.close(tracked.row.id, "the node is LOST");
       world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
       await setState(tracked, { ...tracked.row, state });
       // It may have been heard while its silence was written down.
@@ -136,7 +151,9 @@ export function createRoster(fleet: Fleet): Roster {
         const tracked = track(row, peer, true);
         // Who was in conflict has to be seen there again.
         if (stateOf(tracked) === "CONFLICT")
-          tracked.conflict = { until: world.monotonic() + 2 * fleet.ttlMs(tracked), blocks: false };
+          tracked.conflict = { until: world.monotonic() + 2 * fleet.ttlMs(tracked), blocks: false, before: "LIVE" };
+        // Its link has to be dialled first, and that may wait for as long as half a minute.
+        if (row.key !== null) tracked.heard += fleet.linkGraceMs();
         members.set(row.id, tracked);
       }
       lastTick = world.monotonic();
