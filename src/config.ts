@@ -44,8 +44,10 @@ export interface Config {
   tls: TlsConfig | null;
   /** What an agent shows a conductor that asks for a certificate; null: nothing. */
   client: { cert: string; key: string } | null;
-  /** Plain HTTP off loopback was asked for. */
+  /** Plain HTTP off loopback was allowed, to listen or to join. */
   insecure: boolean;
+  /** This listener speaks it. */
+  exposed: boolean;
   logFormat: "text" | "json";
   /** What is odd without being wrong; logged at start. */
   warnings: string[];
@@ -182,7 +184,12 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
         bad(from.name, "HOST:PORT, an http(s) URL without credentials, or unix:PATH", hideUserInfo(from.text));
       return value;
     });
-  const [conductor, agent, endpoint] = [url("conductor"), url("agent"), url("endpoint")];
+  const [conductor, agent, announced] = [url("conductor"), url("agent"), url("endpoint")];
+  // Without a scheme it is http elsewhere, as in the seed; a listener with TLS is not to be called so.
+  const bare = !/^(https?:\/\/|unix:|:)/i.test(given("endpoint")?.text ?? "");
+  const endpoint = announced && tls && bare ? announced.replace(/^http:/, "https:") : announced;
+  if (tls && endpoint?.startsWith("http:"))
+    bad("--endpoint", "an https URL, as this listener speaks TLS", JSON.stringify(endpoint));
 
   const driver = when("driver", () => (kinds.length ? oneOf("driver", kinds) : null));
   if (role === "driver" && !kinds.length) bad("--role", `conductor, or agent with --drivers ${NO_KINDS}`, '"driver"');
@@ -244,7 +251,8 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     dial,
     tls,
     client: ownCert && ownKey ? { cert: ownCert, key: ownKey } : null,
-    insecure: insecure && outside,
+    insecure,
+    exposed: insecure && outside,
     logFormat,
     warnings: [...(insecure && outside ? [PLAIN] : []), ...strangers(env)],
   };

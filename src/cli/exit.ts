@@ -22,11 +22,14 @@ const WORDS: Record<string, string> = {
   EPROTO: "the TLS handshake failed: it may want a client certificate, or speak no TLS",
 };
 
+/** Bun's advice to programmers is none for operators. */
+const withoutAdvice = (message: string) => message.replace(/\.? For more information, pass `verbose: true`.*$/s, "");
+
 /** What went wrong, in one line. */
 export function reasonOf(error: unknown): string {
   const code = codeOf(error);
   if (code && WORDS[code]) return `${WORDS[code]} (${code})`;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = withoutAdvice(error instanceof Error ? error.message : String(error));
   return message.split("\n")[0] ?? "";
 }
 

@@ -129,10 +129,11 @@ async function start(config: Config): Promise<void> {
     const settled: RoleConfig = {
       ...config,
       node,
-      auth: { mode: config.auth, operatorToken: operator, insecure: config.insecure },
+      auth: { mode: config.auth, operatorToken: operator, insecure: config.exposed },
       url: listener.url,
       joined,
       caHash: tls?.caHash ?? null,
+      certificateName: config.tls && !config.tls.files ? node.id : null,
       sysfs: origin?.sysfs ?? "/sys",
       pciIds: origin?.pciIds ?? null,
       endpoint: config.endpoint ?? listener.endpoint,
@@ -141,7 +142,7 @@ async function start(config: Config): Promise<void> {
     tier = assembled;
     await assembled.start();
     if (stopping.begun) return;
-    await writeAddress(config, listener.url);
+    await writeAddress(config, listener.url, tls?.ca ?? null);
     const { introduction } = await import("./start/welcome.ts");
     await print(await introduction({ config, tier: assembled, url: listener.url, caHash: settled.caHash }));
     await print(`sinew ${config.role} ready on ${listener.url}\n`);

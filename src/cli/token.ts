@@ -60,6 +60,11 @@ export function define(command: Command): void {
 }
 
 async function create({ role, node, driver, name, ttl, uses, ...where }: CreateFlags): Promise<void> {
+  // A token for something else than was meant is worse than none.
+  if (driver !== undefined && role !== "driver")
+    throw new Exit(2, `--driver: has no use with --role ${role}, only with driver`);
+  if (node !== undefined && role !== "agent")
+    throw new Exit(2, `--node: has no use with --role ${role}, only with agent`);
   const bound = role === "driver" ? driver : node;
   const body = {
     role,

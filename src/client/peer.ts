@@ -105,7 +105,12 @@ export function createPeer(
       } catch (error) {
         if (error instanceof PeerError) throw error;
         if (abort.signal.aborted) throw timedOut;
-        throw new PeerError("unreachable", `${what}: ${error instanceof Error ? error.message : error}`);
+        // Bun's advice to programmers is none for operators.
+        const why = String(error instanceof Error ? error.message : error).replace(
+          /\.? For more information, pass .*$/s,
+          "",
+        );
+        throw new PeerError("unreachable", `${what}: ${why}`);
       } finally {
         cancel();
         // Lets go of a body that was not read to its end.

@@ -6,7 +6,6 @@ type Fetch = World["fetch"];
 /** The only CA that may have signed the far end's certificate (PEM), and the name that has to be in that certificate. */
 export interface Pin extends ClientTls {
   ca: string;
-  serverName: string;
 }
 
 /** `rejectUnauthorized` is always written out: NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment switches it off else. */

@@ -87,7 +87,16 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
   const here = "http://localhost";
   const node = { id: await nodeId(config, world.log), name: config.node ?? hostName() };
   const sysfs = "sysfs" in config.source ? config.source.sysfs : "";
-  const settled = { node, sysfs, pciIds: null, endpoint: endpoint ?? here, url: here, joined: null, caHash: null };
+  const settled = {
+    node,
+    sysfs,
+    pciIds: null,
+    endpoint: endpoint ?? here,
+    url: here,
+    joined: null,
+    caHash: null,
+    certificateName: null,
+  };
   return assembleRole({ ...config, ...settled, auth: { ...auth, operatorToken: operator ?? "" } }, world);
 }
 

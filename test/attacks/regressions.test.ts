@@ -55,7 +55,9 @@ describe.each(databases)("on $name", ({ name, open }) => {
       await lab.start("agent", "heard", ["--drivers", "none", "--node", "heard", "--join", invitation]);
       const heard = async (at: Started) => (await lab.nodes(at)).find((node) => node.name === "heard")?.state;
       await until(async () => (await heard(other)) === "LIVE");
-      const again = await other.stop("SIGTERM").then(() => lab.startConductor("d", ["--db", database.url, "--lease", "1"]));
+      const again = await other
+        .stop("SIGTERM")
+        .then(() => lab.startConductor("d", ["--db", database.url, "--lease", "1"]));
       for (const end = performance.now() + 4000; performance.now() < end; await Bun.sleep(200))
         for (const at of [conductor, again]) expect(await heard(at)).not.toBe("LOST");
     },

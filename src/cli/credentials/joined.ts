@@ -16,6 +16,10 @@ const Joined = z.object({
 /** The conductor that this node has joined. */
 export type Joined = Omit<z.infer<typeof Joined>, "version">;
 
+/** How its certificate is checked: by its own CA, for the name that is not its host's. */
+export const pinOf = ({ url, ca, name }: { url: string; ca: string; name: string }) =>
+  name === new URL(url).hostname.replace(/^\[|\]$/g, "") ? { ca } : { ca, serverName: name };
+
 /** What is kept of a join in the state directory: no secret, but what the conductor is known by. */
 export function joinedStore(state: string, log: Log) {
   const store = fileStore(join(state, "joined.json"), log);

@@ -1,11 +1,12 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Role } from "../../settings.ts";
-import { codeOf } from "../exit.ts";
+import { codeOf, Exit, reasonOf } from "../exit.ts";
 import { replaceFile } from "../store.ts";
 
 /** Where a running tier of this node is, for the commands of its operator: `<state>/<role>.url`. */
 const path = (state: string, role: string) => join(state, `${role}.url`);
+const caPath = (state: string, role: string) => join(state, `${role}.ca.crt`);
 /** A driver is asked nothing by an operator's command; `all` is a conductor first. */
 const nameOf = (role: Role) => (role === "all" ? "conductor" : role);
 
@@ -14,20 +15,30 @@ interface Started {
   role: Role;
 }
 
-export async function writeAddress({ state, role }: Started, url: string): Promise<void> {
-  if (role !== "driver") await replaceFile(path(state, nameOf(role)), `${url}\n`);
+/** `ca`: the CA (PEM) that signed its certificate; null: none that is known. */
+export async function writeAddress({ state, role }: Started, url: string, ca: string | null): Promise<void> {
+  if (role === "driver") return;
+  if (ca !== null) await replaceFile(caPath(state, nameOf(role)), ca);
+  await replaceFile(path(state, nameOf(role)), `${url}\n`);
 }
 
 export async function removeAddress({ state, role }: Started): Promise<void> {
-  if (role !== "driver") await rm(path(state, nameOf(role)), { force: true });
+  if (role === "driver") return;
+  await rm(path(state, nameOf(role)), { force: true });
+  await rm(caPath(state, nameOf(role)), { force: true });
 }
 
 /** Null where no such tier is running, or has not said so. */
-export async function readAddress(state: string, role: string): Promise<string | null> {
+export const readAddress = (state: string, role: string) => readText(path(state, role));
+
+/** The CA (PEM) of the tier that runs there; null: none that is known. */
+export const readAuthority = (state: string, role: string) => readText(caPath(state, role));
+
+async function readText(file: string): Promise<string | null> {
   try {
-    return (await readFile(path(state, role), "utf8")).trim();
+    return (await readFile(file, "utf8")).trim();
   } catch (error) {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
-    throw error;
+    throw new Exit(1, `cannot read ${file}: ${reasonOf(error)}`);
   }
 }

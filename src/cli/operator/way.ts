@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { passAddress, signPass } from "../../auth/pass.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../../client/endpoint.ts";
 import { pinnedFetch, verifiedFetch } from "../../client/pin.ts";
@@ -7,17 +6,18 @@ import { stateDirectory } from "../../config.ts";
 import { isLoopback } from "../../config-values.ts";
 import { realWorld, type World } from "../../world.ts";
 import { readOperatorToken } from "../credentials/secrets.ts";
-import { codeOf, Exit, reasonOf } from "../exit.ts";
+import { Exit, reasonOf } from "../exit.ts";
 import { hostFacts } from "../host/facts.ts";
-import { readNodeId } from "../host/node-id.ts";
+import { pemOf, readCertificates } from "../tls/certificate.ts";
 import { readPair } from "../tls/files.ts";
-import { readAddress } from "./address.ts";
+import { readAddress, readAuthority } from "./address.ts";
 
 /** What every command that asks a running tier takes. */
 export interface Where {
   url?: string;
   token?: string;
   state?: string;
+  ca?: string;
   clientCert?: string;
   clientKey?: string;
 }
@@ -25,6 +25,10 @@ export interface Where {
 export const WHERE_OPTIONS: [flag: string, help: string][] = [
   ["--url <URL>", "the tier to ask (default: the conductor, else the agent, that runs in the state directory)"],
   ["--token <FILE>", "a file with a token for it (default: operator.token in the state directory)"],
+  [
+    "--ca <FILE>",
+    "the CA, PEM, that signed its certificate (default: that of the tier in the state directory, else the system's)",
+  ],
   ["--client-cert <FILE>", "a certificate, PEM, for a tier that asks its callers for one"],
   ["--client-key <FILE>", "its private key, PEM"],
   ["--state <DIR>", "the state directory, as for `sinew start`"],
@@ -98,23 +102,25 @@ async function credential({ token }: Where, state: string, url: string): Promise
   );
 }
 
-/** Of a tier with a CA of its own the certificate is checked against that one, by the node's id. */
-async function fetchOf(url: string, state: string, { clientCert, clientKey }: Where): Promise<World["fetch"]> {
+/** The certificate is checked against the CA that is named, else that of this node's own tier, else the system's. */
+async function fetchOf(url: string, state: string, where: Where): Promise<World["fetch"]> {
+  const { clientCert, clientKey } = where;
   const { fetch } = realWorld(() => {});
   if ((clientCert === undefined) !== (clientKey === undefined)) {
     throw new Exit(2, "--client-cert and --client-key: expected both or neither, found one");
   }
   if (!url.startsWith("https:")) return fetch;
-  const ca = await readFile(join(state, "tls", "ca.crt"), "utf8").catch((error) => {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
-    throw error;
-  });
-  const serverName = await readNodeId(state);
+  const ca = await authorityOf(where, state);
   if ("Deno" in globalThis && (ca !== null || clientCert)) {
     throw new Exit(1, `cannot call ${url} on Deno, whose fetch cannot be held to one CA: run this command on Bun`);
   }
   const own = clientCert && clientKey ? await readPair({ cert: clientCert, key: clientKey }) : {};
-  return ca !== null && serverName !== null
-    ? pinnedFetch(fetch, { ca, serverName, ...own })
-    : verifiedFetch(fetch, own);
+  return ca === null ? verifiedFetch(fetch, own) : pinnedFetch(fetch, { ca, ...own });
+}
+
+async function authorityOf({ ca, token }: Where, state: string): Promise<string | null> {
+  if (ca !== undefined) return pemOf(await readCertificates(ca));
+  // A token of one's own is for another node's tier.
+  if (token !== undefined) return null;
+  return (await readAuthority(state, "conductor")) ?? (await readAuthority(state, "agent"));
 }

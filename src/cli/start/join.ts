@@ -8,7 +8,7 @@ import type { Config } from "../../config.ts";
 import { isLoopback } from "../../config-values.ts";
 import { Joined as JoinedAnswer } from "../../contract/access/join.ts";
 import type { World } from "../../world.ts";
-import { type Joined, joinedStore } from "../credentials/joined.ts";
+import { type Joined, joinedStore, pinOf } from "../credentials/joined.ts";
 import { Exit, reasonOf } from "../exit.ts";
 import { printable } from "../text.ts";
 
@@ -48,7 +48,9 @@ export async function joinedConductor(
     await store.save(joined);
     return joined;
   } catch (error) {
-    const same = before?.url === token.url && before.name === token.name;
+    // Out of reach for now, or a token that is used up or expired; a refusal for another reason is one.
+    const harmless = !(error instanceof PeerError) || error.status === null || error.status === 401;
+    const same = harmless && before?.url === token.url && before.name === token.name;
     const why = error instanceof Error ? error.message : String(error);
     if (!same) throw new Exit(1, `cannot join ${token.url}: ${printable(why)}`);
     world.log("info", "the join token was of no use, and of no need: this node has joined before", { error: why });
@@ -100,7 +102,7 @@ async function join(token: JoinToken, node: Joining, world: World): Promise<Join
 }
 
 /** Only the conductor that was joined is talked to: by its CA, or by the system's where its certificate is of one of those. */
-const fetchOf = ({ ca, name }: Joined, { client }: Joining, world: World): World["fetch"] =>
+const fetchOf = ({ url, ca, name }: Joined, { client }: Joining, world: World): World["fetch"] =>
   ca === null
     ? verifiedFetch(world.fetch, client ?? {})
-    : pinnedFetch(world.fetch, { ca, serverName: name, ...client });
+    : pinnedFetch(world.fetch, { ...pinOf({ url, ca, name }), ...client });

@@ -1,6 +1,7 @@
 import { IN_PROCESS } from "../../auth/caller.ts";
 import { formatJoinToken } from "../../auth/join-token.ts";
 import type { NodeKey } from "../../auth/node-key.ts";
+import { pinnedFetch } from "../../client/pin.ts";
 import type { Config } from "../../config.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { type AuthOptions, passes } from "../../create/access.ts";
@@ -17,8 +18,9 @@ import type { ScanResult } from "../../pci/sysfs/scan.ts";
 import { LoggedError } from "../../tiers/driver.ts";
 import type { Tier } from "../../tiers/tier.ts";
 import type { World } from "../../world.ts";
-import type { Joined } from "../credentials/joined.ts";
+import { type Joined, pinOf } from "../credentials/joined.ts";
 import { fileTokens } from "../credentials/tokens.ts";
+import { readAuthority } from "../operator/address.ts";
 import { fileStore } from "../store.ts";
 
 /** What a role is assembled from: the configuration, with everything settled that it left to the host. */
@@ -28,6 +30,8 @@ export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source" | 
   url: string;
   /** The conductor that this node has joined, and what it shows itself with; null: none. */
   joined: { conductor: Joined; key: NodeKey; client: { cert: string; key: string } | null } | null;
+  /** The name in this listener's certificate; null: the host's in its URL. */
+  certificateName: string | null;
   /** For join tokens: the hash of the CA that signs this listener's certificate; null: none to pin. */
   caHash: string | null;
   /** Of no meaning to a conductor. */
@@ -111,7 +115,10 @@ async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const kind = config.driver ?? generic.name;
   const bus = openBus(config, [kind], world);
   const { endpoint, agent } = config;
-  const driver = await builtIn(kind, bus, { ...common(config, world), endpoint, agent: agent ?? undefined });
+  const ca = agent?.startsWith("https:") ? await readAuthority(config.state, "agent") : null;
+  // An agent of this state directory that speaks TLS by a CA which the system does not know.
+  const trusting = ca === null ? world : { ...world, fetch: pinnedFetch(world.fetch, { ca }) };
+  const driver = await builtIn(kind, bus, { ...common(config, trusting), endpoint, agent: agent ?? undefined });
   return closing(driver, async () => bus.close());
 }
 
@@ -162,7 +169,7 @@ async function linkOf(
   world: World,
 ): Promise<LinkUp> {
   const { linkUp } = await import("../../create/link.ts");
-  const tls = { ...(ca === null ? {} : { ca, serverName: name }), ...client };
+  const tls = { ...(ca === null ? {} : pinOf({ url, ca, name })), ...client };
   return linkUp({ url, tls, node: { id: config.node.id, key }, bootId, world });
 }
 
@@ -188,7 +195,7 @@ async function conductorRole(
 const openDatabaseOf = async ({ db }: RoleConfig) => (await import("../../db/database.ts")).openDatabase(db);
 
 /** A join token for this conductor. Throws SinewError where nobody could use it, naming the flag that would help. */
-function invitation({ endpoint, node, caHash }: RoleConfig, credential: string): string {
+function invitation({ endpoint, certificateName, caHash }: RoleConfig, credential: string): string {
   const needs = (found: string) =>
     new SinewError(
       "invalid",
@@ -196,8 +203,7 @@ function invitation({ endpoint, node, caHash }: RoleConfig, credential: string):
     );
   if (endpoint.startsWith(":")) throw needs(`every address at port ${endpoint.slice(1)}`);
   if (endpoint.startsWith("unix:")) throw needs("a unix socket");
-  // A certificate of a public CA has the host's name in it, one of our own the node's id.
-  const name = caHash === null ? new URL(endpoint).hostname : node.id;
+  const name = certificateName ?? new URL(endpoint).hostname;
   return formatJoinToken({ url: endpoint, ca: caHash, name, credential });
 }
 

@@ -8,14 +8,14 @@ const PATH = /^[^/]*\/\/[^/]*(\/[^?#]*)/;
  * Answers while the role is still being loaded: the process is up and says so at /healthz, as the role will; for all
  * else it is too early.
  */
-export function whileStarting(config: Pick<Config, "role" | "driver" | "auth" | "insecure">, nodeName: string) {
+export function whileStarting(config: Pick<Config, "role" | "driver" | "auth" | "exposed">, nodeName: string) {
   const role = config.role === "all" ? "conductor" : config.role;
   const name = role === "agent" ? nodeName : role === "driver" ? (config.driver ?? role) : role;
   return async ({ url, method }: Request): Promise<Response> => {
     const headers = { [VERSION_HEADER]: API_VERSION, "cache-control": "no-store" };
     if (PATH.exec(url)?.[1] === "/healthz" && (method === "GET" || method === "HEAD")) {
       return Response.json(
-        { status: "ok", role, name, auth: config.auth, ...(config.insecure ? { insecure: true } : {}) },
+        { status: "ok", role, name, auth: config.auth, ...(config.exposed ? { insecure: true } : {}) },
         { headers },
       );
     }

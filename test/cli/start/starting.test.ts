@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { whileStarting } from "../../../src/cli/start/starting.ts";
 import { Problem } from "../../../src/contract/problem-schema.ts";
 
-const starting = whileStarting({ role: "all", driver: null, auth: "open", insecure: false }, "node-1");
+const starting = whileStarting({ role: "all", driver: null, auth: "open", exposed: false }, "node-1");
 const ask = (path: string, method = "GET") => starting(new Request(`http://localhost${path}`, { method }));
 
 test("while a role starts /healthz says that the process answers, as the role itself will", async () => {
@@ -35,7 +35,7 @@ test("the name at /healthz while an agent or a driver starts is the one it will 
     ["driver", "gpu"],
   ] as const) {
     const early = await whileStarting(
-      { role, driver: "gpu", auth: "open", insecure: false },
+      { role, driver: "gpu", auth: "open", exposed: false },
       "node-1",
     )(new Request("http://localhost/healthz"));
     expect(await early.json()).toEqual({ status: "ok", role, name, auth: "open" });
