@@ -13,7 +13,7 @@ import { makeShape } from "./shapes.ts";
 import { type Connection, connect, wire } from "./socket.ts";
 
 /** Requests in all. */
-const BUDGET = Number(process.env.SINEW_TEST_BUDGET ?? 1500);
+const BUDGET = Number(process.env.SINEW_TEST_BUDGET ?? 1000);
 const AT_ONCE = 8;
 /** Above what a busy heap comes to (10 MB seen), below what 20,000 requests leave that leak 5 kB each. */
 const MAX_GROWTH = 64 * 1024 * 1024;
