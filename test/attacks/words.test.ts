@@ -99,7 +99,7 @@ describe("what peers and hardware say", () => {
 });
 
 describe.each(databases)("the audit trail on $name", ({ name, open }) => {
-  const flood = name === "sqlite" ? 1_000 : 300;
+  const flood = name === "sqlite" ? 1_000 : 500;
   const lab = makeLab();
   let database: Awaited<ReturnType<typeof open>>;
   let conductor: Started;

@@ -69,10 +69,10 @@ test("a driver whose devices swell when they are written again fails alone", asy
   const peer = later(Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(text) }));
   await hello(agent, { name: "swelling", endpoint: peer.url.host });
   const failed = async () => (await fleet(conductor)).sources.find(({ name }) => name === "swelling");
-  expect((await until("its failure", failed)).error?.message).toContain("bytes of devices on one node");
+  expect((await until("its failure", failed, 25_000)).error?.message).toContain("bytes of devices on one node");
   const cards = await (await fetch(`${conductor.url}/hardware?device_type=CRYPTO`)).json();
   expect(cards).toMatchObject({ hardware: [{ uuid: CARD.uuid, freshness: "FRESH" }] });
-}, 30_000);
+}, 40_000);
 
 test.each(["g\u4e2d", 'a"b', "a\nb", "\u00ff"])(
   "a generation that fits no header, %j, is asked for whole",
