@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { MAX_MESSAGE_BYTES } from "./message.ts";
 
 /** What a frame is about; on the wire the place in this list, one byte. */
 const TYPES = [
@@ -36,10 +37,8 @@ export class ProtocolError extends Error {
 }
 
 export const MAX_ID = 0xffff_ffff;
-export const MAX_PAYLOAD = 64 * 1024;
 const HEAD_BYTES = 5;
-/** The largest message: a WebSocket that takes less breaks links. */
-export const MAX_MESSAGE = HEAD_BYTES + MAX_PAYLOAD;
+export const MAX_PAYLOAD = MAX_MESSAGE_BYTES - HEAD_BYTES;
 
 const EMPTY: ReadonlySet<FrameType> = new Set(["end", "cancel", "same-request", "same-response"]);
 const NOTHING = new Uint8Array();
@@ -59,7 +58,8 @@ export function encodeFrame(type: FrameType, id: number, payload: Uint8Array = N
 export function decodeFrame(bytes: Uint8Array): Frame {
   const { length } = bytes;
   if (length < HEAD_BYTES) throw new ProtocolError(`a frame has at least ${HEAD_BYTES} bytes, got ${length}`);
-  if (length > MAX_MESSAGE) throw new ProtocolError(`a frame has at most ${MAX_MESSAGE} bytes, got ${length}`);
+  if (length > MAX_MESSAGE_BYTES)
+    throw new ProtocolError(`a frame has at most ${MAX_MESSAGE_BYTES} bytes, got ${length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   const type = TYPES[view.getUint8(0)];
   if (type === undefined) {

@@ -1,8 +1,7 @@
-import { MAX_MESSAGE } from "./frames.ts";
 import type { Socket } from "./socket.ts";
 
-/** A frame of the link's (frames.ts), and nothing else is sent here: what is longer a stranger would have us hold. */
-export const MAX_MESSAGE_BYTES = MAX_MESSAGE;
+/** A frame of a link: its head and 64 KiB. Whoever dialled could have us hold any more, before it has proved who it is. */
+export const MAX_MESSAGE_BYTES = 5 + 64 * 1024;
 
 /** Closing codes of RFC 6455, 7.4.1. */
 const BINARY_ONLY = 1003;
