@@ -5,14 +5,13 @@ import type { TokenStore } from "../../auth/token.ts";
 import { acceptLink } from "../../client/link/handshake.ts";
 import type { Socket } from "../../client/link/socket.ts";
 import type { Join, Joined } from "../../contract/access/join.ts";
-import type { Condition } from "../../contract/condition.ts";
 import type { NodeState } from "../../contract/node.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { forgetKey, keysOf, keysVersion, nodeByKey, setKey } from "../../db/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../db/nodes.ts";
 import type { RequestEnv } from "../tier.ts";
+import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
 import { type Fleet, isCurrent, type Tracked } from "./fleet.ts";
-import { twoBoots } from "./membership.ts";
 import type { Roster } from "./roster.ts";
 import { writeState } from "./write.ts";
 
@@ -159,17 +158,11 @@ export function createAdmission(
       );
     }
     const tracked = trackedOf(row);
-    const both = claims.claim(row.id, { boot: proved.boot, from });
-    if (!both) {
-      if (tracked.conflict?.blocks) tracked.conflict = null;
-      return { row, ...proved };
-    }
-    links.close(row.id, "another machine has the same key");
-    const condition = twoBoots(both, now());
-    const forMs = 2 * fleet.ttlMs(tracked);
-    await roster.contest(tracked, condition, { forMs, blocks: true });
+    const second = await secondBoot(fleet, roster, tracked, { boot: proved.boot, from });
+    if (!second) return { row, ...proved };
     // Soon enough that whoever is left shows itself as the only one, and both show themselves while both are there.
-    throw new SinewError("node_conflict", `${condition.message}; ${condition.action}`, { retryAfter: forMs / 4000 });
+    const retryAfter = conflictMs(fleet, tracked) / 4000;
+    throw new SinewError("node_conflict", `${second.message}; ${second.action}`, { retryAfter });
   }
 
   async function check() {
@@ -252,12 +245,3 @@ export function createAdmission(
     },
   };
 }
-
-const twoKeys = (known: NodeRow, second: { key: string; from: string }, since: string): Condition => ({
-  type: "IdentityUnique",
-  status: "false",
-  reason: "TwoKeys",
-  message: `two keys claim to be node ${known.id} (${known.name}): ${known.key}, which it joined with, and ${second.key}, from ${second.from}`,
-  action: `if the machine was replaced or its state lost: \`sinew node rekey ${known.id}\`, then join again; else find out who has its node id`,
-  since,
-});

@@ -1,11 +1,10 @@
 import type { Caller, Visitor } from "../../auth/caller.ts";
-import type { Condition } from "../../contract/condition.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { findNode, getNode } from "../../db/nodes.ts";
 import { uuidV5 } from "../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../greeting.ts";
-import type { Claimant } from "./claims.ts";
+import { secondBoot } from "./conflict.ts";
 import { type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
 import type { Roster } from "./roster.ts";
 
@@ -16,8 +15,10 @@ const SEED_NAMESPACE = "8f5b54b0-6f0e-5d0c-9d07-52d1f0a2f9a1";
 export type SayHello = (hello: Hello, from: Visitor) => Promise<{ answer: Registered; changed: Tracked | null }>;
 
 export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): SayHello {
-  const { db, world, members, links, claims } = fleet;
+  const { db, world, members, links } = fleet;
   const now = () => world.now().toISOString();
+  /** What is known of a node, by this conductor or by another one. */
+  const rowOf = async (id: string) => members.get(id)?.row ?? (await getNode(db.read, id));
 
   /** Which node says this, and how it is asked. Throws SinewError where it is not for this caller to say. */
   async function speaker(body: Hello, from: Visitor) {
@@ -31,8 +32,7 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     if (caller.role === "join") await checkBound(caller, body);
     const peer = await peers.of(body, from);
     const id = said ?? uuidV5(SEED_NAMESPACE, `agent ${peer.endpoint}`);
-    const key = members.get(id)?.row.key ?? (members.has(id) ? null : (await getNode(db.read, id))?.key);
-    if (!key) return { id, peer, endpoint: peer.endpoint };
+    if (!(await rowOf(id))?.key) return { id, peer, endpoint: peer.endpoint };
     throw new SinewError(
       "forbidden",
       `node.id: node ${id} has joined with a key, and is heard over its own link alone`,
@@ -46,8 +46,7 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     if (bound !== null && id !== undefined) {
       if (bound.toLowerCase() === id) return;
       // Of a node that is known its name is known, too: the caller could say any other is called so.
-      const known = members.get(id)?.row ?? (await getNode(db.read, id));
-      if (bound === (known?.name ?? node?.name)) return;
+      if (bound === ((await rowOf(id))?.name ?? node?.name)) return;
     }
     throw new SinewError("forbidden", `node: expected ${bound ?? "a token that is bound to one"}, got ${id ?? "none"}`);
   }
@@ -55,7 +54,7 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
   return async (body, from) => {
     const { id, peer, endpoint } = await speaker(body, from);
     const known = members.get(id);
-    const stored = known?.row ?? (await getNode(db.read, id));
+    const stored = await rowOf(id);
     const row: Tracked["row"] = {
       id,
       name: body.node?.name ?? body.name ?? peer.endpoint,
@@ -108,14 +107,8 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     // The key's holder has been checked when its link was opened.
     if (caller.role === "agent" || body.status === "LEAVING" || body.boot_id === undefined) return;
     const from = `${remoteAddress ?? "a unix socket"}, ${body.endpoint}`;
-    const both = claims.claim(tracked.row.id, { boot: body.boot_id, from });
-    if (!both) {
-      if (tracked.conflict?.blocks) tracked.conflict = null;
-      return;
-    }
-    const condition = twoBoots(both, now());
-    await roster.contest(tracked, condition, { forMs: 2 * fleet.ttlMs(tracked), blocks: true });
-    throw new SinewError("node_conflict", condition.message);
+    const second = await secondBoot(fleet, roster, tracked, { boot: body.boot_id, from });
+    if (second) throw new SinewError("node_conflict", second.message);
   }
 
   /** The version to speak; a node that speaks none of ours is shown as INCOMPATIBLE before it is refused. */
@@ -131,17 +124,6 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     }
   }
 }
-
-/** What is said of a node that two runs take turns in being. */
-export const twoBoots = (both: readonly [Claimant, Claimant], since: string): Condition => ({
-  type: "IdentityUnique",
-  status: "false",
-  reason: "TwoBoots",
-  message: `two machines say to be this node: boot ${both[0].boot} (${both[0].from}) and boot ${both[1].boot} (${both[1].from})`,
-  action:
-    "stop one of them; if it is a copy, remove node-id, node.key and joined.json from its state directory and join it anew",
-  since,
-});
 
 /** Whether a hello says anything that the row does not hold yet. */
 const differs = (a: Tracked["row"], b: Tracked["row"]) =>
