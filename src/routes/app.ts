@@ -192,6 +192,12 @@ function asSinewError(thrown: unknown): SinewError {
   });
 }
 
+/** Declares a JSON answer of a route. */
+export const json = <T extends z.ZodType>(schema: T, description: string) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+
 /** Declares an error of a route by its status. */
 export const problems = <S extends number>(...statuses: S[]) =>
   Object.fromEntries(

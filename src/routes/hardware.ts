@@ -4,7 +4,7 @@ import { FleetHardwareList, Freshness, Hardware, HardwareList } from "../contrac
 import { SinewError } from "../contract/problem.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
 import { guarded } from "./access/guard.ts";
-import { type App, jsonText, matchesTag, problems } from "./app.ts";
+import { type App, json, jsonText, matchesTag, problems } from "./app.ts";
 
 /** A parameter that came twice, or is not known, is an error: a filter that is not applied would lie. */
 const limit = z.coerce.number().int().min(1).max(1000);
@@ -14,10 +14,6 @@ export const paging = {
 };
 const uuid = z.object({ uuid: z.guid() });
 const conditional = z.object({ "if-none-match": z.string().optional() });
-const json = <T extends z.ZodType>(schema: T, description: string) => ({
-  description,
-  content: { "application/json": { schema } },
-});
 const etag = z.object({ etag: z.string().meta({ description: 'W/"<generation>"' }) });
 
 const list = guarded(READERS, {

@@ -1,10 +1,11 @@
+import type { Desk } from "../auth/desk.ts";
 import type { Agent } from "../tiers/agent/agent.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
 import type { Driver } from "../tiers/driver.ts";
 import { auditRoutes } from "./access/audit.ts";
 import { checkGuards } from "./access/guard.ts";
 import { joinRoutes } from "./access/join.ts";
-import { type TokenDesk, tokenRoutes } from "./access/tokens.ts";
+import { tokenRoutes } from "./access/tokens.ts";
 import { createApp, type Mount } from "./app.ts";
 import { discoveryRoutes } from "./discovery.ts";
 import { changeRoutes, nodeRoutes } from "./fleet.ts";
@@ -25,7 +26,7 @@ export function driverApp(driver: Driver, mount: Mount) {
   return app;
 }
 
-export function agentApp(agent: Agent, mount: Mount, desk: TokenDesk) {
+export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
   const app = createApp(mount);
   helloRoutes(app, agent, ["driver", "admin"]);
   discoveryRoutes(app, agent, mount);
@@ -38,7 +39,7 @@ export function agentApp(agent: Agent, mount: Mount, desk: TokenDesk) {
   return app;
 }
 
-export function conductorApp(conductor: Conductor, mount: Mount, desk: TokenDesk) {
+export function conductorApp(conductor: Conductor, mount: Mount, desk: Desk) {
   const app = createApp(mount);
   helloRoutes(app, conductor, ["agent", "join", "admin"]);
   discoveryRoutes(app, conductor, mount);

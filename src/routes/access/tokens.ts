@@ -1,14 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import { ADMINS } from "../../auth/caller.ts";
-import { MadeToken, NewToken, type TokenInfo, TokenList } from "../../contract/access/token.ts";
+import type { Desk } from "../../auth/desk.ts";
+import { MadeToken, NewToken, TokenList } from "../../contract/access/token.ts";
 import { SinewError } from "../../contract/problem.ts";
-import { type App, problems } from "../app.ts";
+import { type App, json, problems } from "../app.ts";
 import { guarded } from "./guard.ts";
-
-const json = <T extends z.ZodType>(schema: T, description: string) => ({
-  description,
-  content: { "application/json": { schema } },
-});
 
 const make = guarded(ADMINS, {
   method: "post",
@@ -38,14 +34,7 @@ const revoke = guarded(ADMINS, {
   responses: { 204: { description: "It is refused from now on" }, ...problems(400, 404) },
 });
 
-/** Who makes and keeps the tokens of a tier. */
-export interface TokenDesk {
-  make(wanted: NewToken): Promise<MadeToken>;
-  list(): Promise<TokenInfo[]>;
-  revoke(id: string): Promise<boolean>;
-}
-
-export const tokenRoutes = <A extends App>(app: A, desk: TokenDesk) =>
+export const tokenRoutes = <A extends App>(app: A, desk: Desk) =>
   app
     .openapi(make, async (c) => c.json(await desk.make(c.req.valid("json")), 201, { "cache-control": "no-store" }))
     .openapi(list, async (c) => c.json({ tokens: await desk.list() }, 200))
