@@ -26,6 +26,12 @@ function socketPath(path: string, cwd: string): string | null {
 export const isLoopback = (host: string) =>
   host === "localhost" || host === "::1" || /^127(?:\.(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}$/.test(host);
 
+/** A URL's host, an IPv6 address without its brackets. */
+export const hostOf = (url: string) => new URL(url).hostname.replace(/^\[|\]$/g, "");
+
+/** Whether it is an address that only this host answers at: a unix socket, or loopback. */
+export const isHere = (url: string) => url.startsWith("unix:") || isLoopback(hostOf(url));
+
 /** Why auth mode `open` may not listen there; null when it may. */
 export const boundSocket = (listen: Listen): string | null =>
   "unix" in listen || isLoopback(listen.host)

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
-import { isLoopback } from "../config-values.ts";
+import { isHere } from "../config-values.ts";
 import { ALL, type TierName } from "../conform/check.ts";
 import type { Reach } from "../conform/client.ts";
 import { conform, type Verdict } from "../conform/run.ts";
@@ -80,7 +80,7 @@ async function check(url: string, { tier, peer, json, ...where }: Flags): Promis
 
 /** An implementation that wants no token is shown none: the operator's goes no further than this host. */
 async function reachOf(url: string, endpoint: Endpoint, where: { token?: string; state?: string }): Promise<Reach> {
-  const here = endpoint.kind === "unix" || isLoopback(new URL(endpoint.base).hostname.replace(/^\[|\]$/g, ""));
+  const here = isHere(formatEndpoint(endpoint));
   const { fetch, token, hasToken } = await wayTo({ url, ...where });
   return where.token !== undefined || (here && hasToken)
     ? { fetch, authorize: async () => `Bearer ${await token()}` }

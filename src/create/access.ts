@@ -4,7 +4,7 @@ import { createDesk, type Desk } from "../auth/desk.ts";
 import { type AuthMode, createGate, type Gate } from "../auth/gate.ts";
 import { signPass } from "../auth/pass.ts";
 import { memoryTokens, type TokenStore } from "../auth/token.ts";
-import { isLoopback, parseAddress } from "../client/address.ts";
+import { isHere } from "../config-values.ts";
 import type { World } from "../world.ts";
 
 /** What callers are checked against. */
@@ -52,13 +52,5 @@ export function createAccess(
 /** What a tier shows to processes of its node, and nowhere else: the same port exists here. */
 export const passes =
   (operatorToken: string, { now }: Pick<World, "now">) =>
-  async (url: string) => {
-    const address = url.startsWith("unix:") ? null : new URL(url).hostname;
-    const here = address === null || address === "localhost" || isLoopbackAddress(address);
-    return here ? signPass(operatorToken, url, now().getTime()) : null;
-  };
-
-function isLoopbackAddress(host: string): boolean {
-  const address = parseAddress(host);
-  return address !== null && isLoopback(address);
-}
+  async (url: string) =>
+    isHere(url) ? signPass(operatorToken, url, now().getTime()) : null;

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { hostOf } from "../../config-values.ts";
 import type { Log } from "../../world.ts";
 import { fileStore } from "../store.ts";
 
@@ -18,7 +19,7 @@ export type Joined = Omit<z.infer<typeof Joined>, "version">;
 
 /** How its certificate is checked: by its own CA, for the name that is not its host's. */
 export const pinOf = ({ url, ca, name }: { url: string; ca: string; name: string }) =>
-  name === new URL(url).hostname.replace(/^\[|\]$/g, "") ? { ca } : { ca, serverName: name };
+  name === hostOf(url) ? { ca } : { ca, serverName: name };
 
 /** What is kept of a join in the state directory: no secret, but what the conductor is known by. */
 export function joinedStore(state: string, log: Log) {

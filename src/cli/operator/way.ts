@@ -3,7 +3,7 @@ import { passAddress, signPass } from "../../auth/pass.ts";
 import { type Endpoint, formatEndpoint, parseEndpoint } from "../../client/endpoint.ts";
 import { pinnedFetch, verifiedFetch } from "../../client/pin.ts";
 import { stateDirectory } from "../../config.ts";
-import { isLoopback } from "../../config-values.ts";
+import { isHere } from "../../config-values.ts";
 import { realWorld, type World } from "../../world.ts";
 import { readOperatorToken } from "../credentials/secrets.ts";
 import { Exit, reasonOf } from "../exit.ts";
@@ -78,7 +78,7 @@ async function addressOf({ url }: Where, state: string): Promise<string> {
 
 /** Whether this is on this node: a pass that another host is shown is good for the same port here. */
 async function isOurs(url: string, state: string): Promise<boolean> {
-  if (url.startsWith("unix:") || isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ""))) return true;
+  if (isHere(url)) return true;
   return url === (await readAddress(state, "conductor")) || url === (await readAddress(state, "agent"));
 }
 

@@ -5,7 +5,7 @@ import { parseEndpoint } from "../../client/endpoint.ts";
 import { createPeer, PeerError } from "../../client/peer.ts";
 import { fetchAuthority, pinnedFetch, verifiedFetch } from "../../client/pin.ts";
 import type { Config } from "../../config.ts";
-import { isLoopback } from "../../config-values.ts";
+import { hostOf, isHere } from "../../config-values.ts";
 import { Joined as JoinedAnswer } from "../../contract/access/join.ts";
 import type { World } from "../../world.ts";
 import { type Joined, joinedStore, pinOf } from "../credentials/joined.ts";
@@ -37,7 +37,7 @@ export async function joinedConductor(
   if (config.join === null) return before;
   const token = await readToken(config.join);
   const wanted = new URL(token.url);
-  if (wanted.protocol === "http:" && !isLoopback(wanted.hostname.replace(/^\[|\]$/g, "")) && !config.insecure) {
+  if (wanted.protocol === "http:" && !isHere(token.url) && !config.insecure) {
     throw new Exit(
       1,
       `cannot join ${token.url}: it speaks plain HTTP, where whoever listens in becomes this node; --insecure joins it all the same`,
@@ -73,8 +73,8 @@ async function readToken(given: string): Promise<JoinToken> {
 }
 
 async function join(token: JoinToken, node: Joining, world: World): Promise<Joined> {
-  const { hostname, port, protocol } = new URL(token.url);
-  const host = hostname.replace(/^\[|\]$/g, "");
+  const { port, protocol } = new URL(token.url);
+  const host = hostOf(token.url);
   const ca =
     token.ca === null
       ? null
