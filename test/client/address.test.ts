@@ -86,7 +86,10 @@ describe("parseAddress()", () => {
         const url = `http://${bare.includes(":") ? `[${bare}]` : bare}/`;
         // Bun's parser refuses some that RFC 4291 allows, such as ::1:2:3:4:1.2.3.4.
         if (!URL.canParse(url)) return;
-        if (address) expect(parseAddress(new URL(url).hostname)).toEqual(address);
+        const read = parseAddress(new URL(url).hostname);
+        // It also passes over one colon at the end, which makes no address of RFC 4291: what is judged is what it made of it.
+        if (!address && /[^:]:$/.test(bare)) expect(read).toEqual(parseAddress(bare.slice(0, -1)) ?? []);
+        else if (address) expect(read).toEqual(address);
         else expect(bare).not.toContain(":");
       }),
       { numRuns: 5000 },
