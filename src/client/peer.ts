@@ -3,16 +3,24 @@ import { API_VERSION, ASKER_HEADER, type Role, VERSION_HEADER } from "../contrac
 import type { World } from "../world.ts";
 import type { Route } from "./dial.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { type PeerProblem, readProblem } from "./problem.ts";
 
 /** A peer did not answer as it should: `code` is what a source's error says. */
 export class PeerError extends Error {
   readonly code: SourceErrorCode;
   readonly status: number | null;
-  constructor(code: SourceErrorCode, message: string, status: number | null = null) {
+  /** What the peer itself says of its refusal; null: nothing in our words. */
+  readonly problem: PeerProblem | null;
+  constructor(
+    code: SourceErrorCode,
+    message: string,
+    { status = null, problem = null }: { status?: number | null; problem?: PeerProblem | null } = {},
+  ) {
     super(message);
     this.name = "PeerError";
     this.code = code;
     this.status = status;
+    this.problem = problem;
   }
 }
 
@@ -81,7 +89,7 @@ export function createPeer(
           Promise.all([authorize?.() ?? null, route?.() ?? null]),
           aborted,
         ]);
-        const response = await world.fetch(`${base}${path}`, {
+        const fetched = world.fetch(`${base}${path}`, {
           method,
           body: body === undefined ? undefined : JSON.stringify(body),
           headers: {
@@ -101,6 +109,8 @@ export function createPeer(
           // Bun only: without it a compressed body is inflated before it can be refused.
           ...({ decompress: false } as object),
         });
+        // A tier of this process does not hear the signal.
+        const response = await Promise.race([fetched, aborted]);
         return await readAnswer(response, { maxBytes, what });
       } catch (error) {
         if (error instanceof PeerError) throw error;
@@ -127,21 +137,25 @@ async function readAnswer(
   const { status } = response;
   if (status === 304) return { status, body: null, size: 0 };
   if (response.headers.has("content-encoding")) {
-    throw new PeerError("invalid", `${what}: expected an answer without content-encoding`, status);
+    throw new PeerError("invalid", `${what}: expected an answer without content-encoding`, { status });
   }
   const bytes = await readBounded(response, maxBytes);
-  if (bytes === null) throw new PeerError("invalid", `${what}: expected at most ${maxBytes} bytes, got more`, status);
+  if (bytes === null)
+    throw new PeerError("invalid", `${what}: expected at most ${maxBytes} bytes, got more`, { status });
   if (status < 200 || status >= 300) {
-    throw new PeerError("http_status", `${what}: answered ${status}${problemDetail(bytes)}`, status);
+    const { problem, detail } = readProblem(bytes);
+    const said = detail === "" ? "" : `: ${detail}`;
+    throw new PeerError("http_status", `${what}: answered ${status}${said}`, { status, problem });
   }
   if (nestedDeeper(bytes, MAX_DEPTH)) {
-    throw new PeerError("invalid", `${what}: expected at most ${MAX_DEPTH} levels of nesting, got more`, status);
+    throw new PeerError("invalid", `${what}: expected at most ${MAX_DEPTH} levels of nesting, got more`, { status });
   }
   try {
     const body: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     return { status, body, size: bytes.byteLength };
   } catch (error) {
-    throw new PeerError("invalid", `${what}: expected JSON: ${error instanceof Error ? error.message : error}`, status);
+    const why = error instanceof Error ? error.message : error;
+    throw new PeerError("invalid", `${what}: expected JSON: ${why}`, { status });
   }
 }
 
@@ -194,13 +208,4 @@ export async function readBounded(from: Response | Request, maxBytes: number): P
     offset += chunk.byteLength;
   }
   return bytes;
-}
-
-function problemDetail(bytes: Uint8Array): string {
-  try {
-    const { detail } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, 4096)));
-    return typeof detail === "string" ? `: ${detail.slice(0, 1000)}` : "";
-  } catch {
-    return ""; // the status alone says it
-  }
 }

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { type Hello, Registered } from "../contract/hello.ts";
-import { Operation } from "../contract/operation.ts";
+import type { Operation } from "../contract/operation.ts";
 import { firstIssue, parseReport, type Report } from "../contract/peer.ts";
 import type { World } from "../world.ts";
+import { followOperation } from "./operation.ts";
 import { type Peer, type PeerAnswer, PeerError } from "./peer.ts";
 
 /** What one child may cost the tier above it. */
@@ -108,29 +109,5 @@ export async function runDiscovery(peer: Peer, limits: Limits, world: World): Pr
   }
   const uuid = accepted.data.operation;
   if (uuid === undefined) return null;
-  const until = world.monotonic() + limits.discoveryMs;
-  for (;;) {
-    const left = until - world.monotonic();
-    if (left <= 0) {
-      throw new PeerError(
-        "timeout",
-        `${peer.endpoint}/operations/${uuid}: not finished after ${limits.discoveryMs} ms`,
-      );
-    }
-    const seconds = Math.max(1, Math.min(10, Math.floor(left / 1000)));
-    const found = await peer.request({
-      path: `/operations/${uuid}`,
-      headers: { prefer: `wait=${seconds}` },
-      ...bounds,
-      deadlineMs: seconds * 1000 + limits.deadlineMs,
-    });
-    const operation = Operation.safeParse(found.body);
-    if (!operation.success) {
-      const { pointer, detail } = firstIssue(operation.error);
-      throw new PeerError("invalid", `GET ${peer.endpoint}/operations/${uuid}: ${pointer}: ${detail}`);
-    }
-    if (operation.data.status !== "IN-PROGRESS") return operation.data;
-    // A peer that does not wait would be asked in a tight loop.
-    await new Promise<void>((resume) => world.timer(100, resume));
-  }
+  return followOperation(peer, uuid, world, { ...bounds, totalMs: limits.discoveryMs, waitSeconds: 10 });
 }

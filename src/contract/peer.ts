@@ -5,7 +5,7 @@ import { Pci } from "./pci.ts";
 import { text } from "./text.ts";
 
 /** Reading and writing JSON recurse: what is nested without end costs every tier above its stack. */
-const MAX_DEPTH = 64;
+export const MAX_DEPTH = 64;
 
 /** What the seed calls Hardware, as a child may send it: strict in type, generous in what may be missing. */
 const PeerHardware = z.object({
@@ -116,7 +116,7 @@ export function parseReport(body: unknown, limits: { devices: number; bySource: 
   };
 }
 
-function nestedDeeper(value: unknown, levels: number): boolean {
+export function nestedDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   return levels === 0 || Object.values(value).some((inner) => nestedDeeper(inner, levels - 1));
 }

@@ -13,6 +13,9 @@ const RANKS: readonly string[] = ["driver", "agent", "conductor"] satisfies Role
 /** Names the role of a tier that asks for hardware; a tier asked by one that is not above it says no, so no loop runs. */
 export const ASKER_HEADER = "Sinew-Asked-By";
 
+/** Who asked at the tier above, percent-encoded, as the history names them. Believed only from what is above. */
+export const ACTOR_HEADER = "Sinew-Actor";
+
 /** Whether `asker`, a header's word, is a tier that must not ask this one. A word that is no role may. */
 export const asksUpward = (asker: string, role: Role): boolean => {
   const rank = RANKS.indexOf(asker);

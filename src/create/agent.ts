@@ -2,6 +2,7 @@ import type { Peer } from "../client/peer.ts";
 import type { Limits } from "../client/wrangle.ts";
 import { agentApp } from "../routes/tiers.ts";
 import { createAgentTier } from "../tiers/agent/agent.ts";
+import type { RemoteSetup } from "../tiers/agent/options.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld, type Store } from "../world.ts";
@@ -21,12 +22,16 @@ export interface AgentOptions extends TierOptions, DialOptions {
   /** Seconds; default by the number of drivers. */
   leaseSeconds?: number | null;
   limits?: Partial<Limits>;
+  /** What the conductor above may do about setup: nothing, see plans, or have them carried out. Default: plan. */
+  remoteSetup?: RemoteSetup | undefined;
 }
 
 /** An agent, and how it is told that the way to its conductor is open. */
 export interface AgentTier extends Tier {
   /** Says hello now, not only when the lease wants it. */
   announce(): void;
+  /** The node's uuid of a device, which is another than its driver's where a card has moved. */
+  nodeUuid(driver: string, driverUuid: string): string;
 }
 
 /** One node: wrangles its drivers and answers for them all. */
@@ -51,6 +56,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentTier> {
     conductor: typeof conductor === "string" ? above(conductor, world, options) : conductor,
     leaseSeconds: options.leaseSeconds ?? null,
     limits: options.limits,
+    remoteSetup: options.remoteSetup,
     dial: options.dial,
     listener: options.listener,
     pass: options.pass,
@@ -66,6 +72,7 @@ export async function createAgent(options: AgentOptions): Promise<AgentTier> {
       Object.fromEntries(drivers.map((driver) => [`/drivers/${driver.name}`, driver])),
     ),
     announce: agent.announce,
+    nodeUuid: agent.nodeUuid,
     start: agent.start,
     stop: agent.stop,
   };

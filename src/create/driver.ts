@@ -1,5 +1,6 @@
 import { NIL_UUID } from "../pci/identity.ts";
 import { driverApp } from "../routes/tiers.ts";
+import type { DeviceCare } from "../tiers/device.ts";
 import { createDriverTier, type DriverDevice } from "../tiers/driver.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
@@ -13,6 +14,8 @@ export interface DriverOptions extends TierOptions {
   type: string;
   /** Finds the devices; `{ uuid }` is the least. A throw becomes the source's error, and last-good devices stay. */
   discover(): Promise<DriverDevice[]>;
+  /** What it knows to do with its devices beside that: measure them, set them up. Default: nothing. */
+  care?: DeviceCare | undefined;
   node?: { id: string; name: string };
   /** URL of the agent to say hello to. Default: none; give the driver to `createAgent` instead. */
   agent?: string | undefined;
@@ -33,6 +36,7 @@ export async function createDriver(options: DriverOptions): Promise<DriverTier> 
     name,
     type,
     discover,
+    care: options.care,
     world,
     bootId,
     node: options.node ?? { id: NIL_UUID, name: "localhost" },

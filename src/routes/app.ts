@@ -111,7 +111,7 @@ export function createApp(mount: Mount): App {
       },
     }),
   );
-  for (const path of ["/hardware", "/discovery"]) {
+  for (const path of ["/hardware/*", "/discovery"]) {
     app.use(path, async (c, next) => {
       const asker = c.req.header(ASKER_HEADER);
       if (asker !== undefined && asksUpward(asker, mount.role)) {

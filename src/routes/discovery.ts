@@ -5,13 +5,20 @@ import { SinewError } from "../contract/problem.ts";
 import { guarded } from "./access/guard.ts";
 import { type App, type Mount, preferWait, problems } from "./app.ts";
 
-const prefer = z.object({
+export const prefer = z.object({
   prefer: z
     .string()
     .optional()
     .meta({ description: "`wait=N`: wait up to N seconds (60 at most) for the end", examples: ["wait=10"] }),
 });
 const json = <T extends z.ZodType>(schema: T) => ({ "application/json": { schema } });
+
+/** Declares the answer of a route that has started an operation. */
+export const underWay = {
+  description: "Under way",
+  content: json(Accepted),
+  headers: z.object({ location: z.string().meta({ description: "The operation" }) }),
+};
 
 const discover = guarded(OPERATORS, {
   method: "post",
@@ -22,11 +29,7 @@ const discover = guarded(OPERATORS, {
   request: { headers: prefer },
   responses: {
     200: { description: "Finished within the time of `Prefer: wait`", content: json(Operation) },
-    202: {
-      description: "Under way",
-      content: json(Accepted),
-      headers: z.object({ location: z.string().meta({ description: "The operation" }) }),
-    },
+    202: underWay,
     ...problems(400, 413),
   },
 });

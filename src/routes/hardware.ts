@@ -2,6 +2,7 @@ import { z } from "@hono/zod-openapi";
 import { READERS } from "../auth/caller.ts";
 import { FleetHardwareList, Freshness, Hardware, HardwareList } from "../contract/hardware.ts";
 import { SinewError } from "../contract/problem.ts";
+import { theOne } from "../tiers/care/care.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
 import { guarded } from "./access/guard.ts";
 import { type App, json, jsonText, matchesTag, problems } from "./app.ts";
@@ -88,14 +89,7 @@ export const hardwareRoutes = <A extends App>(app: A, tier: Holder) =>
     })
     .openapi(get, (c) => {
       const { uuid } = c.req.valid("param");
-      const [device, ...more] = tier.devices(uuid.toLowerCase());
-      if (!device) throw new SinewError("not_found", `no device ${uuid} is here`);
-      if (more.length === 0) return c.json(device, 200);
-      const sources = [device, ...more].map(({ source }) => source).join(" and ");
-      throw new SinewError(
-        "ambiguous_uuid",
-        `expected one device with uuid ${uuid}, got ${more.length + 1}: from ${sources}`,
-      );
+      return c.json(theOne(tier.devices(uuid.toLowerCase()), uuid), 200);
     });
 
 /** `GET /hardware` of a conductor. */

@@ -1,22 +1,8 @@
-import type { MiddlewareHandler } from "hono";
 import type { CallerRole, Visitor } from "../auth/caller.ts";
 import { Hello, Registered } from "../contract/hello.ts";
-import { SinewError } from "../contract/problem.ts";
 import { guarded } from "./access/guard.ts";
-import { type App, type Env, problems, visitorOf } from "./app.ts";
-
-/** A body without a content type is taken for JSON, as the seed's implementers send it; another type is refused. */
-const jsonOnly: MiddlewareHandler<Env> = async (c, next) => {
-  const type = c.req.header("content-type");
-  if (type === undefined) {
-    const headers = new Headers(c.req.raw.headers);
-    headers.set("content-type", "application/json");
-    c.req.raw = new Request(c.req.raw, { headers });
-  } else if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type)) {
-    throw new SinewError("unsupported_media_type", `content-type: expected application/json, got ${type}`);
-  }
-  await next();
-};
+import { type App, problems, visitorOf } from "./app.ts";
+import { jsonOnly } from "./json-only.ts";
 
 const hello = (roles: readonly CallerRole[]) =>
   guarded(roles, {

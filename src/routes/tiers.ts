@@ -7,6 +7,7 @@ import { checkGuards } from "./access/guard.ts";
 import { joinRoutes } from "./access/join.ts";
 import { tokenRoutes } from "./access/tokens.ts";
 import { createApp, type Mount } from "./app.ts";
+import { careRoutes } from "./device/care.ts";
 import { discoveryRoutes } from "./discovery.ts";
 import { changeRoutes, nodeRoutes } from "./fleet.ts";
 import { fleetRoutes, hardwareRoutes } from "./hardware.ts";
@@ -20,6 +21,7 @@ export function driverApp(driver: Driver, mount: Mount) {
   const app = createApp(mount);
   discoveryRoutes(app, driver, mount);
   hardwareRoutes(app, driver);
+  careRoutes(app, driver, mount);
   healthRoutes(app, mount);
   documentRoutes(app, mount);
   checkGuards(app);
@@ -31,6 +33,7 @@ export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
   helloRoutes(app, agent, ["driver", "admin"]);
   discoveryRoutes(app, agent, mount);
   hardwareRoutes(app, agent);
+  careRoutes(app, agent, mount);
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);
   healthRoutes(app, mount);
@@ -44,6 +47,7 @@ export function conductorApp(conductor: Conductor, mount: Mount, desk: Desk) {
   helloRoutes(app, conductor, ["agent", "join", "admin"]);
   discoveryRoutes(app, conductor, mount);
   fleetRoutes(app, conductor);
+  careRoutes(app, conductor, mount);
   nodeRoutes(app, conductor);
   changeRoutes(app, conductor);
   joinRoutes(app, conductor);

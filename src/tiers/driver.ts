@@ -5,8 +5,11 @@ import type { PeerHardware } from "../contract/peer.ts";
 import { API_RANGE } from "../contract/version.ts";
 import type { World } from "../world.ts";
 import { adopt, keepKnown } from "./adopt.ts";
+import type { Care } from "./care/care.ts";
+import { ownCare } from "./care/own.ts";
+import type { DeviceCare } from "./device.ts";
 import { createInventory } from "./inventory.ts";
-import { createOperations } from "./operations.ts";
+import { createOperations } from "./operations/operations.ts";
 import { createUpward } from "./upward.ts";
 
 /** A device as a driver's author writes it: `uuid` is enough, the rest is what is known. */
@@ -22,6 +25,8 @@ export interface DriverOptions {
   type: string;
   /** Finds the devices. A throw is reported as the source's error, and the last-good devices stay. */
   discover(): Promise<DriverDevice[]>;
+  /** What it knows to do with them beside that. Default: nothing. */
+  care?: DeviceCare | undefined;
   world: World;
   node: Hardware["node"];
   /** Where this driver answers, as announced upward; null when it is only mounted in process. */
@@ -38,6 +43,7 @@ export interface Driver {
   readonly name: string;
   readonly type: string;
   readonly ready: boolean;
+  readonly care: Care;
   generation(): string;
   list(): string;
   page(limit: number, token: string | undefined): HardwareList;
@@ -100,6 +106,7 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     }
   }
 
+  const devices = (uuid: string) => inventory.hardware.filter((device) => device.uuid === uuid);
   const startDiscovery = () => operations.start("discovery", async () => [{ name, endpoint, run: scan }]);
 
   return {
@@ -111,7 +118,8 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     generation: () => inventory.generation,
     list: () => inventory.text(),
     page: (limit, token) => inventory.page(limit, token),
-    devices: (uuid) => inventory.hardware.filter((device) => device.uuid === uuid),
+    devices,
+    care: ownCare(options.care ?? {}, { driver: name, devices, operations, world }),
     startDiscovery,
     operation: (uuid, waitMs) => operations.wait(uuid, waitMs),
     async start() {

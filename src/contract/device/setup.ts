@@ -86,6 +86,7 @@ export type SetupRequest = z.infer<typeof SetupRequest>;
 
 /** The answer to a dry run. */
 export const SetupPlanned = z.object({ plan: SetupPlan }).meta({ id: "SetupPlanned" });
+export type SetupPlanned = z.infer<typeof SetupPlanned>;
 
 /** One write that was tried. */
 export const HistoryEntry = z
@@ -106,3 +107,4 @@ export type HistoryEntry = z.infer<typeof HistoryEntry>;
 
 /** The body of `GET /hardware/{uuid}/history`: the newest first. */
 export const HistoryList = z.object({ history: z.array(HistoryEntry) }).meta({ id: "HistoryList" });
+export type HistoryList = z.infer<typeof HistoryList>;

@@ -8,13 +8,15 @@ import { SinewError } from "../../contract/problem.ts";
 import { API_RANGE } from "../../contract/version.ts";
 import { uuidV5 } from "../../pci/identity.ts";
 import { keepKnown, markDuplicates } from "../adopt.ts";
+import type { Care } from "../care/care.ts";
 import { coalesce } from "../coalesce.ts";
 import { agreeOnVersion, createPeers, nameBeside } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
-import { createOperations } from "../operations.ts";
+import { createOperations } from "../operations/operations.ts";
 import { createUpward } from "../upward.ts";
 import { cutToRoom } from "./bounds.ts";
+import { agentCare, nodeUuid } from "./care.ts";
 import { type Child, type ChildContext, discoverChild, failChild, pullChild } from "./child.ts";
 import type { Known } from "./identity.ts";
 import type { AgentOptions } from "./options.ts";
@@ -35,11 +37,14 @@ const REMOTE_DRIVERS = 64;
 export interface Agent {
   readonly node: Hardware["node"];
   readonly ready: boolean;
+  readonly care: Care;
   generation(): string;
   list(): string;
   page(limit: number, token: string | undefined): HardwareList;
   /** All rows with this uuid: two where two sources report it. */
   devices(uuid: string): Hardware[];
+  /** The node's uuid of a device, which is another than its driver's where a card has moved. */
+  nodeUuid(driver: string, driverUuid: string): string;
   hello(hello: Hello, from: Visitor): Promise<Registered>;
   /** Says hello now: the way to the conductor is open again. */
   announce(): void;
@@ -62,7 +67,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
   let ready = false;
   let stopped = false;
 
-  const addChild = (child: Omit<Child, "source" | "devices" | "generation">): Child => {
+  const addChild = (child: Omit<Child, "source" | "devices" | "uuids" | "generation">): Child => {
     const stored = state.sources.find(({ name }) => name === child.name);
     const added: Child = {
       ...child,
@@ -78,6 +83,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
             error: null,
           },
       devices: state.devices.filter(({ source }) => source === child.name),
+      uuids: new Map(),
       generation: null,
     };
     children.set(added.name, added);
@@ -236,6 +242,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     };
   }
 
+  const devices = (uuid: string) => inventory.hardware.filter((device) => device.uuid === uuid);
   const startDiscovery = () =>
     operations.start("discovery", async () =>
       [...children.values()]
@@ -251,7 +258,9 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     generation: () => inventory.generation,
     list: () => inventory.text(),
     page: (limit, token) => inventory.page(limit, token),
-    devices: (uuid) => inventory.hardware.filter((device) => device.uuid === uuid),
+    devices,
+    care: agentCare({ context, devices, children, operations, world, remoteSetup: options.remoteSetup ?? "plan" }),
+    nodeUuid: (driver, driverUuid) => nodeUuid(children.get(driver), driverUuid),
     hello,
     announce: () => upward?.announce(),
     refresh(name) {

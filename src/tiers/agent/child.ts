@@ -5,7 +5,7 @@ import type { OperationStatus } from "../../contract/operation.ts";
 import type { Report } from "../../contract/peer.ts";
 import type { World } from "../../world.ts";
 import { adopt } from "../adopt.ts";
-import { settle } from "../settle.ts";
+import { settle } from "../operations/settle.ts";
 import { identify, type Known, knownOf } from "./identity.ts";
 
 /** Devices remembered after they left, over all children. */
@@ -26,6 +26,8 @@ export interface Child {
   source: Source;
   /** The last good answer. */
   devices: Hardware[];
+  /** Its own uuids of devices that this node knows by another one: a card that has moved. By the node's. */
+  uuids: Map<string, string>;
   /** Of the last good answer, for If-None-Match; null asks for all. */
   generation: string | null;
 }
@@ -105,6 +107,10 @@ function takeReport(child: Child, report: Report, { node, world, memory }: Child
   const present = new Set(devices.map(({ uuid }) => uuid));
   // A device among the refused is not gone: its last-good entry stays.
   const missing = error ? stale(child.devices.filter(({ uuid }) => !present.has(uuid))) : [];
+  child.uuids = new Map([
+    ...missing.flatMap(({ uuid }) => [...child.uuids].filter(([known]) => known === uuid)),
+    ...devices.map(({ uuid }, index) => [uuid, report.items[index]?.value.uuid ?? uuid] as const),
+  ]);
   child.devices = [...devices, ...missing];
   child.generation = refusal ? null : report.generation;
   const observed_at = said && said.status !== "OK" ? (said.observed_at ?? child.source.observed_at) : now;

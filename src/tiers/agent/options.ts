@@ -13,6 +13,9 @@ export interface BuiltInDriver {
   stop(): Promise<void>;
 }
 
+/** What the conductor above may do about setup: nothing, see plans, or have them carried out. */
+export type RemoteSetup = "off" | "plan" | "apply";
+
 export interface AgentOptions extends DialOptions {
   node: Hardware["node"];
   labels?: Record<string, string>;
@@ -25,4 +28,6 @@ export interface AgentOptions extends DialOptions {
   leaseSeconds?: number | null;
   bootId?: string;
   limits?: Partial<Limits>;
+  /** Default: plan. */
+  remoteSetup?: RemoteSetup | undefined;
 }

@@ -4,16 +4,18 @@ import { PeerError } from "../../client/peer.ts";
 import { type Limits, runDiscovery } from "../../client/wrangle.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import type { Operation } from "../../contract/operation.ts";
-import type { SinewError } from "../../contract/problem.ts";
+import { SinewError } from "../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
 import { hardwareOfNode } from "../../db/hardware.ts";
 import { failInterrupted, getOperation, saveOperation } from "../../db/operations.ts";
 import type { World } from "../../world.ts";
+import type { Care } from "../care/care.ts";
+import { type Below, relayCare } from "../care/relay.ts";
 import { createPeers, type DialOptions } from "../greeting.ts";
 import { LINK_LEASE_SECONDS, leaseSeconds } from "../lease.ts";
 import { createLimiter } from "../limiter.ts";
-import { type ChildWork, createOperations } from "../operations.ts";
-import { settle } from "../settle.ts";
+import { type ChildWork, createOperations } from "../operations/operations.ts";
+import { settle } from "../operations/settle.ts";
 import type { RequestEnv } from "../tier.ts";
 import { type Admission, createAdmission } from "./admission.ts";
 import { createClaims } from "./claims.ts";
@@ -54,6 +56,7 @@ export interface ConductorOptions extends DialOptions {
 /** The fleet: wrangles its agents and keeps the database right. */
 export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "rekey"> {
   readonly ready: boolean;
+  readonly care: Care;
   hello(hello: Hello, from: Visitor): Promise<Registered>;
   startDiscovery(): Operation;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
@@ -112,6 +115,17 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     };
   }
 
+  async function find(uuid: string, { gone } = { gone: false }): Promise<Below> {
+    const { node, freshness } = await reads.whereabouts(uuid);
+    const tracked = members.get(node);
+    if (!tracked) throw new SinewError("peer_failed", `node ${node} has not been heard by this conductor`);
+    const name = `node ${tracked.row.name}`;
+    if (freshness === "GONE" && !gone) throw new SinewError("not_found", `device ${uuid} is GONE from ${name}`);
+    if (tracked.conflict?.blocks) throw new SinewError("node_conflict", `two machines say to be ${name}`);
+    if (stateOf(tracked) === "LEFT") throw new SinewError("peer_failed", `${name} has left`);
+    return { peer: tracked.peer, uuid, name };
+  }
+
   const settled = async () => {
     await Promise.all([...members.values()].map(({ pulling }) => pulling));
   };
@@ -130,6 +144,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       }));
       return { ...list, nodes };
     },
+    care: relayCare({ find, operations, world, deadlineMs: fleet.limits.deadlineMs }),
     join: admission.join,
     accept: admission.accept,
     rekey: admission.rekey,

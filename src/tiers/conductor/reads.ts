@@ -20,6 +20,8 @@ export interface Reads {
   hardware(filter: HardwareFilter, paging: Paging): Promise<string>;
   /** Null: no such device. Throws SinewError ambiguous_uuid naming every source of it. */
   device(uuid: string): Promise<string | null>;
+  /** Which node has a device. Throws SinewError not_found, and ambiguous_uuid as `device`. */
+  whereabouts(uuid: string): Promise<{ node: string; freshness: string }>;
   nodes(
     filter: { state?: NodeState },
     paging: Paging,
@@ -45,6 +47,15 @@ function decode(token: string | undefined): string | undefined {
 
 export function createReads(db: Database): Reads {
   const { read } = db;
+
+  /** The one row of this uuid, or null. */
+  async function oneRow(uuid: string) {
+    const rows = await hardwareByUuid(read, uuid.toLowerCase());
+    if (rows.length < 2) return rows[0] ?? null;
+    const named = rows.map(({ node_id, source }) => `${source} on node ${node_id}`).join(" and ");
+    throw new SinewError("ambiguous_uuid", `expected one device with uuid ${uuid}, got ${rows.length}: ${named}`);
+  }
+
   return {
     revision: () => db.revision(),
 
@@ -70,12 +81,14 @@ export function createReads(db: Database): Reads {
     },
 
     async device(uuid) {
-      const rows = await hardwareByUuid(read, uuid.toLowerCase());
-      const [row, ...more] = rows;
-      if (!row) return null;
-      if (more.length === 0) return hardwareText(row);
-      const named = rows.map(({ node_id, source }) => `${source} on node ${node_id}`).join(" and ");
-      throw new SinewError("ambiguous_uuid", `expected one device with uuid ${uuid}, got ${rows.length}: ${named}`);
+      const row = await oneRow(uuid);
+      return row && hardwareText(row);
+    },
+
+    async whereabouts(uuid) {
+      const row = await oneRow(uuid);
+      if (row) return { node: row.node_id, freshness: row.freshness };
+      throw new SinewError("not_found", `no device ${uuid} is in the fleet`);
     },
 
     async nodes(filter, { limit, page_token }) {

@@ -1,4 +1,4 @@
-import type { World } from "../world.ts";
+import type { World } from "../../world.ts";
 
 /** How long a child without operations may take for its first valid answer after a discovery was accepted. */
 const SEED_DISCOVERY_MS = 30_000;
