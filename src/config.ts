@@ -41,6 +41,8 @@ export interface Config {
   join: string | null;
   /** Networks whose addresses may be called. */
   dial: Cidr[];
+  /** What the conductor above an agent may do about setup. */
+  remoteSetup: "off" | "plan" | "apply";
   tls: TlsConfig | null;
   /** What an agent shows a conductor that asks for a certificate; null: nothing. */
   client: { cert: string; key: string } | null;
@@ -228,6 +230,9 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   const [sysfs, snapshot] = [when("sysfs", () => path("sysfs")), when("snapshot", () => path("snapshot"))];
   if (sysfs && snapshot) bad(given("snapshot")?.name ?? "--snapshot", `no ${given("sysfs")?.name} beside it`, "both");
   if (join && conductor) bad("--join", "no --conductor beside it: the token has the conductor's address", "both");
+  const remoteSetup = when("remote-setup", () =>
+    oneOf<Config["remoteSetup"]>("remote-setup", ["off", "plan", "apply"]),
+  );
   const lease = when("lease", () => parsed("lease", "a number of seconds from 0.1 to 86400", duration));
   const logFormat = oneOf("log-format", ["text", "json"]) ?? "text";
 
@@ -249,6 +254,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     auth,
     join,
     dial,
+    remoteSetup: remoteSetup ?? "plan",
     tls,
     client: ownCert && ownKey ? { cert: ownCert, key: ownKey } : null,
     insecure,

@@ -95,6 +95,12 @@ export const SETTINGS: readonly Setting[] = [
     ["all", "conductor", "agent"],
     "networks in which peers may be called at the endpoint of their hello, besides this host (default: none)",
   ),
+  setting(
+    "remote-setup",
+    "off|plan|apply",
+    ["all", "agent"],
+    "what the conductor above may do about setting devices up: nothing, see plans, or carry them out (default: plan)",
+  ),
   setting("tls", null, ANY, "TLS on a loopback address too; elsewhere it is always on"),
   setting(
     "tls-cert",

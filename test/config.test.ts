@@ -53,6 +53,7 @@ describe("parseConfig()", () => {
       tls: null,
       client: null,
       insecure: false,
+      remoteSetup: "plan",
       exposed: false,
       logFormat: "text",
       warnings: [],

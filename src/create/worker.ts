@@ -72,8 +72,8 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
     // workerConfig() lets only an agent without built-in drivers, and with an id, be without a state directory.
     const { createAgent } = await import("./agent.ts");
     const node = { id: config.nodeId ?? "", name: config.node ?? "worker" };
-    const { conductor } = config;
-    return createAgent({ ...common, node, conductor: conductor ?? undefined });
+    const { conductor, remoteSetup } = config;
+    return createAgent({ ...common, node, remoteSetup, conductor: conductor ?? undefined });
   }
   // A process with files of its own: as the command line does it.
   const [{ assembleRole }, { enterState }, { nodeId }, { hostName }] = await Promise.all([

@@ -144,6 +144,7 @@ async function agentRole(
     drivers,
     store: fileStore(`${config.state}/agent.json`, world.log),
     leaseSeconds: config.lease,
+    remoteSetup: config.remoteSetup,
     conductor: mounted.conductor ?? link?.conductor ?? config.conductor ?? undefined,
     basePath: mounted.basePath,
     endpoint: mounted.endpoint,
