@@ -26,6 +26,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   auth: ["contract", "world.ts"],
   tiers: ["contract", "pci", "drivers", "db", "client", "auth", "world.ts"],
   routes: ["contract", "tiers", "auth", "world.ts"],
+  // The built-in drivers and the bus that they share: put together of what is below, and kept true while it runs.
+  live: ["contract", "ffi", "pci", "drivers", "tiers", "create", "world.ts"],
   // It knows an implementation by what it answers alone.
   conform: ["contract", "client", "serve.ts", "world.ts"],
 };

@@ -5,17 +5,13 @@ import { pinnedFetch } from "../../client/pin.ts";
 import type { Config } from "../../config.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { type AuthOptions, passes } from "../../create/access.ts";
-import { createDriver, type DriverOptions, type DriverTier } from "../../create/driver.ts";
+import type { DriverTier } from "../../create/driver.ts";
 import type { LinkUp } from "../../create/link.ts";
 import { localFetch, localPeer } from "../../create/mount.ts";
 import type { Database } from "../../db/database.ts";
-import { fromScan, wantedBy } from "../../drivers/discover.ts";
 import { generic } from "../../drivers/generic.ts";
-import { kinds } from "../../drivers/registry.ts";
-import { pciNames } from "../../pci/names.ts";
-import { createScanner } from "../../pci/scanner/scanner.ts";
-import type { ScanResult } from "../../pci/sysfs/scan.ts";
-import { LoggedError } from "../../tiers/driver.ts";
+import { builtIn } from "../../live/built-in.ts";
+import { openBus } from "../../live/bus.ts";
 import type { Tier } from "../../tiers/tier.ts";
 import type { World } from "../../world.ts";
 import { type Joined, pinOf } from "../credentials/joined.ts";
@@ -67,42 +63,6 @@ const common = ({ auth, url, dial }: RoleConfig, world: World) => ({
   pass: passes(auth.operatorToken, world),
 });
 
-/** The bus of this node, scanned once for all drivers that ask at the same time; a failure is logged once, too. */
-function openBus({ sysfs, pciIds, node }: RoleConfig, kinds: readonly string[], { log }: World) {
-  const scanner = createScanner({ sysfs, wanted: wantedBy({ kinds }) });
-  const shared = new WeakMap<Promise<ScanResult>, Promise<ScanResult>>();
-  const scan = (): Promise<ScanResult> => {
-    const running = scanner.scan();
-    const known = shared.get(running);
-    if (known) return known;
-    const logged = running.catch((cause) => {
-      const message = cause instanceof Error ? cause.message : String(cause);
-      log("error", "discovery failed", { drivers: kinds.join(","), error: message });
-      throw new LoggedError(message, { cause });
-    });
-    shared.set(running, logged);
-    return logged;
-  };
-  return { scan, close: () => scanner.close(), names: pciNames({ text: pciIds }), node };
-}
-type Bus = ReturnType<typeof openBus>;
-
-/** The built-in driver of one kind: a view of the bus. */
-function builtIn(
-  kind: string,
-  { scan, names, node }: Bus,
-  options: Omit<DriverOptions, "name" | "type" | "node" | "discover"> & { world: World },
-): Promise<DriverTier> {
-  const known = [...kinds, generic].find(({ name }) => name === kind);
-  return createDriver({
-    ...options,
-    name: kind,
-    type: known?.deviceType ?? generic.deviceType,
-    node,
-    discover: async () => fromScan(await scan(), { kinds: [kind], names, node, now: options.world.now() }).hardware,
-  });
-}
-
 const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
   ...tier,
   stop: async () => {
@@ -113,7 +73,7 @@ const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
 
 async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const kind = config.driver ?? generic.name;
-  const bus = openBus(config, [kind], world);
+  const bus = openBus({ ...config, kinds: [kind] }, world);
   const { endpoint, agent } = config;
   const ca = agent?.startsWith("https:") ? await readAuthority(config.state, "agent") : null;
   // An agent of this state directory that speaks TLS by a CA which the system does not know.
@@ -127,7 +87,7 @@ async function agentRole(
   world: World,
   mounted: { basePath: string; endpoint: string; conductor?: ReturnType<typeof localPeer> },
 ): Promise<Tier & { drivers: DriverTier[] }> {
-  const bus = openBus(config, config.drivers, world);
+  const bus = openBus({ ...config, kinds: config.drivers }, world);
   const tokens = config.auth.tokens ?? (await fileTokens(config.state, world.log));
   const shared = { ...common(config, world), auth: { ...config.auth, tokens } };
   const drivers = await Promise.all(
