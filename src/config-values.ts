@@ -74,10 +74,10 @@ export function databaseUrl(text: string, cwd: string): { url: string } | { prob
   return { problem: scheme ? `a URL with the scheme ${scheme}` : "a value without either scheme" };
 }
 
-/** Seconds, decimals allowed. */
-export function duration(text: string): number | null {
-  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-  return seconds >= 0.1 && seconds <= 86_400 ? seconds : null;
+/** Seconds from `least` to `most`, decimals allowed. */
+export function seconds(text: string, least: number, most: number): number | null {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  return value >= least && value <= most ? value : null;
 }
 
 /** Any UUID but the nil one, which stands for "no node". */

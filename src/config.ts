@@ -2,13 +2,13 @@ import { type Cidr, parseCidrs } from "./client/address.ts";
 import {
   boundSocket,
   databaseUrl,
-  duration,
   isLoopback,
   isUuid,
   joinText,
   type Listen,
   listenAt,
   peerUrl,
+  seconds,
 } from "./config-values.ts";
 import { ROLES, type Role, SETTINGS } from "./settings.ts";
 
@@ -32,6 +32,8 @@ export interface Config {
   nodeId: string | null;
   state: string;
   source: { sysfs: string } | { snapshot: string };
+  /** Seconds between two looks at all devices. */
+  healthInterval: number;
   /** Seconds of the leases given out; null: by the number of children. */
   lease: number | null;
   /** What is announced upward instead of the listener. */
@@ -233,7 +235,12 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   const remoteSetup = when("remote-setup", () =>
     oneOf<Config["remoteSetup"]>("remote-setup", ["off", "plan", "apply"]),
   );
-  const lease = when("lease", () => parsed("lease", "a number of seconds from 0.1 to 86400", duration));
+  const lease = when("lease", () =>
+    parsed("lease", "a number of seconds from 0.1 to 86400", (text) => seconds(text, 0.1, 86_400)),
+  );
+  const healthInterval = when("health-interval", () =>
+    parsed("health-interval", "a number of seconds from 1 to 3600", (text) => seconds(text, 1, 3_600)),
+  );
   const logFormat = oneOf("log-format", ["text", "json"]) ?? "text";
 
   if (problems.length) throw new ConfigError(problems);
@@ -249,6 +256,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     nodeId,
     state,
     source: snapshot ? { snapshot } : { sysfs: sysfs ?? "/sys" },
+    healthInterval: healthInterval ?? 30,
     lease,
     endpoint,
     auth,

@@ -66,6 +66,12 @@ export const SETTINGS: readonly Setting[] = [
   setting("sysfs", "DIR", ON_NODE, "where sysfs is mounted (default: /sys)"),
   setting("snapshot", "FILE", ON_NODE, "replay a host recorded by `sinew snapshot` instead of reading sysfs"),
   setting(
+    "health-interval",
+    "SECONDS",
+    ON_NODE,
+    "how often all devices are looked at for what no event tells of, 1 to 3600, give or take a tenth (default: 30)",
+  ),
+  setting(
     "lease",
     "SECONDS",
     ["all", "conductor", "agent"],

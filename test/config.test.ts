@@ -45,6 +45,7 @@ describe("parseConfig()", () => {
       nodeId: null,
       state: "/home/ada/.local/state/sinew",
       source: { sysfs: "/sys" },
+      healthInterval: 30,
       lease: null,
       endpoint: null,
       auth: "required",
@@ -74,6 +75,18 @@ describe("parseConfig()", () => {
     expect(config({}, { SINEW_LEASE: "9" }).lease).toBe(9);
     expect(config({}, { SINEW_LEASE: "" }).lease).toBeNull();
   });
+
+  test.each(["1", "30", "0.5e2", "0", "0.9", "3600.1", "-1", "soon", "Infinity"])(
+    "takes --health-interval %s or names its bounds",
+    (text) => {
+      const flags = { "health-interval": text };
+      if (["1", "30"].includes(text)) expect(config(flags).healthInterval).toBe(Number(text));
+      else
+        expect(problems(flags)).toEqual([
+          `--health-interval: expected a number of seconds from 1 to 3600, found ${JSON.stringify(text)}`,
+        ]);
+    },
+  );
 
   test("reads every setting from its variable", () => {
     expect(SETTINGS.map(({ env }) => env)).toContain("SINEW_STATE_DIR");

@@ -135,6 +135,7 @@ async function start(config: Config): Promise<void> {
       caHash: tls?.caHash ?? null,
       certificateName: config.tls && !config.tls.files ? node.id : null,
       sysfs: origin?.sysfs ?? "/sys",
+      recorded: "snapshot" in config.source,
       pciIds: origin?.pciIds ?? null,
       endpoint: config.endpoint ?? listener.endpoint,
     };

@@ -12,8 +12,11 @@ export interface DriverOptions extends TierOptions {
   name: string;
   /** The device type, such as `"CRYPTO"`. */
   type: string;
-  /** Finds the devices; `{ uuid }` is the least. A throw becomes the source's error, and last-good devices stay. */
-  discover(): Promise<DriverDevice[]>;
+  /**
+   * Finds the devices; `{ uuid }` is the least. A throw becomes the source's error, and last-good devices stay. Without
+   * `look`, after `refresh()`, what is known already is enough.
+   */
+  discover(how: { look: boolean }): Promise<DriverDevice[]>;
   /** What it knows to do with its devices beside that: measure them, set them up. Default: nothing. */
   care?: DeviceCare | undefined;
   node?: { id: string; name: string };
@@ -26,6 +29,8 @@ export interface DriverTier extends Tier {
   readonly role: "driver";
   readonly type: string;
   onChange(listener: () => void): void;
+  /** Has it find its devices again and tell of what changed, without an operation. Resolves when that is shown. */
+  refresh(): Promise<void>;
 }
 
 /** One kind of hardware on one node. Serves the seed's driver calls; `start()` runs the first discovery. */
@@ -55,6 +60,7 @@ export async function createDriver(options: DriverOptions): Promise<DriverTier> 
     fetch: (request, env) => app.fetch(request, env),
     start: driver.start,
     stop: driver.stop,
+    refresh: driver.refresh,
     onChange: (listener) => listeners.push(listener),
   };
 }

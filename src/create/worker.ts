@@ -90,6 +90,7 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
   const settled = {
     node,
     sysfs,
+    recorded: "snapshot" in config.source,
     pciIds: null,
     endpoint: endpoint ?? here,
     url: here,

@@ -1,4 +1,4 @@
-import { dlopen, read } from "bun:ffi";
+import { dlopen, type FFIFunction, read } from "bun:ffi";
 
 /**
  * open(2) flags. They differ by architecture: O_DIRECTORY of x86-64 is O_DIRECT on arm64
@@ -41,8 +41,8 @@ export const errnoName = (code: number): string => NAMES.get(code) ?? `errno ${c
 
 // Lengths are u64 and results i32: no read here is longer than a page or two, and a BigInt per call would cost more
 // than the call. Buffers are passed as they are: ptr(buffer) would not keep them alive during the call.
-const open = (library: string) =>
-  dlopen(library, {
+const open = () =>
+  openLibc({
     openat: { args: ["i32", "ptr", "i32", "i32"], returns: "i32" },
     close: { args: ["i32"], returns: "i32" },
     read: { args: ["i32", "ptr", "u64"], returns: "i32" },
@@ -59,24 +59,25 @@ const open = (library: string) =>
     setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
     umask: { args: ["u32"], returns: "u32" },
     __errno_location: { args: [], returns: "ptr" },
-  }).symbols;
+  });
 
 export type Libc = ReturnType<typeof open>;
 let opened: Libc | undefined;
 
 /** The C library, opened on first use: importing this module opens nothing. Throws ERR_DLOPEN_FAILED without one. */
 export function libc(): Libc {
-  opened ??= openEither();
+  opened ??= open();
   return opened;
 }
 
-function openEither(): Libc {
+/** Functions of the C library; each costs some microseconds to open. Throws ERR_DLOPEN_FAILED without one. */
+export function openLibc<const Functions extends Record<string, FFIFunction>>(functions: Functions) {
   try {
-    return open("libc.so.6");
+    return dlopen("libc.so.6", functions).symbols;
   } catch (error) {
     // bun:ffi cannot ask for "the libc that is loaded already", and musl names its file by architecture.
     try {
-      return open(`libc.musl-${arm ? "aarch64" : "x86_64"}.so.1`);
+      return dlopen(`libc.musl-${arm ? "aarch64" : "x86_64"}.so.1`, functions).symbols;
     } catch {
       throw error;
     }
@@ -84,7 +85,7 @@ function openEither(): Libc {
 }
 
 /** errno of the call that has just failed in this thread: nothing may come between the two. */
-export function errno(c: Libc): number {
+export function errno(c: Pick<Libc, "__errno_location">): number {
   const location = c.__errno_location();
   return location === null ? 0 : read.i32(location, 0);
 }

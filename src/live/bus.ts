@@ -5,6 +5,9 @@ import { createScanner } from "../pci/scanner/scanner.ts";
 import type { ScanResult } from "../pci/sysfs/scan.ts";
 import { LoggedError } from "../tiers/driver.ts";
 import type { World } from "../world.ts";
+import { createPace, type What } from "./pace.ts";
+import { createTick } from "./tick.ts";
+import { type Watch, watchBus } from "./watch.ts";
 
 export interface BusOptions {
   /** The tree to read: the host's, or a snapshot written back. */
@@ -14,6 +17,10 @@ export interface BusOptions {
   node: Hardware["node"];
   /** Names of the kinds whose functions are read. */
   kinds: readonly string[];
+  /** Seconds from one look at everything to the next. Null: it is a recording, and is looked at when asked only. */
+  healthInterval: number | null;
+  /** Whether what was last seen waits to be confirmed: then the next look comes sooner. */
+  soon?: () => boolean;
 }
 
 /** The bus of this node, as all drivers of a process share it. */
@@ -22,24 +29,101 @@ export interface Bus {
   readonly names: PciNames;
   /** Looks at all of it, once for all that ask at the same time. Rejects with a LoggedError. */
   scan(): Promise<ScanResult>;
+  /** What the last look saw; what has not changed since the one before is the same object. Rejects as that look did. */
+  latest(): Promise<ScanResult>;
+  /** Called after each look. What it returns is waited for before the next one. */
+  onLook(listener: () => Promise<void>): void;
+  /** From now on it is watched. Resolves at once where there is nothing to watch. */
+  start(): Promise<void>;
   close(): void;
 }
 
 /** Opens nothing yet: the first scan does. */
-export function openBus({ sysfs, pciIds, node, kinds }: BusOptions, { log }: World): Bus {
+export function openBus(options: BusOptions, world: World): Bus {
+  const { sysfs, kinds, healthInterval } = options;
   const scanner = createScanner({ sysfs, wanted: wantedBy({ kinds }) });
+  const listeners: (() => Promise<void>)[] = [];
   const shared = new WeakMap<Promise<ScanResult>, Promise<ScanResult>>();
-  const scan = (): Promise<ScanResult> => {
-    const running = scanner.scan();
-    const known = shared.get(running);
-    if (known) return known;
-    const logged = running.catch((cause) => {
+  let latest: Promise<ScanResult> | null = null;
+  let lastFailure: string | null = null;
+  let closed = false;
+
+  /** What a look came to; a failure is logged once, however many drivers hear of it and however long it lasts. */
+  async function outcome(looking: Promise<ScanResult>): Promise<ScanResult> {
+    try {
+      const result = await looking;
+      if (lastFailure !== null) world.log("info", "the bus can be read again");
+      lastFailure = null;
+      return result;
+    } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
-      log("error", "discovery failed", { drivers: kinds.join(","), error: message });
+      if (message !== lastFailure && !closed) {
+        world.log("error", "discovery failed", { drivers: kinds.join(","), error: message });
+      }
+      lastFailure = message;
       throw new LoggedError(message, { cause });
-    });
-    shared.set(running, logged);
-    return logged;
+    }
+  }
+
+  async function tell(): Promise<void> {
+    await Promise.all(listeners.map((listener) => listener()));
+    tick?.looked();
+  }
+
+  function scan(): Promise<ScanResult> {
+    const looking = scanner.scan();
+    const known = shared.get(looking);
+    if (known) return known;
+    const done = outcome(looking);
+    shared.set(looking, done);
+    const settle = () => {
+      latest = done;
+      // Whoever asked takes it in first.
+      world.timer(0, () => void tell());
+    };
+    done.then(settle, settle);
+    return done;
+  }
+
+  async function look(what: What): Promise<void> {
+    if (closed) return;
+    const done = outcome(scanner.rescan(what));
+    await done.catch(() => {}); // the drivers hear of it
+    if (closed) return;
+    latest = done;
+    await tell();
+  }
+
+  const pace = createPace(world, look);
+  const tick =
+    healthInterval === null
+      ? null
+      : createTick({
+          world,
+          everyMs: healthInterval * 1000,
+          soon: () => options.soon?.() ?? false,
+          look: () => look("all"),
+        });
+  let watch: Watch | null = null;
+
+  return {
+    node: options.node,
+    names: pciNames({ text: options.pciIds }),
+    scan,
+    latest: () => latest ?? scan(),
+    onLook: (listener) => listeners.push(listener),
+    async start() {
+      if (tick === null || kinds.length === 0) return;
+      watch = await watchBus({ sysfs, scanner, world, touch: pace.touch });
+      if (closed) watch.stop();
+      else tick.start();
+    },
+    close() {
+      closed = true;
+      watch?.stop();
+      pace.stop();
+      tick?.stop();
+      scanner.close();
+    },
   };
-  return { scan, close: () => scanner.close(), names: pciNames({ text: pciIds }), node };
 }

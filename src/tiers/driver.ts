@@ -7,8 +7,10 @@ import type { World } from "../world.ts";
 import { adopt, keepKnown } from "./adopt.ts";
 import type { Care } from "./care/care.ts";
 import { ownCare } from "./care/own.ts";
+import { coalesce } from "./coalesce.ts";
 import type { DeviceCare } from "./device.ts";
 import { createInventory } from "./inventory.ts";
+import { createLimiter } from "./limiter.ts";
 import { createOperations } from "./operations/operations.ts";
 import { createUpward } from "./upward.ts";
 
@@ -23,8 +25,11 @@ export interface DriverOptions {
   name: string;
   /** The device type it reports, such as `"CRYPTO"`. */
   type: string;
-  /** Finds the devices. A throw is reported as the source's error, and the last-good devices stay. */
-  discover(): Promise<DriverDevice[]>;
+  /**
+   * Finds the devices. A throw is reported as the source's error, and the last-good devices stay. Without `look` what is
+   * known already is enough, where something is.
+   */
+  discover(how: { look: boolean }): Promise<DriverDevice[]>;
   /** What it knows to do with them beside that. Default: nothing. */
   care?: DeviceCare | undefined;
   world: World;
@@ -49,6 +54,8 @@ export interface Driver {
   page(limit: number, token: string | undefined): HardwareList;
   devices(uuid: string): Hardware[];
   startDiscovery(): Operation;
+  /** Takes in what is known now, without an operation; resolves when it is shown. A failure is the source's error. */
+  refresh(): Promise<void>;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -84,11 +91,14 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     options.onChange?.();
   }
 
-  async function scan() {
+  // One at a time, so that an older answer never takes the place of a newer one.
+  const inTurn = createLimiter(1);
+
+  async function scan(look: boolean) {
     const now = world.now().toISOString();
     try {
       const before = new Map(inventory.hardware.map((device) => [device.uuid, device]));
-      const found = (await options.discover()).map((device) =>
+      const found = (await options.discover({ look })).map((device) =>
         keepKnown(adopt({ raw: device, value: device }, { source: name, type, node, now }), before.get(device.uuid)),
       );
       source = { ...source, status: "OK", observed_at: now, count: found.length, error: null };
@@ -107,7 +117,13 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
   }
 
   const devices = (uuid: string) => inventory.hardware.filter((device) => device.uuid === uuid);
-  const startDiscovery = () => operations.start("discovery", async () => [{ name, endpoint, run: scan }]);
+  const startDiscovery = () =>
+    operations.start("discovery", async () => [{ name, endpoint, run: () => inTurn(() => scan(true)) }]);
+
+  const refresh = coalesce(async () => {
+    // Said at the source and in the log by now; nobody waits for more.
+    await inTurn(() => scan(false)).catch(() => {});
+  });
 
   return {
     name,
@@ -121,6 +137,8 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     devices,
     care: ownCare(options.care ?? {}, { driver: name, devices, operations, world }),
     startDiscovery,
+    // Before the first discovery there is nothing to renew, and nothing to be ready with.
+    refresh: async () => (ready ? refresh(name) : undefined),
     operation: (uuid, waitMs) => operations.wait(uuid, waitMs),
     async start() {
       startDiscovery();

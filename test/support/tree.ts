@@ -1,8 +1,10 @@
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -67,15 +69,21 @@ export function makeTree() {
       : `devices/pci${address.slice(0, address.lastIndexOf(":"))}/${address}`;
   }
   const directory = (address: string) => join(sysfs, relative(address));
-  const write = (address: string, name: string, content: string | Uint8Array) =>
-    writeFileSync(join(directory(address), name), content);
+  /** At once, as an attribute of the kernel changes: whoever watches the tree never sees half of it. */
+  function write(address: string, name: string, content: string | Uint8Array): void {
+    const path = join(directory(address), name);
+    const aside = existsSync(path) ? `${path}.new` : path;
+    writeFileSync(aside, content);
+    if (aside !== path) renameSync(aside, path);
+  }
   const up = (address: string) => "../".repeat(relative(address).split("/").length);
   const unlink = (path: string) => rmSync(path, { force: true });
 
   function bind(address: string, driver: string): void {
     mkdirSync(join(bus, "drivers", driver), { recursive: true });
-    unlink(join(directory(address), "driver"));
-    symlinkSync(`${up(address)}bus/pci/drivers/${driver}`, join(directory(address), "driver"));
+    const link = join(directory(address), "driver");
+    symlinkSync(`${up(address)}bus/pci/drivers/${driver}`, `${link}.new`);
+    renameSync(`${link}.new`, link);
   }
 
   function add(device: Device): void {

@@ -11,7 +11,7 @@ import { localFetch, localPeer } from "../../create/mount.ts";
 import type { Database } from "../../db/database.ts";
 import { generic } from "../../drivers/generic.ts";
 import { builtIn } from "../../live/built-in.ts";
-import { openBus } from "../../live/bus.ts";
+import { type Bus, openBus } from "../../live/bus.ts";
 import type { Tier } from "../../tiers/tier.ts";
 import type { World } from "../../world.ts";
 import { type Joined, pinOf } from "../credentials/joined.ts";
@@ -34,6 +34,8 @@ export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source" | 
   node: { id: string; name: string };
   /** The tree to scan: the host's, or a snapshot written back. */
   sysfs: string;
+  /** It is a snapshot: it does not change. */
+  recorded: boolean;
   /** A pci.ids that came with a snapshot; null: the system's, if it has one. */
   pciIds: string | null;
   /** What to announce. */
@@ -63,6 +65,23 @@ const common = ({ auth, url, dial }: RoleConfig, world: World) => ({
   pass: passes(auth.operatorToken, world),
 });
 
+/** A recording does not change: it is not watched. */
+const busOf = (config: RoleConfig, kinds: readonly string[], world: World) =>
+  openBus({ ...config, kinds, healthInterval: config.recorded ? null : config.healthInterval }, world);
+
+/** The tier, with the bus that it looks at watched from before its first scan to its end. */
+const watching = <T extends Tier>(tier: T, bus: Bus): T => ({
+  ...tier,
+  async start() {
+    await bus.start();
+    await tier.start();
+  },
+  async stop() {
+    await tier.stop();
+    bus.close();
+  },
+});
+
 const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
   ...tier,
   stop: async () => {
@@ -73,13 +92,13 @@ const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
 
 async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const kind = config.driver ?? generic.name;
-  const bus = openBus({ ...config, kinds: [kind] }, world);
+  const bus = busOf(config, [kind], world);
   const { endpoint, agent } = config;
   const ca = agent?.startsWith("https:") ? await readAuthority(config.state, "agent") : null;
   // An agent of this state directory that speaks TLS by a CA which the system does not know.
   const trusting = ca === null ? world : { ...world, fetch: pinnedFetch(world.fetch, { ca }) };
   const driver = await builtIn(kind, bus, { ...common(config, trusting), endpoint, agent: agent ?? undefined });
-  return closing(driver, async () => bus.close());
+  return watching(driver, bus);
 }
 
 async function agentRole(
@@ -87,7 +106,7 @@ async function agentRole(
   world: World,
   mounted: { basePath: string; endpoint: string; conductor?: ReturnType<typeof localPeer> },
 ): Promise<Tier & { drivers: DriverTier[] }> {
-  const bus = openBus({ ...config, kinds: config.drivers }, world);
+  const bus = busOf(config, config.drivers, world);
   const tokens = config.auth.tokens ?? (await fileTokens(config.state, world.log));
   const shared = { ...common(config, world), auth: { ...config.auth, tokens } };
   const drivers = await Promise.all(
@@ -116,11 +135,7 @@ async function agentRole(
       await agent.start();
     },
   };
-  const close = async () => {
-    link?.stop();
-    bus.close();
-  };
-  return { ...closing(served, close), drivers };
+  return { ...closing(watching(served, bus), async () => link?.stop()), drivers };
 }
 
 async function linkOf(

@@ -1,15 +1,24 @@
 import type { WantedIds } from "../sysfs/scan.ts";
 
-/** What the scanner asks of its Worker. */
-export interface ScanJob {
+/** What the scanning thread can be asked for. */
+export type Job =
+  /**
+   * A scan. `keep`: addresses, a space between two, that are left as they are known; one text crosses threads faster than
+   * a thousand. `all`: nothing is asked, every function is wanted.
+   */
+  | { scan: { keep: string; all: boolean } }
+  /** What looks different from outside since this was last asked. */
+  | { digest: true };
+
+/** A job, and where it is done. */
+export interface Order {
+  job: Job;
   sysfs: string;
   skip: readonly string[];
-  /** Nothing is asked: every function is wanted. */
-  all: boolean;
   progress: SharedArrayBuffer;
 }
 
-export type ToWorker = { scan: ScanJob } | { verdict: boolean };
+export type ToWorker = { order: Order } | { verdict: boolean };
 
 /**
  * What it hears: whether functions with these ids are wanted, which the Worker asks once for each; then the result, as

@@ -1,26 +1,39 @@
+import { changesSince } from "../sysfs/digest.ts";
 import { scanning, type WantedIds } from "../sysfs/scan.ts";
 import { Progress } from "./progress.ts";
-import { type FromWorker, idsKey, type ScanJob, type ToWorker } from "./protocol.ts";
+import { type FromWorker, idsKey, type Job, type Order, type ToWorker } from "./protocol.ts";
 
-// Runs scans off the request loop: a read of sysfs blocks this thread and no other.
+// Reads off the request loop: a read of sysfs blocks this thread and no other.
 declare const self: Worker;
 const post = (message: FromWorker) => self.postMessage(message);
 
 const verdicts = new Map<string, boolean>();
 let answered: (verdict: boolean) => void = () => {};
+/** What each function last looked like from outside; null before the first look. */
+let outside: Map<string, string> | null = null;
 
 self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if ("verdict" in data) answered(data.verdict);
   else
-    scan(data.scan).then(
-      (result) => post({ result }),
+    carryOut(data.order).then(
+      (result) => post({ result: JSON.stringify(result) }),
       (error) => post({ error: error instanceof Error ? error.message : String(error) }),
     );
 };
 
-async function scan({ sysfs, skip, all, progress: shared }: ScanJob): Promise<string> {
+async function carryOut({ job, sysfs, skip, progress: shared }: Order): Promise<unknown> {
   const progress = new Progress(shared);
-  const steps = scanning({ sysfs, skip: new Set(skip), onFunction: (address) => progress.enter(address) });
+  const where = { sysfs, skip: new Set(skip), onFunction: (address: string) => progress.enter(address) };
+  if ("scan" in job) return scan(job.scan, where, progress);
+  const { now, changed } = changesSince(outside, where);
+  outside = now;
+  return changed;
+}
+
+type Where = { sysfs: string; skip: ReadonlySet<string>; onFunction(address: string): void };
+
+async function scan({ keep, all }: Extract<Job, { scan: unknown }>["scan"], where: Where, progress: Progress) {
+  const steps = scanning({ ...where, keep: keep === "" ? undefined : new Set(keep.split(" ")) });
   let step = steps.next();
   while (!step.done) {
     const ids = step.value;
@@ -34,7 +47,7 @@ async function scan({ sysfs, skip, all, progress: shared }: ScanJob): Promise<st
     }
     step = steps.next(wanted);
   }
-  return JSON.stringify(step.value);
+  return step.value;
 }
 
 /** Which ids are wanted is a function over there. */

@@ -18,6 +18,8 @@ export interface ScanOptions {
   wanted?: (ids: WantedIds) => boolean;
   /** Addresses that are not touched at all. */
   skip?: ReadonlySet<string>;
+  /** Addresses of functions that are known and have not changed: they are counted, and not read. */
+  keep?: ReadonlySet<string> | undefined;
   /** Called with the address before anything of a function is read. */
   onFunction?: (address: string) => void;
 }
@@ -35,6 +37,12 @@ export interface ScanResult {
   problems: ScanProblem[];
 }
 
+/** One pass over the bus, which may have skipped and kept some of it. */
+export interface ScanPass extends ScanResult {
+  /** Everything that the bus lists, sorted. */
+  addresses: string[];
+}
+
 /**
  * Reads the PCI bus of a sysfs and blocks while it does. A function that can't be read, lies or leaves is one entry with
  * a problem. Throws SysfsError only when the bus itself can't be read.
@@ -43,18 +51,20 @@ export function scanPci({ wanted, ...options }: ScanOptions): ScanResult {
   const scan = scanning(options);
   let step = scan.next();
   while (!step.done) step = scan.next(wanted?.(step.value) ?? true);
-  return step.value;
+  const { functions, looked_at, problems } = step.value;
+  return { functions, looked_at, problems };
 }
 
 /** The scan itself, which gives each function's ids and takes whether the function is wanted. */
 export function* scanning({
   sysfs,
   skip,
+  keep,
   onFunction,
-}: Omit<ScanOptions, "wanted">): Generator<WantedIds, ScanResult, boolean> {
+}: Omit<ScanOptions, "wanted">): Generator<WantedIds, ScanPass, boolean> {
   const reader = new SysfsReader();
   const bus = new SysfsBus(reader, sysfs);
-  const result: ScanResult = { functions: [], looked_at: 0, problems: [] };
+  const result: ScanPass = { functions: [], looked_at: 0, problems: [], addresses: bus.addresses };
   const idsOf = new Map<string, PciIds>();
   try {
     for (const name of bus.badNames) {
@@ -64,6 +74,7 @@ export function* scanning({
     for (const address of bus.addresses) {
       if (skip?.has(address)) continue;
       result.looked_at++;
+      if (keep?.has(address)) continue;
       onFunction?.(address);
       const directory = reader.openEntry(bus.devices, address);
       if (directory < 0) {
@@ -82,7 +93,7 @@ export function* scanning({
         idsOf.set(address, ids);
         // A VF's address is higher than its PF's (PCIe 6.0, 9.2.1.2), so that one has been read.
         const pf = fn.pf();
-        const pfIds = pf === null ? null : (idsOf.get(pf) ?? null);
+        const pfIds = pf === null ? null : (idsOf.get(pf) ?? (keep?.has(pf) ? idsAlone(bus, pf) : null));
         const { vendor_id, device_id, class: classCode } = ids;
         if (yield { vendor_id, device_id, class: classCode, pf_ids: pfIds }) result.functions.push(fn.read(ids, pfIds));
       } finally {
@@ -93,6 +104,18 @@ export function* scanning({
     bus.close();
   }
   return result;
+}
+
+/** The ids of a PF that is kept, for a VF that is not. */
+function idsAlone(bus: SysfsBus, address: string): PciIds | null {
+  const directory = bus.reader.openEntry(bus.devices, address);
+  if (directory < 0) return null;
+  const fn = new SysfsFunction(bus, address, directory);
+  try {
+    return fn.ids();
+  } finally {
+    fn.close();
+  }
 }
 
 const NAMELESS = { reason: "Unreadable", message: "neither attributes nor config space name it" } as const;
