@@ -15,25 +15,31 @@ const post = (heard: Heard) => self.postMessage(heard);
 
 self.onmessage = ({ data }: MessageEvent<UeventSocket>) => {
   const socket = uevents(data);
+  // Once full, the socket drops all that comes until it is empty and tells of it once: what is lost is known only then.
+  let overflowing = false;
   while (socket.wait()) {
-    hear(socket);
+    overflowing = hear(socket, overflowing);
     if (!socket.pause(GATHER_MS)) break;
   }
   socket.close();
   post({ stopped: true });
 };
 
-function hear(socket: ReturnType<typeof uevents>): void {
+/** Takes in a batch; whether the socket was full and is not yet empty. */
+function hear(socket: ReturnType<typeof uevents>, overflowing: boolean): boolean {
   const presence = new Set<string>();
   const other = new Set<string>();
-  let lost = false;
-  for (let count = 0; count < BATCH; count++) {
+  let full = overflowing;
+  let empty = false;
+  for (let count = 0; count < BATCH && !empty; count++) {
     const received = socket.receive();
-    if (received === "nothing") break;
-    if (received === "lost") lost = true;
+    if (received === "nothing") empty = true;
+    if (received === "lost") full = true;
     if (typeof received === "string") continue;
     const event = busEvent(received);
     if (event) (event.presence ? presence : other).add(event.address);
   }
+  const lost = full && empty;
   if (lost || presence.size + other.size > 0) post({ presence: [...presence], other: [...other], lost });
+  return full && !empty;
 }
