@@ -60,7 +60,7 @@ export function adopt(
 /**
  * Keeps what a new report can't know better: first_seen, each condition's `since` while its status stays (or every
  * restart of a child would look like a change of all its devices), and of a device that was not woken to be asked the
- * link and serials it had.
+ * link, serials and attributes it had.
  */
 export function keepKnown(device: Hardware, before: Hardware | undefined): Hardware {
   if (!before) return device;
@@ -73,6 +73,7 @@ export function keepKnown(device: Hardware, before: Hardware | undefined): Hardw
   return {
     ...kept,
     serials: device.serials.length > 0 ? device.serials : before.serials,
+    attributes: { ...before.attributes, ...device.attributes },
     pci: { ...device.pci, link: device.pci.link ?? before.pci?.link ?? null },
   };
 }

@@ -57,6 +57,23 @@ test("scanPci() reads everything of a function", () => {
     iommu_group: 42,
     link: { speed_gts: 16, width: 16, max_speed_gts: 32, max_width: 16 },
     serials: [{ kind: "dsn", value: "2b-0a-50-31-8c-38-25-00" }],
+    hops: [
+      {
+        device: "0000:01:00.0",
+        port: "0000:00:01.0",
+        speed_gts: 16,
+        width: 16,
+        max_speed_gts: 32,
+        max_width: 16,
+        both_speed_gts: 32,
+        both_width: 16,
+      },
+    ],
+    aer: null,
+    driver_override: null,
+    iommu: null,
+    attributes: {},
+    algorithms: null,
     pf_ids: null,
     sriov: null,
     bars: [{ index: 0, type: "mem64", prefetchable: true, size: 16 * 1024 * 1024 }],
@@ -231,7 +248,8 @@ test("scanPci() reads the ids alone of what is not wanted, and nothing of what i
   const options = { sysfs: tree.sysfs, onFunction: (address: string) => visited.push(address) };
   const scan = scanPci({ ...options, wanted: (ids) => ids.class === "030200" });
   expect(scan).toMatchObject({ looked_at: 2, functions: [{ address: GPU.address, parent: BRIDGE.address }] });
-  expect(visited).toEqual([BRIDGE.address, GPU.address]);
+  // The port above a function is looked at for what its end of the link can.
+  expect(visited).toEqual([BRIDGE.address, GPU.address, BRIDGE.address, GPU.address]);
   expect(scanPci({ ...options, skip: new Set([GPU.address]) })).toMatchObject({ looked_at: 1 });
 });
 

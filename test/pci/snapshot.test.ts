@@ -71,6 +71,8 @@ const snapshot = (functions: Record<string, SnapshotFunction>): Snapshot => ({
   bad_names: ["not-an-address"],
   drivers: true,
   slots: { "4-1": "0000:3b:00" },
+  driver_versions: { "vfio-pci": "0.2\n" },
+  iommu: { groups: true, tables: ["DMAR", "FACP"] },
 });
 const one = snapshot({ "0000:3b:00.0": gpu("0000:3b:00.0", "devices/pci0000:3a/0000:3a:00.0") });
 

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { configBytes } from "./config-bytes.ts";
 
 /** A PCI function to be put on a bus. What is left out gets the value of an ordinary endpoint. */
@@ -47,6 +47,7 @@ export interface Device {
   config?: Uint8Array | null;
 }
 
+type Counts = Record<string, number>;
 export type Tree = ReturnType<typeof makeTree>;
 
 const LINK = { speed: 16, width: 16, maxSpeed: 32, maxWidth: 16 };
@@ -72,6 +73,7 @@ export function makeTree() {
   /** At once, as an attribute of the kernel changes: whoever watches the tree never sees half of it. */
   function write(address: string, name: string, content: string | Uint8Array): void {
     const path = join(directory(address), name);
+    mkdirSync(dirname(path), { recursive: true });
     const aside = existsSync(path) ? `${path}.new` : path;
     writeFileSync(aside, content);
     if (aside !== path) renameSync(aside, path);
@@ -185,7 +187,31 @@ export function makeTree() {
     remove,
     bind,
     unbind: (address: string) => unlink(join(directory(address), "driver")),
-    /** Writes one attribute, or makes one that the kernel would not. */
+    /** What the kernel and the firmware's tables say of an IOMMU. */
+    setIommu(groups: number, tables: readonly string[]): void {
+      for (const directory of ["kernel/iommu_groups", "firmware/acpi/tables"]) {
+        rmSync(join(sysfs, directory), { recursive: true, force: true });
+        mkdirSync(join(sysfs, directory), { recursive: true });
+      }
+      for (let group = 0; group < groups; group++) mkdirSync(join(sysfs, "kernel/iommu_groups", `${group}`));
+      for (const table of tables) writeFileSync(join(sysfs, "firmware/acpi/tables", table), "");
+    },
+    /** Errors as the kernel counts them, by kind; the rest is 0. */
+    setAer(address: string, counts: { correctable?: Counts; nonfatal?: Counts; fatal?: Counts }): void {
+      const files = {
+        correctable: "RxErr BadTLP BadDLLP",
+        nonfatal: "Undefined DLP CmpltTO",
+        fatal: "Undefined DLP TLP",
+      };
+      for (const severity of ["correctable", "nonfatal", "fatal"] as const) {
+        const of = counts[severity] ?? {};
+        const kinds = files[severity].split(" ").map((kind) => `${kind} ${of[kind] ?? 0}\n`);
+        const total = Object.values(of).reduce((all, count) => all + count, 0);
+        const name = { correctable: "COR", nonfatal: "NONFATAL", fatal: "FATAL" }[severity];
+        write(address, `aer_dev_${severity}`, `${kinds.join("")}TOTAL_ERR_${name} ${total}\n`);
+      }
+    },
+    /** Writes one attribute, or makes one that the kernel would not; `nvme/nvme0/model` makes what it is in. */
     setAttribute: write,
     config: (address: string) => new Uint8Array(readFileSync(join(directory(address), "config"))),
     setConfig: (address: string, bytes: Uint8Array) => write(address, "config", bytes),

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, posix } from "node:path";
 import { recordedBytes } from "../../pci/snapshot/config.ts";
-import { isPath, type Snapshot, WITHHELD_FILE } from "../../pci/snapshot/snapshot.ts";
+import { ACPI_TABLES, IOMMU_GROUPS, isPath, type Snapshot, WITHHELD_FILE } from "../../pci/snapshot/snapshot.ts";
 
 const DEVICES = "bus/pci/devices";
 const SLOTS = "bus/pci/slots";
@@ -47,6 +47,15 @@ function write(snapshot: Snapshot, root: string): void {
     if (fn.config?.withheld_of) file(`${fn.device}/${WITHHELD_FILE}`, `${fn.config.withheld_of}\n`);
     for (const [name, path] of Object.entries(fn.links)) links.set(`${fn.device}/${name}`, path);
     if (fn.device !== `${DEVICES}/${address}`) links.set(`${DEVICES}/${address}`, fn.device);
+  }
+  for (const [name, version] of Object.entries(snapshot.driver_versions ?? {})) {
+    file(`${DRIVERS}/${name}/module/version`, version);
+  }
+  if (snapshot.iommu) {
+    make(IOMMU_GROUPS);
+    // Functions name their own groups; others may have the only ones.
+    if (snapshot.iommu.groups) make(`${IOMMU_GROUPS}/0`);
+    for (const name of snapshot.iommu.tables ?? []) file(`${ACPI_TABLES}/${name}`, "");
   }
   for (const path of links.values()) make(path);
   for (const [path, to] of links) symlinkSync(posix.relative(dirname(path), to), `${root}/${path}`);

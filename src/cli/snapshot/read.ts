@@ -4,8 +4,12 @@ import type { ConfigSpace } from "../../pci/config/space.ts";
 import { recordConfig } from "../../pci/snapshot/config.ts";
 import type { Snapshot, SnapshotFunction } from "../../pci/snapshot/snapshot.ts";
 import {
+  ACPI_TABLES,
+  IOMMU_GROUPS,
+  IOMMU_TABLES,
   isAddress,
   isAttribute,
+  isDriverName,
   isLink,
   isPath,
   isSlotName,
@@ -50,6 +54,26 @@ export function readTree(sysfs: string, about: About, watch: Watch = {}): Snapsh
     bad_names: names.filter((name) => !isAddress(name)),
     drivers: existsSync(`${sysfs}/${DRIVERS}`),
     slots,
+    ...hostOf(sysfs, watch),
+  };
+}
+
+/** What functions have in common: versions of their drivers, and the state of the IOMMU. */
+function hostOf(sysfs: string, { onFile }: Watch): Pick<Snapshot, "driver_versions" | "iommu"> {
+  const versions: Record<string, string> = {};
+  for (const name of list(`${sysfs}/${DRIVERS}`).filter(isDriverName)) {
+    const file = `${DRIVERS}/${name}/module/version`;
+    onFile?.(null, file);
+    const version = attempt(() => text(`${sysfs}/${file}`));
+    if (typeof version === "string") versions[name] = version;
+  }
+  const groups = list(`${sysfs}/${IOMMU_GROUPS}`).length > 0;
+  const tables = list(`${sysfs}/${ACPI_TABLES}`);
+  // Of the firmware's tables only those that tell of an IOMMU, and one that tells that there are tables.
+  const told = tables.filter((name) => name === "FACP" || IOMMU_TABLES.some((table) => table === name));
+  return {
+    ...(Object.keys(versions).length > 0 ? { driver_versions: versions } : {}),
+    ...(existsSync(`${sysfs}/${IOMMU_GROUPS}`) ? { iommu: { groups, tables: tables.length > 0 ? told : null } } : {}),
   };
 }
 
@@ -93,12 +117,25 @@ function readFunction(sysfs: string, address: string, { onFile, onKnown }: Watch
 
 const IDS = new Set(["vendor", "device", "class", "subsystem_vendor", "subsystem_device"]);
 
+const NET = ["operstate"];
+/** What is recorded of what a kernel driver made below a function, by directory. */
+const NESTED: Readonly<Record<string, readonly string[]>> = {
+  nvme: ["serial", "model", "firmware_rev"],
+  net: NET,
+  drm: ["dev"],
+  accel: ["dev"],
+};
+
 /** Names in a function's directory, and the nested ones that are recorded. */
 function files(directory: string): string[] {
-  const nvme = list(`${directory}/nvme`).flatMap((name) =>
-    ["serial", "model", "firmware_rev"].map((attribute) => `nvme/${name}/${attribute}`),
+  const own = list(directory);
+  const virtio = own.filter((name) => /^virtio\d+$/.test(name)).map((name) => `${name}/net`);
+  const inside = [...Object.keys(NESTED), ...virtio].flatMap((folder) =>
+    list(`${directory}/${folder}`).flatMap((name) =>
+      (NESTED[folder] ?? NET).map((attribute) => `${folder}/${name}/${attribute}`),
+    ),
   );
-  return [...list(directory), "power/runtime_status", "power/control", ...nvme];
+  return [...own, "power/runtime_status", "power/control", ...inside];
 }
 
 class Failure {

@@ -110,10 +110,16 @@ function besides(given: {
 
 const deviceOf = (address: string) => address.slice(0, address.lastIndexOf("."));
 
-/** A function that fell asleep, with the link and the serials it had: asking for them would wake it. */
+/** A function that fell asleep, with what it said of itself before: asking for that would wake it. */
 function awake(fn: PciFunction, known: PciFunction | undefined): PciFunction {
   if (fn.response !== "asleep" || !known || !isSame(known, fn)) return fn;
-  return { ...fn, link: fn.link ?? known.link, serials: fn.serials.length > 0 ? fn.serials : known.serials };
+  return {
+    ...fn,
+    link: fn.link ?? known.link,
+    hops: fn.hops ?? known.hops,
+    serials: fn.serials.length > 0 ? fn.serials : known.serials,
+    attributes: { ...known.attributes, ...fn.attributes },
+  };
 }
 
 /** The same kind of card in the same place: whatever else sat there before says nothing about this one. */

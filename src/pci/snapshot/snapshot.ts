@@ -17,6 +17,10 @@ export interface Snapshot {
   drivers: boolean;
   /** Physical slots: name to address without a function (`0000:3b:00`), as in bus/pci/slots. */
   slots: Record<string, string>;
+  /** Versions of the modules that hold the functions' kernel drivers, by driver. */
+  driver_versions?: Record<string, string>;
+  /** Whether the kernel has IOMMU groups, and which of the firmware's tables describe an IOMMU; null: not to be seen. */
+  iommu?: { groups: boolean; tables: string[] | null };
   /** The names database of the host, if wanted. */
   pci_ids?: string;
 }
@@ -42,10 +46,15 @@ export interface SnapshotFunction {
 
 /** Attributes a scan may read whatever the function's power state: the kernel answers them from memory. */
 const CACHED =
-  /^(vendor|device|class|revision|subsystem_vendor|subsystem_device|resource|numa_node|label|modalias|uevent|acpi_index|index|enable|driver_override|boot_vga|sriov_totalvfs|sriov_numvfs|power\/runtime_status|power\/control)$/;
+  /^(vendor|device|class|revision|subsystem_vendor|subsystem_device|resource|numa_node|label|modalias|uevent|acpi_index|index|enable|driver_override|boot_vga|sriov_totalvfs|sriov_numvfs|power\/runtime_status|power\/control|aer_dev_(correctable|nonfatal|fatal)|(virtio\d{1,5}\/)?net\/[\w.@+-]{1,15}\/operstate|drm\/(card|renderD)\d{1,5}\/dev|accel\/accel\d{1,5}\/dev)$/;
 /** Those that wake the device or ask it; never opened while it is in runtime suspend. */
 const ASKED =
   /^(current_link_speed|current_link_width|max_link_speed|max_link_width|secondary_bus_number|subordinate_bus_number|power_state|mem_info_vram_total|vbios_version|unique_id|serial_number|nvme\/nvme\d{1,5}\/(serial|model|firmware_rev))$/;
+
+/** Tables by which firmware describes an IOMMU: Intel's, AMD's, Arm's (ACPI 6.5, 5.2.6). */
+export const IOMMU_TABLES = ["DMAR", "IVRS", "IORT"] as const;
+export const IOMMU_GROUPS = "kernel/iommu_groups";
+export const ACPI_TABLES = "firmware/acpi/tables";
 
 /** Where a snapshot that is written back keeps `withheld_of`: a file that no sysfs has, beside `config`. */
 export const WITHHELD_FILE = "sinew_withheld_of";
@@ -55,6 +64,8 @@ export const isAttribute = (name: string) => CACHED.test(name) || ASKED.test(nam
 export const wakesDevice = (name: string) => ASKED.test(name);
 /** Attributes that name one piece of hardware in the world. VPD, the richest of them, is never read. */
 export const isSerial = (name: string) => /(^|\/)(serial|serial_number|unique_id)$/.test(name);
+export const isDriverName = (name: string) => /^\w[\w.+-]{0,62}$/.test(name);
+const isTable = (name: string) => /^[A-Z0-9]{4}\d{0,3}$/.test(name);
 export const isLink = (name: string) => /^(driver|iommu_group|physfn|virtfn\d{1,5})$/.test(name);
 export const isAddress = (name: string) => /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(name);
 export const isSlotName = (name: string) => /^\w[\w.+: -]{0,62}$/.test(name);
@@ -102,7 +113,26 @@ export function parseSnapshot(text: string): Snapshot {
     slots: record(root.slots ?? {}, "slots", isSlotName, (value, at) =>
       string(value, at, (address) => isAddress(`${address.trimEnd()}.0`)),
     ),
+    ...(root.driver_versions === undefined
+      ? {}
+      : {
+          driver_versions: record(root.driver_versions, "driver_versions", isDriverName, (text, at) =>
+            string(text, at, (version) => version.length <= MAX_ATTRIBUTE),
+          ),
+        }),
+    ...(root.iommu === undefined ? {} : { iommu: parseIommu(root.iommu) }),
     ...(root.pci_ids === undefined ? {} : { pci_ids: string(root.pci_ids, "pci_ids", () => true) }),
+  };
+}
+
+function parseIommu(value: unknown): NonNullable<Snapshot["iommu"]> {
+  const { groups, tables } = object(value, "iommu");
+  if (tables !== null && !(Array.isArray(tables) && tables.length <= 256)) {
+    throw unexpected("iommu.tables", "at most 256 names or null", tables);
+  }
+  return {
+    groups: boolean(groups, "iommu.groups"),
+    tables: tables?.map((name: unknown, i: number) => string(name, `iommu.tables[${i}]`, isTable)) ?? null,
   };
 }
 

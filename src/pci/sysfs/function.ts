@@ -1,12 +1,15 @@
-import type { PciBar, PciSriov } from "../../contract/pci.ts";
+import type { PciBar, PciLink, PciSriov } from "../../contract/pci.ts";
 import { ERRNO } from "../../ffi/libc.ts";
 import { capabilities, deviceSerialNumber, extendedCapabilities, pcieLink } from "../config/capabilities.ts";
 import { type PciHeader, parseHeader } from "../config/header.ts";
-import type { PciFunction, PciResponse } from "../function.ts";
+import type { PciFunction, PciHop, PciResponse } from "../function.ts";
 import { readBars } from "./bars.ts";
 import type { SysfsBus } from "./bus.ts";
 import { type PartialConfig, RecordedConfig, SysfsConfig } from "./config.ts";
 import { SysfsEntry } from "./entry.ts";
+import { readAer } from "./facts/aer.ts";
+import { hopsOf } from "./facts/hops.ts";
+import type { SysfsHost } from "./facts/host.ts";
 import { linkAttributes } from "./link.ts";
 import { isAbsent } from "./reader.ts";
 import { driverIn, type PciIds, parseModalias, parseUevent, subsystem, type Uevent } from "./uevent.ts";
@@ -19,6 +22,7 @@ const orNull = (value: number, digits: number) => (value < 0 ? null : hex(value,
 export class SysfsFunction {
   readonly entry: SysfsEntry;
   readonly #bus: SysfsBus;
+  readonly #host: SysfsHost;
   #config: PartialConfig | null | undefined;
   #configFd = -1;
   #configError = 0;
@@ -26,8 +30,9 @@ export class SysfsFunction {
   #modalias: Uevent | null | undefined;
   #pf: string | null | undefined;
 
-  constructor(bus: SysfsBus, address: string, directory: number) {
+  constructor(bus: SysfsBus, host: SysfsHost, address: string, directory: number) {
     this.#bus = bus;
+    this.#host = host;
     this.entry = new SysfsEntry(bus.reader, address, directory);
   }
 
@@ -81,7 +86,11 @@ export class SysfsFunction {
     const revision = space === null ? entry.number("revision", 0xff) : space.u32(0x08) & 0xff;
     const { driver, observable } = this.#driver();
     const subsystemIds = this.#subsystem(space);
-    const link = this.#capabilities(response, space);
+    const { link, serials, linkTold } = this.#capabilities(response, space);
+    const bars = this.#bars(space);
+    const facts = this.#host.facts(entry, ids, response === "asleep" || response === "silent" ? null : driver);
+    // What is bound is bound; where nothing is, this can be why.
+    const override = driver === null && entry.read("driver_override") ? reader.text() : null;
     return {
       address,
       path,
@@ -98,14 +107,29 @@ export class SysfsFunction {
       driverObservable: observable,
       numa_node: entry.read("numa_node") ? reader.decimal() : null,
       iommu_group: this.#iommuGroup(),
-      link: link.link,
-      serials: link.serials,
+      link,
+      serials: facts.serials.length > 0 ? [...serials, ...facts.serials] : serials,
+      // This may read other functions' config space into the place of this one's, which has been used by now.
+      hops: this.#hops(ids, link, linkTold, place.parent),
+      aer: readAer(entry),
+      // Clear, the kernel prints the null pointer.
+      driver_override: override === "(null)" ? null : override,
+      iommu: this.#host.iommu(),
+      attributes: facts.attributes,
+      algorithms: this.#host.algorithms(driver, ids),
       sriov,
       pf_ids: pfIds,
-      bars: this.#bars(space),
+      bars,
       response,
       problems: entry.problems,
     };
+  }
+
+  /** The links on its way up. A VF's is its PF's; of a bridge's link the functions below it tell. */
+  #hops(ids: PciIds, link: PciLink | null, told: boolean, parent: string | null): PciHop[] | null {
+    if (this.pf() !== null || ids.class.startsWith("0604")) return [];
+    if (link === null) return told ? [] : null;
+    return hopsOf(this.entry.address, link, parent, (address) => this.#host.port(address, this.entry.address));
   }
 
   #readModalias(): Uevent | null {
@@ -230,15 +254,19 @@ export class SysfsFunction {
    * The link and the serial number. With all of config space the link's two registers are next to what a serial number
    * needs anyway; the four attributes would have the kernel read five. Otherwise the attributes, then what config has.
    */
-  #capabilities(response: PciResponse, space: PartialConfig | null): Pick<PciFunction, "link" | "serials"> {
+  #capabilities(
+    response: PciResponse,
+    space: PartialConfig | null,
+  ): Pick<PciFunction, "link" | "serials"> & { linkTold: boolean } {
     const { entry } = this;
-    const none = { link: null, serials: [] };
+    const none = { link: null, serials: [], linkTold: false };
     if (response === "asleep" || response === "silent") return none;
     if (space === null || !space.extended) {
       const link = linkAttributes(entry);
       // The kernel shows link attributes for every PCI Express function: without them it is none, and is not asked.
       if (link !== undefined || space === null || this.#bus.live || space.size <= 64) {
-        return { link: link ?? null, serials: [] };
+        const linkTold = link !== undefined || this.#bus.live || (space?.withheld ?? false);
+        return { link: link ?? null, serials: [], linkTold };
       }
     }
     try {
@@ -248,7 +276,8 @@ export class SysfsFunction {
       const link = pcieLink(space, list) ?? (space.extended ? linkAttributes(entry) : null);
       const bad = list.bad ?? extended.bad;
       if (bad) entry.note("BadCapabilities", bad);
-      return { link: link ?? null, serials: serial ? [{ kind: "dsn", value: serial }] : [] };
+      const linkTold = link != null || (list.bad === null && !list.truncated);
+      return { link: link ?? null, serials: serial ? [{ kind: "dsn", value: serial }] : [], linkTold };
     } catch (error) {
       // A dword that the file's size promised did not come.
       if (!(error instanceof RangeError)) throw error;

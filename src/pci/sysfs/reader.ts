@@ -53,6 +53,11 @@ export class SysfsReader {
     return this.#result(this.c.openat(directory, this.#cEntry(name), O.PATH | O.DIRECTORY | O.CLOEXEC, 0));
   }
 
+  /** A descriptor of the directory `name`, one of a few, that can be listed; or -1 with `error`. */
+  openList(directory: number, name: string): number {
+    return this.#result(this.c.openat(directory, cName(name), O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0));
+  }
+
   /** True when the kernel itself answers below the directory, and no recorded tree. */
   isSysfs(directory: number): boolean {
     // struct statfs has f_type first and is 120 bytes on 64-bit architectures.
@@ -77,6 +82,17 @@ export class SysfsReader {
     if (length < 0) return false;
     this.length = length;
     return true;
+  }
+
+  /** The rest of an open file as text, a character a byte, and no more than `limit` of it; what fails ends it. */
+  all(fd: number, limit: number): string {
+    let text = "";
+    while (text.length < limit) {
+      const length = this.#result(this.c.read(fd, this.bytes, PAGE));
+      if (length <= 0) break;
+      text += this.bytes.toString("latin1", 0, length);
+    }
+    return text.slice(0, limit);
   }
 
   /** Reads one dword of an open file into `bytes`; how many bytes came, or -1 with `error`. */

@@ -1,6 +1,7 @@
 import { errnoName } from "../../ffi/libc.ts";
 import type { PciFunction, PciProblem } from "../function.ts";
 import { SysfsBus } from "./bus.ts";
+import { SysfsHost } from "./facts/host.ts";
 import { SysfsFunction } from "./function.ts";
 import { isAbsent, SysfsReader } from "./reader.ts";
 import type { PciIds } from "./uevent.ts";
@@ -16,11 +17,13 @@ export interface ScanOptions {
   sysfs: string;
   /** Functions it refuses cost their ids only, and are counted. Default: all are wanted. */
   wanted?: (ids: WantedIds) => boolean;
+  /** Where procfs is: what it says of this host goes with its functions. Default: `/proc` for a real sysfs, else none. */
+  proc?: string | undefined;
   /** Addresses that are not touched at all. */
   skip?: ReadonlySet<string>;
   /** Addresses of functions that are known and have not changed: they are counted, and not read. */
   keep?: ReadonlySet<string> | undefined;
-  /** Called with the address before anything of a function is read. */
+  /** Called with the address before anything of a function is read, and of a port on the way to another. */
   onFunction?: (address: string) => void;
 }
 
@@ -58,12 +61,14 @@ export function scanPci({ wanted, ...options }: ScanOptions): ScanResult {
 /** The scan itself, which gives each function's ids and takes whether the function is wanted. */
 export function* scanning({
   sysfs,
+  proc,
   skip,
   keep,
   onFunction,
 }: Omit<ScanOptions, "wanted">): Generator<WantedIds, ScanPass, boolean> {
   const reader = new SysfsReader();
   const bus = new SysfsBus(reader, sysfs);
+  const host = new SysfsHost(bus, { sysfs, proc, skip, onFunction });
   const result: ScanPass = { functions: [], looked_at: 0, problems: [], addresses: bus.addresses };
   const idsOf = new Map<string, PciIds>();
   try {
@@ -83,7 +88,7 @@ export function* scanning({
         result.problems.push({ name: address, reason, message });
         continue;
       }
-      const fn = new SysfsFunction(bus, address, directory);
+      const fn = new SysfsFunction(bus, host, address, directory);
       try {
         const ids = fn.ids();
         if (ids === null) {
@@ -93,7 +98,7 @@ export function* scanning({
         idsOf.set(address, ids);
         // A VF's address is higher than its PF's (PCIe 6.0, 9.2.1.2), so that one has been read.
         const pf = fn.pf();
-        const pfIds = pf === null ? null : (idsOf.get(pf) ?? (keep?.has(pf) ? idsAlone(bus, pf) : null));
+        const pfIds = pf === null ? null : (idsOf.get(pf) ?? (keep?.has(pf) ? idsAlone(bus, host, pf) : null));
         const { vendor_id, device_id, class: classCode } = ids;
         if (yield { vendor_id, device_id, class: classCode, pf_ids: pfIds }) result.functions.push(fn.read(ids, pfIds));
       } finally {
@@ -107,10 +112,10 @@ export function* scanning({
 }
 
 /** The ids of a PF that is kept, for a VF that is not. */
-function idsAlone(bus: SysfsBus, address: string): PciIds | null {
+function idsAlone(bus: SysfsBus, host: SysfsHost, address: string): PciIds | null {
   const directory = bus.reader.openEntry(bus.devices, address);
   if (directory < 0) return null;
-  const fn = new SysfsFunction(bus, address, directory);
+  const fn = new SysfsFunction(bus, host, address, directory);
   try {
     return fn.ids();
   } finally {
