@@ -26,6 +26,8 @@ describe.each(databases)("one device, on $name", ({ open }) => {
   let agent: RunningSinew;
   let driver: RunningSinew;
   let uuid = "";
+  /** Its config space while it was well. */
+  let working = new Uint8Array();
   let viewer = "";
   let operator = "";
 
@@ -213,6 +215,7 @@ describe.each(databases)("one device, on $name", ({ open }) => {
 
   test("it breaks: its config space reads all ones while sysfs still lists it", async () => {
     const { revision } = await changes(0);
+    working = tree.config(ADDRESS);
     tree.breakAllOnes(ADDRESS);
     const device = await everywhere();
     expect(device.uuid).toBe(uuid);
@@ -220,6 +223,25 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect(condition(device, "Responding")).toMatchObject({ status: "false", reason: "AllOnes" });
     expect(condition(device, "Responding")?.action).toBeTruthy();
     expect(await kindsSince(revision)).toEqual([["changed", uuid]]);
+  });
+
+  test("it answers again: ready after three good readings, not after one", async () => {
+    const { revision } = await changes(0);
+    tree.setConfig(ADDRESS, working);
+    expect((await discover()).status).toBe("SUCCEEDED");
+    const [first] = await atConductor();
+    expect(first?.acc_status.ready).toBe(false);
+    expect(first && condition(first, "Responding")).toMatchObject({ status: "false", reason: "AllOnes" });
+    await discover();
+    await discover();
+    expect((await everywhere()).acc_status.ready).toBe(true);
+    // Its link shows again with the first reading, its readiness changes with the third.
+    expect(await kindsSince(revision)).toEqual([
+      ["changed", uuid],
+      ["changed", uuid],
+    ]);
+    tree.breakAllOnes(ADDRESS);
+    expect((await everywhere()).acc_status.ready).toBe(false);
   });
 
   test("it vanishes: gone from the node, kept as GONE in the fleet", async () => {

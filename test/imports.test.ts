@@ -20,7 +20,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   contract: [],
   ffi: [],
   pci: ["contract", "ffi"],
-  drivers: ["contract", "pci"],
+  // Of world.ts the shapes of a store and a log, for what is known of the devices' past.
+  drivers: ["contract", "pci", "world.ts"],
   db: ["contract", "auth", "world.ts"],
   client: ["contract", "world.ts"],
   auth: ["contract", "world.ts"],

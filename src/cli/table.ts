@@ -43,7 +43,7 @@ function row(device: Hardware): string[] {
     pci?.numa_node?.toString() ?? "-",
     linkOf(device),
     device.acc_status.ready ? "yes" : "no",
-    device.acc_status.ready ? "" : whyNot(device),
+    device.acc_status.ready ? faultsOf(device) : whyNot(device),
   ].map(printable);
 }
 
@@ -57,13 +57,27 @@ function linkOf({ pci }: Hardware): string {
   return slower || narrower ? `${now} of ${link.max_speed_gts ?? "?"}GT/s x${link.max_width ?? "?"}` : now;
 }
 
+/** What a ready device has all the same: a link that lost lanes, errors. */
+const FAULTS: ReadonlySet<string> = new Set(["LinkFull", "ErrorFree"]);
+/** Of these an unknown state, and of an IOMMU any, has no part in why a device is not ready. */
+const ASIDE: ReadonlySet<string> = new Set([...FAULTS, "IommuReady"]);
+
+type Condition = Hardware["acc_status"]["conditions"][number];
+const told = (one: Condition) => `${one.reason}: ${one.message}${one.action ? ` (${one.action})` : ""}`;
+
+const faultsOf = ({ acc_status: { conditions } }: Hardware): string =>
+  conditions
+    .filter(({ type, status }) => status === "false" && FAULTS.has(type))
+    .map(told)
+    .join("; ");
+
 /** Reasons with their message and action, false ones first. */
 function whyNot({ acc_status: status }: Hardware): string {
   const against = status.conditions.filter((one) => one.status !== "true");
   const said = [
-    ...against.filter((one) => one.status === "false"),
-    ...against.filter((one) => one.status === "unknown"),
-  ].map((one) => `${one.reason}: ${one.message}${one.action ? ` (${one.action})` : ""}`);
+    ...against.filter((one) => one.status === "false" && one.type !== "IommuReady"),
+    ...against.filter((one) => one.status === "unknown" && !ASIDE.has(one.type)),
+  ].map(told);
   if (status.setup_required) said.push("setup required");
   if (status.reboot_required) said.push("reboot required");
   return said.join("; ") || "it does not say why";

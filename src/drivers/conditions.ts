@@ -1,16 +1,26 @@
-import type { Condition } from "../contract/condition.ts";
 import type { PciFunction, PciProblem } from "../pci/function.ts";
-import { bindAction } from "./modules.ts";
+import { errorFree } from "./health/errors.ts";
+import { iommuReady } from "./health/iommu.ts";
+import { linkFull } from "./health/link.ts";
+import { present } from "./health/present.ts";
+import type { Said } from "./health/said.ts";
+import { bindAction, overrideAction } from "./modules.ts";
 
-type Said = Omit<Condition, "since">;
-
-/** Everything that is to be said about a function: the required conditions first, then one for each kind of problem. */
+/** What one reading says about a function: the required conditions first, at the end one for each kind of problem. */
 export function conditionsOf(
   fn: PciFunction,
   expected: { kernelDrivers: readonly string[]; driverNeeded: boolean },
-  since: string,
-): Condition[] {
-  return [responding(fn), driverBound(fn, expected), ...remaining(fn.problems)].map((said) => ({ ...said, since }));
+): Said[] {
+  const link = linkFull(fn);
+  return [
+    responding(fn),
+    driverBound(fn, expected),
+    present(fn),
+    ...(link ? [link] : []),
+    errorFree(fn, null),
+    iommuReady(fn),
+    ...remaining(fn.problems),
+  ];
 }
 
 /** Problems that answer the question whether the function responds, the gravest first. */
@@ -88,10 +98,15 @@ function driverBound(fn: PciFunction, expected: { kernelDrivers: readonly string
     const message = "no kernel driver is bound; whether it needs one is not known";
     return { type, status: "unknown", reason: "NoKernelDriver", message, action: null };
   }
+  const reason = "NoKernelDriver";
+  if (fn.driver_override !== null) {
+    const message = `no kernel driver is bound, and driver_override lets none but ${fn.driver_override} bind`;
+    return { type, status: "false", reason, message, action: overrideAction(fn, fn.driver_override) };
+  }
   const message = kernelDrivers.length
     ? `no kernel driver is bound; ${either(kernelDrivers)} would make it usable`
     : "no kernel driver is bound";
-  return { type, status: "false", reason: "NoKernelDriver", message, action: bindAction(fn, kernelDrivers, null) };
+  return { type, status: "false", reason, message, action: bindAction(fn, kernelDrivers, null) };
 }
 
 /** Condition types for what went wrong beside the question whether it responds. */

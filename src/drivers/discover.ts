@@ -11,7 +11,7 @@ export interface Scanned {
   problems: readonly { name?: string; line?: number; reason?: string; message: string }[];
 }
 
-export interface DiscoverOptions extends Pick<HardwareContext, "node" | "names" | "now"> {
+export interface DiscoverOptions extends Pick<HardwareContext, "node" | "names" | "now" | "health"> {
   /** Names of the kinds wanted, `"generic"` among them; all kinds without it. */
   kinds?: readonly string[] | undefined;
   /** Lists what no kind claims, too, as GENERIC. */
@@ -29,9 +29,10 @@ export interface Discovered {
  * Throws RangeError for the name of a kind that there is not.
  */
 export function fromScan(scan: Scanned, options: DiscoverOptions): Discovered {
-  const { node, names, now } = options;
+  const { node, names, now, health } = options;
   const { all = false } = options;
   const wanted = namesOf(options.kinds);
+  health?.begin(scan);
   const siblings = Map.groupBy(scan.functions, (fn) => busAndDevice(fn.address));
   const hardware: Hardware[] = [];
   const problems = scan.problems.map(toProblem);
@@ -39,12 +40,12 @@ export function fromScan(scan: Scanned, options: DiscoverOptions): Discovered {
     const beside = siblings.get(busAndDevice(fn.address)) ?? [];
     const found = classify(fn, beside);
     if (found) {
-      if (wanted.has(found.kind.name)) hardware.push(toHardware(fn, { node, names, now, ...found }));
+      if (wanted.has(found.kind.name)) hardware.push(toHardware(fn, { node, names, now, health, ...found }));
       continue;
     }
     if (all) {
       const claim = generic.claim(fn, beside);
-      hardware.push(toHardware(fn, { node, names, now, kind: generic, claim }));
+      hardware.push(toHardware(fn, { node, names, now, health, kind: generic, claim }));
     }
     if (!hasIds(fn)) problems.push(...unidentified(fn));
   }

@@ -3,6 +3,7 @@ import type { Pci } from "../contract/pci.ts";
 import type { PciFunction } from "../pci/function.ts";
 import { deviceUuid } from "../pci/identity.ts";
 import { conditionsOf } from "./conditions.ts";
+import type { Health } from "./health/health.ts";
 import type { Claim, Kind } from "./kind.ts";
 import { deriveStatus } from "./status.ts";
 
@@ -19,17 +20,20 @@ export interface HardwareContext {
   claim: Claim | null;
   names?: PciNames | undefined;
   now: Date;
+  /** What is known of the devices' past; without it conditions are as this one reading says. */
+  health?: Health | undefined;
 }
 
 /** One PCI function as the device that travels. It reads nothing: what is said here, `fn` shows. */
-export function toHardware(fn: PciFunction, { node, kind, claim, names, now }: HardwareContext): Hardware {
+export function toHardware(fn: PciFunction, { node, kind, claim, names, now, health }: HardwareContext): Hardware {
   const since = now.toISOString();
   const type = kind?.deviceType ?? "GENERIC";
   const generic = type === "GENERIC";
   const found = names?.(fn.vendor_id, fn.device_id);
   const pci = toPci(fn, { vendor: found?.vendor || null, device: found?.device || null });
   const expected = { kernelDrivers: claim?.kernelDrivers ?? [], driverNeeded: !generic };
-  const conditions = conditionsOf(fn, expected, since);
+  const said = conditionsOf(fn, expected);
+  const conditions = health?.judge(fn, said, now) ?? said.map((one) => ({ ...one, since }));
   return {
     uuid: deviceUuid(node.id, fn),
     name: pci.device ?? (claim?.name || `${type} ${fn.vendor_id}:${fn.device_id}`),
@@ -38,7 +42,7 @@ export function toHardware(fn: PciFunction, { node, kind, claim, names, now }: H
     first_seen: since,
     freshness: "FRESH",
     serials: fn.serials,
-    attributes: kind?.attributes?.(fn) ?? {},
+    attributes: { ...fn.attributes, ...kind?.attributes?.(fn) },
     acc_specs: {
       remote: 0,
       num: claim?.num ?? 1,

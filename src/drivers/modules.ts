@@ -38,3 +38,7 @@ export function bindAction(
   if (byHand) return `${free}\`modprobe ${byHand}\` and bind ${fn.address} to it (driver_override in sysfs)`;
   return `${free}\`modprobe "$(cat /sys/bus/pci/devices/${fn.address}/modalias)"\`; install the vendor's kernel driver if that finds none`;
 }
+
+/** What a person does for a function to which only `driver` may bind. */
+export const overrideAction = ({ address }: Pick<PciFunction, "address">, driver: string): string =>
+  `\`modprobe ${moduleOf(driver)}\`; or, to let another driver bind, \`echo > /sys/bus/pci/devices/${address}/driver_override\``;

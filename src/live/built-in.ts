@@ -11,7 +11,7 @@ export async function builtIn(
   bus: Bus,
   options: Omit<DriverOptions, "name" | "type" | "node" | "discover"> & { world: World },
 ): Promise<DriverTier> {
-  const { names, node } = bus;
+  const { names, node, health } = bus;
   const known = [...kinds, generic].find(({ name }) => name === kind);
   /** The look that is shown. */
   let shown: unknown = null;
@@ -24,7 +24,11 @@ export async function builtIn(
       if (look) await bus.scan();
       const latest = bus.latest();
       shown = latest;
-      return fromScan(await latest, { kinds: [kind], names, node, now: options.world.now() }).hardware;
+      const now = options.world.now();
+      const { hardware } = fromScan(await latest, { kinds: [kind], names, node, now, health: health ?? undefined });
+      // What is shown is kept first: after a kill it would otherwise be well without having recovered.
+      await health?.saved();
+      return hardware;
     },
   });
   bus.onLook(async () => {

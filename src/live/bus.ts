@@ -1,5 +1,6 @@
 import type { Hardware } from "../contract/hardware.ts";
 import { wantedBy } from "../drivers/discover.ts";
+import type { Health } from "../drivers/health/health.ts";
 import { type PciNames, pciNames } from "../pci/names.ts";
 import { createScanner } from "../pci/scanner/scanner.ts";
 import type { ScanResult } from "../pci/sysfs/scan.ts";
@@ -19,14 +20,15 @@ export interface BusOptions {
   kinds: readonly string[];
   /** Seconds from one look at everything to the next. Null: it is a recording, and is looked at when asked only. */
   healthInterval: number | null;
-  /** Whether what was last seen waits to be confirmed: then the next look comes sooner. */
-  soon?: () => boolean;
+  /** What is known of the devices' past; null: they are shown as each look sees them. */
+  health: Health | null;
 }
 
 /** The bus of this node, as all drivers of a process share it. */
 export interface Bus {
   readonly node: Hardware["node"];
   readonly names: PciNames;
+  readonly health: Health | null;
   /** Looks at all of it, once for all that ask at the same time. Rejects with a LoggedError. */
   scan(): Promise<ScanResult>;
   /** What the last look saw; what has not changed since the one before is the same object. Rejects as that look did. */
@@ -101,7 +103,7 @@ export function openBus(options: BusOptions, world: World): Bus {
       : createTick({
           world,
           everyMs: healthInterval * 1000,
-          soon: () => options.soon?.() ?? false,
+          soon: () => options.health?.unsettled ?? false,
           look: () => look("all"),
         });
   let watch: Watch | null = null;
@@ -109,6 +111,7 @@ export function openBus(options: BusOptions, world: World): Bus {
   return {
     node: options.node,
     names: pciNames({ text: options.pciIds }),
+    health: options.health,
     scan,
     latest: () => latest ?? scan(),
     onLook: (listener) => listeners.push(listener),

@@ -43,16 +43,20 @@ describe("toHardware()", () => {
     expect(hardware.acc_status.conditions.map(({ type, status }) => [type, status])).toEqual([
       ["Responding", "true"],
       ["DriverBound", "true"],
+      ["Present", "true"],
+      ["LinkFull", "unknown"],
+      ["ErrorFree", "unknown"],
+      ["IommuReady", "unknown"],
     ]);
-    expect(hardware.acc_status.conditions.map((each) => each.since)).toEqual([
-      "2026-11-23T10:00:00.000Z",
-      "2026-11-23T10:00:00.000Z",
-    ]);
+    expect(new Set(hardware.acc_status.conditions.map((each) => each.since))).toEqual(
+      new Set(["2026-11-23T10:00:00.000Z"]),
+    );
   });
 
   test("carries every PCI fact over, and no field of the scan's own", () => {
     const fn = h100();
-    const { serials, pf_ids, response, driverObservable, problems, ...facts } = fn;
+    const { serials, pf_ids, response, driverObservable, problems, ...others } = fn;
+    const { hops, aer, driver_override, iommu, attributes, algorithms, ...facts } = others;
     expect(device(fn).pci).toEqual({ ...facts, vendor: null, device: null });
   });
 
@@ -174,6 +178,10 @@ describe("problems", () => {
     expect(conditions.map(({ type, status, reason }) => [type, status, reason])).toEqual([
       ["Responding", "false", "Vanished"],
       ["DriverBound", "false", "NoKernelDriver"],
+      ["Present", "false", "Vanished"],
+      ["LinkFull", "unknown", "NotObservable"],
+      ["ErrorFree", "unknown", "NotObservable"],
+      ["IommuReady", "unknown", "NotObservable"],
       ["ConfigValid", "false", "BadCapabilities"],
       ["Readable", "false", "Unreadable"],
       ["ConfigComplete", "false", "ConfigTruncated"],

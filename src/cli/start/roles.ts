@@ -10,6 +10,7 @@ import type { LinkUp } from "../../create/link.ts";
 import { localFetch, localPeer } from "../../create/mount.ts";
 import type { Database } from "../../db/database.ts";
 import { generic } from "../../drivers/generic.ts";
+import { createHealth } from "../../drivers/health/health.ts";
 import { builtIn } from "../../live/built-in.ts";
 import { type Bus, openBus } from "../../live/bus.ts";
 import type { Tier } from "../../tiers/tier.ts";
@@ -65,9 +66,13 @@ const common = ({ auth, url, dial }: RoleConfig, world: World) => ({
   pass: passes(auth.operatorToken, world),
 });
 
-/** A recording does not change: it is not watched. */
-const busOf = (config: RoleConfig, kinds: readonly string[], world: World) =>
-  openBus({ ...config, kinds, healthInterval: config.recorded ? null : config.healthInterval }, world);
+/** The bus, with what is remembered of its devices in the file `memory`. A recording does not change: it is not watched. */
+async function busOf(config: RoleConfig, kinds: readonly string[], memory: string, world: World): Promise<Bus> {
+  if (config.recorded) return openBus({ ...config, kinds, healthInterval: null, health: null }, world);
+  const { log } = world;
+  const health = await createHealth({ store: fileStore(`${config.state}/${memory}`, log), log });
+  return openBus({ ...config, kinds, health }, world);
+}
 
 /** The tier, with the bus that it looks at watched from before its first scan to its end. */
 const watching = <T extends Tier>(tier: T, bus: Bus): T => ({
@@ -92,7 +97,7 @@ const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
 
 async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const kind = config.driver ?? generic.name;
-  const bus = busOf(config, [kind], world);
+  const bus = await busOf(config, [kind], `health-${kind}.json`, world);
   const { endpoint, agent } = config;
   const ca = agent?.startsWith("https:") ? await readAuthority(config.state, "agent") : null;
   // An agent of this state directory that speaks TLS by a CA which the system does not know.
@@ -106,7 +111,7 @@ async function agentRole(
   world: World,
   mounted: { basePath: string; endpoint: string; conductor?: ReturnType<typeof localPeer> },
 ): Promise<Tier & { drivers: DriverTier[] }> {
-  const bus = busOf(config, config.drivers, world);
+  const bus = await busOf(config, config.drivers, "health.json", world);
   const tokens = config.auth.tokens ?? (await fileTokens(config.state, world.log));
   const shared = { ...common(config, world), auth: { ...config.auth, tokens } };
   const drivers = await Promise.all(

@@ -9,4 +9,5 @@ export const crypto: Kind = {
   name: "crypto",
   deviceType: "CRYPTO",
   claim: claimAs("CRYPTO", { classes: ["1000"] }),
+  capability: ({ algorithms }) => (algorithms === null ? {} : { algorithms }),
 };
