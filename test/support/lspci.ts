@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import type { PciFunction } from "../../src/pci/function.ts";
+import type { Pci } from "../../src/contract/pci.ts";
 import { scanPci } from "../../src/pci/sysfs/scan.ts";
 
 export const hasLspci = Bun.which("lspci") !== null;
@@ -11,7 +11,7 @@ export function lspci(sysfs: string, ...options: string[]): string | null {
 }
 
 /** Per function, the fields of `lspci -vmm -n -k`. */
-function records(text: string): Map<string, Record<string, string>> {
+export function records(text: string): Map<string, Record<string, string>> {
   const blocks = text.trim().split(/\n\n+/);
   const parsed = blocks.map((block) =>
     Object.fromEntries([...block.matchAll(/^(\w+):\t(.*)$/gm)].map((m) => [m[1], m[2]])),
@@ -20,7 +20,7 @@ function records(text: string): Map<string, Record<string, string>> {
 }
 
 /** Ours in lspci's words. It leaves out revision 00, prog-if and subsystem where they are zero or unknown. */
-function asLspci(fn: PciFunction) {
+export function asLspci(fn: Omit<Pci, "vendor" | "device">) {
   return {
     Class: fn.class.slice(0, 4),
     Vendor: fn.vendor_id,
