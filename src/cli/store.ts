@@ -1,5 +1,5 @@
-import { type FileHandle, open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile, rename } from "node:fs/promises";
+import { replaceFile } from "../disk.ts";
 import type { Log, Store } from "../world.ts";
 import { codeOf, reasonOf } from "./exit.ts";
 
@@ -58,23 +58,4 @@ export function fileStore(path: string, log: Log): Store {
     },
     save: async (document) => save(`${JSON.stringify(document)}\n`),
   };
-}
-
-/** Replaces a file as a whole: written beside it, flushed, renamed, and the directory flushed (rename(2) alone may be lost). */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  const beside = `${path}.tmp`;
-  await withFile(await open(beside, "w", 0o600), async (file) => {
-    await file.writeFile(text);
-    await file.sync();
-  });
-  await rename(beside, path);
-  await withFile(await open(dirname(path), "r"), (directory) => directory.sync());
-}
-
-async function withFile(file: FileHandle, work: (file: FileHandle) => Promise<void>): Promise<void> {
-  try {
-    await work(file);
-  } finally {
-    await file.close();
-  }
 }

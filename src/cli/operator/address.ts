@@ -1,8 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../../disk.ts";
 import type { Role } from "../../settings.ts";
 import { codeOf, Exit, reasonOf } from "../exit.ts";
-import { replaceFile } from "../store.ts";
 
 /** Where a running tier of this node is, for the commands of its operator: `<state>/<role>.url`. */
 const path = (state: string, role: string) => join(state, `${role}.url`);

@@ -1,0 +1,95 @@
+import { readdirSync, statSync } from "node:fs";
+import type { Block } from "./blocks.ts";
+import type { FactsQuery, FunctionFacts, Holder } from "./facts.ts";
+import { addressIn, attribute, contents, isAddress, link, names } from "./tree.ts";
+
+/** Folders of a function's directory that are deep enough for `nvme/nvme0/nvme0n1/dev` and `drm/card0/dev`. */
+const DEPTH = 5;
+
+/** Processes that have a node of these functions open. Of other users' processes only a privileged one sees that. */
+export function processHolders(
+  { sysfs, proc }: FactsQuery,
+  functions: readonly FunctionFacts[],
+  blocks: readonly Block[],
+): Holder[] {
+  const nodes = new Map<string, string>();
+  for (const fn of functions) for (const node of nodesOf(sysfs, proc, fn)) nodes.set(node, fn.address);
+  for (const { name, dev, owners } of blocks) {
+    const [owner] = owners;
+    if (owner) nodes.set(`/dev/${name}`, owner);
+    if (owner && dev !== null) nodes.set(`b${dev}`, owner);
+  }
+  const addresses = new Set(functions.map(({ address }) => address));
+  const found: Holder[] = [];
+  for (const pid of names(proc).filter((name) => /^\d+$/.test(name))) {
+    const seen = new Set<string>();
+    for (const fd of names(`${proc}/${pid}/fd`)) {
+      const path = `${proc}/${pid}/fd/${fd}`;
+      const target = link(path);
+      const address = target && holds(path, target, nodes, addresses);
+      if (!address || seen.has(`${address} ${target}`)) continue;
+      seen.add(`${address} ${target}`);
+      const name = `${attribute(`${proc}/${pid}/comm`) ?? "a process"}[${pid}]`;
+      found.push({ kind: "process", name, address, message: `${name} has ${target} open`, refusal: "held-open" });
+    }
+  }
+  return found;
+}
+
+function holds(path: string, target: string, nodes: Map<string, string>, addresses: Set<string>): string | null {
+  // A BAR that is mapped through sysfs.
+  if (/\/resource\d+(_wc)?$/.test(target)) {
+    const address = addressIn(target);
+    return address && addresses.has(address) ? address : null;
+  }
+  // Only in /dev: a look at a file elsewhere may wait for a server that is away.
+  if (!target.startsWith("/dev/")) return null;
+  return nodes.get(target) ?? nodes.get(numbers(path) ?? "") ?? null;
+}
+
+/** `c226:0` or `b259:0` of the node that is open: it may go by another name there. */
+function numbers(path: string): string | null {
+  try {
+    const stat = statSync(path);
+    const rdev = BigInt(stat.rdev);
+    // makedev(3)
+    const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
+    const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
+    const kind = stat.isCharacterDevice() ? "c" : stat.isBlockDevice() ? "b" : null;
+    return kind && `${kind}${major}:${minor}`;
+  } catch {
+    return null; // it has closed it since, or the node is gone
+  }
+}
+
+/** Where a function can be opened: paths in /dev, and numbers. */
+function nodesOf(sysfs: string, proc: string, { address, iommu_group }: FunctionFacts): string[] {
+  const found = iommu_group === null ? [] : [`/dev/vfio/${iommu_group}`];
+  // The proprietary driver has no node in sysfs.
+  const minor = /^Device Minor:\s*(\d+)/m.exec(
+    contents(`${proc}/driver/nvidia/gpus/${address}/information`) ?? "",
+  )?.[1];
+  if (minor !== undefined) found.push(`/dev/nvidia${minor}`);
+  const walk = (at: string, depth: number): void => {
+    for (const entry of entries(at)) {
+      if (entry.name === "dev" && entry.isFile()) {
+        const name = /^DEVNAME=(.+)$/m.exec(contents(`${at}/uevent`) ?? "")?.[1];
+        const dev = attribute(`${at}/dev`);
+        if (name) found.push(`/dev/${name}`);
+        if (dev && !at.includes("/block/")) found.push(`c${dev}`);
+      } else if (depth < DEPTH && entry.isDirectory() && !isAddress(entry.name) && entry.name !== "power") {
+        walk(`${at}/${entry.name}`, depth + 1);
+      }
+    }
+  };
+  walk(`${sysfs}/bus/pci/devices/${address}`, 0);
+  return found;
+}
+
+function entries(path: string) {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch {
+    return []; // it left meanwhile, and with it whoever could hold it
+  }
+}

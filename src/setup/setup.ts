@@ -1,0 +1,202 @@
+import type { Hardware } from "../contract/hardware.ts";
+import { SinewError } from "../contract/problem.ts";
+import type { DeviceSetup } from "../tiers/device.ts";
+import { matches, matchText, type Rule, ruleFor, ruleText } from "./desired/rule.ts";
+import type { Deadlines } from "./engine/carry-out.ts";
+import { type Context, messageOf } from "./engine/context.ts";
+import { createEngine } from "./engine/engine.ts";
+import { noteFailure } from "./engine/failure.ts";
+import { withConfigured, withVfDriver } from "./engine/judge.ts";
+import type { Known } from "./engine/prepare.ts";
+import { createRecords } from "./engine/records.ts";
+import { recover } from "./engine/recover.ts";
+import { childHands } from "./hands/child.ts";
+import type { Hands } from "./hands/hands.ts";
+
+export interface SetupOptions {
+  /** The node's state directory; journals, originals and history are in `setup` below it. */
+  state: string;
+  sysfs: string;
+  proc?: string;
+  node: { id: string };
+  rules: readonly Rule[];
+  world: Context["world"];
+  /** The URL of the conductor that this node reports to; null: none. */
+  conductor?: () => string | null;
+  /** The uuid under which the node's agent lists what a driver calls `uuid`. */
+  nodeUuid?: (uuid: string) => string;
+  makeHands?: () => Hands;
+  deadlines?: Partial<Deadlines>;
+}
+
+const DEADLINES: Deadlines = { stepMs: 30_000, vfMs: 1000, settleMs: 3000, pollMs: 100 };
+/** After a failure `auto` waits so long, and twice as long after each further one, up to the most. */
+const BACK_OFF_MS = 60_000;
+const MOST_MS = 3_600_000;
+
+/** What the setup knows to do for one driver's devices. */
+export interface DriverSetup extends DeviceSetup {
+  /** The devices as their rules see them: with a Configured condition where one counts. */
+  judge(hardware: Hardware[]): Promise<Hardware[]>;
+  /** Carries out what rules of `apply: auto` want of the devices judged last; whether anything was tried. */
+  auto(): Promise<boolean>;
+}
+
+/** The setup of a node's devices. Nothing is read or written before a call. */
+export function createSetup(options: SetupOptions) {
+  const { world, rules, node, proc = "/proc" } = options;
+  const records = createRecords(options.state, world.log);
+  const nodeUuid = options.nodeUuid ?? ((uuid: string) => uuid);
+  const lists: Map<string, Hardware>[] = [];
+  const listed = (address: string) => lists.flatMap((list) => list.get(address) ?? [])[0] ?? null;
+  const context: Context = {
+    sysfs: options.sysfs,
+    proc,
+    rules,
+    naming: {
+      nodeId: node.id,
+      nodeUuid,
+      listed: (address) => {
+        const found = listed(address);
+        return found && { name: found.name, slot: found.pci?.slot ?? null };
+      },
+    },
+    records,
+    deadlines: { ...DEADLINES, ...options.deadlines },
+    world,
+    makeHands: options.makeHands ?? (() => childHands({ proc })),
+    conductor: options.conductor ?? (() => null),
+    stuck: new Map(),
+  };
+  /** Before anything else is written, what an earlier run left is dealt with. */
+  let recovered: Promise<void> | null = null;
+  const ready = () => {
+    recovered ??= recover(context);
+    return recovered;
+  };
+
+  const matchable = ({ uuid, acc_specs, pci }: Hardware) => ({
+    device_type: acc_specs.device_type,
+    vendor_id: pci?.vendor_id ?? "",
+    device_id: pci?.device_id ?? "",
+    slot: pci?.slot ?? null,
+    address: pci?.address ?? "",
+    uuid: nodeUuid(uuid),
+  });
+
+  function ruleOf(device: Hardware): Rule | null {
+    const pf = device.pci?.sriov?.pf;
+    if (!pf) return device.pci && ruleFor(rules, matchable(device));
+    // A VF is its PF's where that says what is bound to it, and no VF has VFs.
+    if (vfRule(pf)) return null;
+    return ruleFor(
+      rules.filter(({ sriov_vfs, vf_driver }) => sriov_vfs === undefined && vf_driver === undefined),
+      matchable(device),
+    );
+  }
+
+  function vfRule(pf: string): Rule | null {
+    const above = listed(pf);
+    const rule = above && ruleFor(rules, matchable(above));
+    return rule?.vf_driver === undefined ? null : rule;
+  }
+
+  /** One driver's part; `refresh` is called when something may have been written. */
+  function forDriver({ refresh }: { refresh(): void }): DriverSetup {
+    let list = new Map<string, Hardware>();
+    lists.push(list);
+    const own = lists.length - 1;
+    const find = (uuid: string): Known => {
+      const device = [...list.values()].find((one) => one.uuid === uuid);
+      if (device) return { device, rule: ruleOf(device) };
+      throw new SinewError("not_found", `no device ${uuid} is listed here at present`);
+    };
+    const engine = createEngine(context, find, refresh);
+
+    async function judge(hardware: Hardware[]): Promise<Hardware[]> {
+      list = new Map(hardware.flatMap((device) => (device.pci ? [[device.pci.address, device]] : [])));
+      lists[own] = list;
+      if (rules.length === 0) return hardware;
+      return Promise.all(hardware.map(judgeOne));
+    }
+
+    async function judgeOne(device: Hardware): Promise<Hardware> {
+      const { pci } = device;
+      if (!pci) return device;
+      const vf = pci.sriov?.pf ? vfRule(pci.sriov.pf) : null;
+      if (vf) return withVfDriver(device, pci, vf.vf_driver ?? null);
+      const rule = ruleOf(device);
+      if (!rule) return device;
+      const record = await records.load(device.uuid);
+      const judged = withConfigured(device, { pci, rule, record, roots: context, now: world.now() });
+      list.set(pci.address, judged);
+      return judged;
+    }
+
+    async function auto(): Promise<boolean> {
+      let tried = false;
+      await ready();
+      for (const device of [...list.values()]) {
+        const rule = ruleOf(device);
+        if (rule?.apply !== "auto" || !wants(device) || !(await isDue(device.uuid, rule))) continue;
+        tried = true;
+        await automatic(device.uuid, rule);
+      }
+      return tried;
+    }
+
+    async function automatic(uuid: string, rule: Rule): Promise<void> {
+      const operation = world.uuid();
+      try {
+        await engine.apply(uuid, {}, { operation, actor: "auto", onProgress() {} });
+        world.log("info", "set up as configured", { device: uuid, operation });
+      } catch (error) {
+        const code = error instanceof SinewError ? error.code : null;
+        if (code === "busy" || code === "not_found") return;
+        world.log("warn", "a device could not be set up as configured", {
+          device: uuid,
+          operation,
+          error: messageOf(error),
+        });
+        // A failure after the first write is kept by the engine; a refusal is one for this purpose, too.
+        if (code === "setup_refused") await noteFailure(context, { uuid, rule: ruleText(rule) }, messageOf(error));
+      }
+    }
+
+    return {
+      ...engine,
+      apply: async (...args) => {
+        await ready();
+        await engine.apply(...args);
+      },
+      judge,
+      auto,
+    };
+  }
+
+  async function isDue(uuid: string, rule: Rule): Promise<boolean> {
+    const { failure } = await records.load(uuid);
+    if (failure?.rule !== ruleText(rule)) return true;
+    const passed = world.now().getTime() - new Date(failure.time).getTime();
+    // A clock that was set back says nothing.
+    return passed < 0 || passed >= Math.min(MOST_MS, BACK_OFF_MS * 2 ** Math.min(failure.attempts - 1, 10));
+  }
+
+  return {
+    forDriver,
+    /** Deals with what an earlier run has not ended; once, and before the first setup in any case. */
+    recover: ready,
+    /** Rules that are about no device that is listed. */
+    unmatched: (): string[] =>
+      rules
+        .filter((rule) => !lists.some((list) => [...list.values()].some((device) => matches(rule, matchable(device)))))
+        .map(({ match }) => matchText(match)),
+  };
+}
+export type Setup = ReturnType<typeof createSetup>;
+
+/** Whether `auto` has something to do: a reboot is a person's, and what was reverted stays so. */
+function wants({ acc_status }: Hardware): boolean {
+  const said = acc_status.conditions.find(({ type }) => type === "Configured");
+  return said?.status === "false" && said.reason !== "RebootNeeded" && said.reason !== "Reverted";
+}
