@@ -30,6 +30,7 @@ const PROGRAMS = {
   cpio: "cpio",
   depmod: "kmod",
   lspci: "pciutils",
+  setpci: "pciutils",
   xz: "xz-utils",
   setpriv: "util-linux",
 };
@@ -51,7 +52,8 @@ const program = (name: string) => Bun.which(name, { PATH });
 /** The kernel and initrd for this machine's bun: from the cache, or made now (10 s, and the download of 70 MB). Throws NoLab. */
 export function labImage(): Image {
   const missing = Object.entries(PROGRAMS).flatMap(([name, owner]) => (program(name) ? [] : [owner]));
-  if (missing.length > 0) throw new NoLab(`the lab needs QEMU and a few tools: apt-get install ${missing.join(" ")}`);
+  if (missing.length > 0)
+    throw new NoLab(`the lab needs QEMU and a few tools: apt-get install ${[...new Set(missing)].join(" ")}`);
   mkdirSync(cache, { recursive: true });
   const deb = kernelPackage();
   const recipe = [
@@ -161,8 +163,9 @@ function fill(root: string, from: string, version: string): void {
   put(program("busybox") ?? "", "bin/busybox");
   put(INIT, "init");
   put(process.execPath, "bin/bun");
-  put(program("lspci") ?? "", "bin/lspci");
-  for (const one of [process.execPath, program("lspci") ?? ""]) {
+  const tools = ["lspci", "setpci"].map((name) => program(name) ?? "");
+  for (const tool of tools) put(tool, join("bin", basename(tool)));
+  for (const one of [process.execPath, ...tools]) {
     for (const [, library = ""] of run(["ldd", one]).matchAll(/(?:=> |^\s+)(\/\S+) \(0x/gm)) put(library);
   }
   run(["depmod", "-b", from, version]);

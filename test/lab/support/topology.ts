@@ -68,6 +68,12 @@ export const accelerator = (id: string, more: Properties = {}): Part => ({
   devices: [{ driver: "virtio-blk-pci", id, class: 0x1200, drive: `${id}-disk`, ...more }],
 });
 
+/** An SSD. */
+export const nvme = (id: string, more: Properties = {}): Part => ({
+  blockdevs: [nothing(`${id}-disk`)],
+  devices: [{ driver: "nvme", id, serial: `LAB-${id}`, drive: `${id}-disk`, ...more }],
+});
+
 /** An SSD that is a PF with up to so many VFs; not to be hot-plugged. */
 export const nvmePf = (id: string, vfs: number, more: Properties = {}): Part => ({
   blockdevs: [nothing(`${id}-disk`)],

@@ -1,0 +1,50 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeTree } from "../../src/cli/host/tree.ts";
+import { fromScan } from "../../src/drivers/discover.ts";
+import { NIL_UUID } from "../../src/pci/identity.ts";
+import { parseSnapshot } from "../../src/pci/snapshot/snapshot.ts";
+import { scanPci } from "../../src/pci/sysfs/scan.ts";
+
+/** The devices of a machine that was recorded in the lab (test/lab/record.ts). */
+function recorded(name: string) {
+  const directory = mkdtempSync(join(tmpdir(), "sinew-recorded-"));
+  try {
+    writeTree(parseSnapshot(readFileSync(join(import.meta.dir, `../fixtures/lab/${name}.json`), "utf8")), directory);
+    const node = { id: NIL_UUID, name: "lab" };
+    return fromScan(scanPci({ sysfs: directory }), { node, now: new Date() }).hardware;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+describe("a machine recorded in the lab", () => {
+  test("with one of each kind shows them, the VFs of its SSD among them", () => {
+    const shown = recorded("kinds").map(({ pci, acc_specs, acc_status }) =>
+      [pci?.address, acc_specs.device_type, pci?.kernel_driver, acc_specs.num, acc_status.ready].join(" "),
+    );
+    for (const line of [
+      "0000:01:00.0 SSD nvme 1 true",
+      "0000:01:00.1 SSD  0 false",
+      "0000:01:00.2 SSD  0 false",
+      "0000:02:00.0 CRYPTO virtio-pci 1 true",
+      "0000:03:00.0 NIC virtio-pci 1 true",
+      "0000:00:07.0 NIC e1000e 1 true",
+    ]) {
+      expect(shown).toContain(line);
+    }
+  });
+
+  test.each(["no-iommu", "iommu-off"])("with %s has no IOMMU group", (name) => {
+    expect(recorded(name).map(({ pci }) => pci?.iommu_group)).toEqual([null, null]);
+  });
+
+  test("whose SSD lost its power still lists it, as silent", () => {
+    const [ssd] = recorded("lost-power").filter(({ acc_specs }) => acc_specs.device_type === "SSD");
+    expect(ssd?.pci).toMatchObject({ vendor_id: "1b36", device_id: "0010", kernel_driver: "nvme", iommu_group: 5 });
+    const said = ssd?.acc_status.conditions?.find(({ type }) => type === "Responding");
+    expect(said).toMatchObject({ status: "false", reason: "AllOnes" });
+  });
+});
