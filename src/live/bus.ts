@@ -33,7 +33,9 @@ export interface Bus {
   scan(): Promise<ScanResult>;
   /** What the last look saw; what has not changed since the one before is the same object. Rejects as that look did. */
   latest(): Promise<ScanResult>;
-  /** Called after each look. What it returns is waited for before the next one. */
+  /** Looks at these functions again now: for who has changed something about them. Resolves when `latest` has it. */
+  lookAt(addresses: ReadonlySet<string>): Promise<void>;
+  /** Called after each look. Nobody waits for it: one driver that takes long keeps no other from what is seen next. */
   onLook(listener: () => Promise<void>): void;
   /** From now on it is watched. Resolves at once where there is nothing to watch. */
   start(): Promise<void>;
@@ -67,9 +69,8 @@ export function openBus(options: BusOptions, world: World): Bus {
     }
   }
 
-  async function tell(): Promise<void> {
-    await Promise.all(listeners.map((listener) => listener()));
-    tick?.looked();
+  function tell(): void {
+    for (const listener of listeners) void listener().then(() => tick?.looked());
   }
 
   function scan(): Promise<ScanResult> {
@@ -81,7 +82,7 @@ export function openBus(options: BusOptions, world: World): Bus {
     const settle = () => {
       latest = done;
       // Whoever asked takes it in first.
-      world.timer(0, () => void tell());
+      world.timer(0, tell);
     };
     done.then(settle, settle);
     return done;
@@ -93,7 +94,7 @@ export function openBus(options: BusOptions, world: World): Bus {
     await done.catch(() => {}); // the drivers hear of it
     if (closed) return;
     latest = done;
-    await tell();
+    tell();
   }
 
   const pace = createPace(world, look);
@@ -114,6 +115,7 @@ export function openBus(options: BusOptions, world: World): Bus {
     health: options.health,
     scan,
     latest: () => latest ?? scan(),
+    lookAt: look,
     onLook: (listener) => listeners.push(listener),
     async start() {
       if (tick === null || kinds.length === 0) return;
