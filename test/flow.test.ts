@@ -170,9 +170,11 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect(await sinew(["scan", "--sysfs", tree.sysfs])).toContain("2 PCI functions");
   });
 
-  test("it appears: found, named by where it sits, not ready because no kernel driver is bound", async () => {
+  test("it appears: found by itself, named by where it sits, not ready because no kernel driver is bound", async () => {
     const { revision } = await changes(0);
     tree.add({ address: ADDRESS, parent: "0000:00:01.0", slot: "7", ...QAT });
+    // Nobody asks for a discovery: the driver watches its bus, and what it sees goes up from tier to tier.
+    await until(async () => (await atConductor()).length === 1, 20_000);
     const device = await everywhere();
     uuid = device.uuid;
     expect(device).toMatchObject({ source: "crypto", acc_specs: { device_type: "CRYPTO" }, node: { name: "n1" } });
