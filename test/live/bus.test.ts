@@ -27,7 +27,15 @@ afterEach(() => {
 });
 
 function open(options: Partial<BusOptions> = {}): Bus {
-  const given = { sysfs: tree.sysfs, pciIds: "", node: NODE, kinds: ["gpu", "ssd"], healthInterval: 3600, ...options };
+  const given = {
+    sysfs: tree.sysfs,
+    pciIds: "",
+    node: NODE,
+    kinds: ["gpu", "ssd"],
+    healthInterval: 3600,
+    health: null,
+    ...options,
+  };
   bus = openBus(given, world);
   return bus;
 }
