@@ -32,6 +32,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "what an operator does about one node of the fleet",
     load: () => import("./cli/node.ts"),
   },
+  expect: {
+    summary: "say what hardware is to be on this node, so that a device that is gone without any error is missed",
+    load: () => import("./cli/expect/expect.ts"),
+  },
   conform: {
     summary: "tell a driver, agent or conductor, ours or another's, what it does wrong",
     load: () => import("./cli/conform.ts"),

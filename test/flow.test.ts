@@ -277,6 +277,31 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect((await kindsSince(revision)).filter(([kind]) => kind !== "state")).toEqual([["added", uuid]]);
   });
 
+  test("it is expected: gone without any error, its node misses it by name, slot and when it was last seen", async () => {
+    const expectHere = (command: string) => sinew(["expect", command, "--state", join(home, "n")]);
+    const said = async () => (await nodes())[0]?.conditions?.find(({ type }) => type === "HardwarePresent");
+    expect(await expectHere("learn")).toContain("1 of 1  CRYPTO 8086:4940");
+    await until(async () => (await said())?.status === "true");
+    const { revision } = await changes(0);
+    tree.remove("0000:5e:00.0");
+    expect((await discover()).status).toBe("SUCCEEDED");
+    await until(async () => (await said())?.status === "false");
+    expect((await said())?.message).toMatch(
+      new RegExp(`^0 of 1 CRYPTO 8086:4940 present; missing ${uuid}, last seen [\\d-]{10}T[\\d:]{8}Z, slot 9$`),
+    );
+    const news = await kindsSince(revision);
+    for (const change of [
+      ["gone", uuid],
+      ["state", null],
+    ])
+      expect(news).toContainEqual(change);
+    tree.add({ address: "0000:5e:00.0", parent: "0000:00:02.0", slot: "9", driver: "4xxx", ...QAT });
+    expect((await everywhere()).uuid).toBe(uuid);
+    await until(async () => (await said())?.status === "true");
+    await expectHere("clear");
+    await until(async () => (await said()) === undefined);
+  });
+
   test("its driver dies and returns: last-good shown as old, and why", async () => {
     const { revision } = await changes(0);
     await driver.stop("SIGKILL");

@@ -3,8 +3,8 @@ import { Hardware, Source } from "./hardware.ts";
 import { NodeState } from "./node.ts";
 
 /**
- * One line of the append-only log. `state` is about a node, or with `sources` about those of its sources that changed;
- * the others are about one device.
+ * One line of the append-only log. `state` is about a node, what it says of itself, or with `sources` those of its sources that
+ * changed; the others are about one device.
  */
 export const Change = z
   .object({

@@ -84,6 +84,10 @@ export const HardwareList = z
   .object({
     hardware: z.array(Hardware),
     sources: z.array(Source),
+    conditions: z
+      .array(Condition)
+      .optional()
+      .meta({ description: "What an agent says of its node itself; absent: nothing" }),
     generation: z
       .string()
       .meta({ description: "Changes when hardware or sources change; measured values do not count" }),

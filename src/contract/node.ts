@@ -23,10 +23,10 @@ export const Node = z
       .nullable()
       .optional()
       .meta({ description: "Thumbprint (RFC 7638) of the key it joined with; null: it never joined" }),
-    conditions: z
-      .array(Condition)
-      .optional()
-      .meta({ description: "What is wrong with the node itself, such as two machines claiming it" }),
+    conditions: z.array(Condition).optional().meta({
+      description:
+        "What is said of the node itself: by this conductor, such as that two machines claim it, and by the node, such as hardware that is missing",
+    }),
   })
   .meta({ id: "Node" });
 export type Node = z.infer<typeof Node>;

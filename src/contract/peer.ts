@@ -48,7 +48,13 @@ const PeerReport = z.object({
     .refine((sources) => new Set(sources.map(({ name }) => name)).size === sources.length, "expected each name once")
     .optional(),
   generation: text(128).optional(),
+  conditions: z.unknown().optional(),
 });
+
+/** What an agent says of its node, bounded: it is shown in every list of nodes. */
+const NodeConditions = z
+  .array(Condition.extend({ type: text(64), reason: text(64), message: text(4096), action: text(4096).nullable() }))
+  .max(16);
 
 /** A device as a child sent it: `raw` is forwarded, so unknown fields survive; `value` is what we read. */
 export interface PeerItem {
@@ -61,6 +67,8 @@ export interface Report {
   /** null: the child has no word for sources (a seed peer). */
   sources: Source[] | null;
   generation: string | null;
+  /** Of the node itself. */
+  conditions: Condition[];
   /** Entries that were refused, each with where and why; the others stand. */
   refused: { pointer: string; detail: string }[];
 }
@@ -83,11 +91,12 @@ export function parseReport(body: unknown, limits: { devices: number; bySource: 
     throw new RangeError(`expected {"hardware": [...]}: ${pointer}: ${detail}`);
   }
   const { hardware, sources, generation } = parsed.data;
+  const conditions = NodeConditions.safeParse(parsed.data.conditions ?? []);
   if (hardware.length > limits.devices) {
     throw new RangeError(`expected at most ${limits.devices} devices, got ${hardware.length}`);
   }
   const items: PeerItem[] = [];
-  const refused: Report["refused"] = [];
+  const refused: Report["refused"] = conditions.success ? [] : [firstIssue(conditions.error, "/conditions")];
   const seen = new Set<string>();
   hardware.forEach((raw, index) => {
     if (nestedDeeper(raw, MAX_DEPTH)) {
@@ -112,6 +121,7 @@ export function parseReport(body: unknown, limits: { devices: number; bySource: 
     items,
     sources: sources ?? null,
     generation: generation ?? null,
+    conditions: conditions.success ? conditions.data : [],
     refused,
   };
 }

@@ -63,7 +63,10 @@ export async function createAgent(options: AgentOptions): Promise<AgentTier> {
   });
   const access = createAccess(options.auth, world, { roles: ["viewer", "operator", "admin", "metrics", "driver"] });
   const app = agentApp(agent, mountOf("agent", node.name, options, world, agent, access), access.desk);
-  for (const driver of drivers) driver.onChange(() => agent.refresh(driver.name));
+  for (const driver of drivers) {
+    driver.onChange(() => agent.refresh(driver.name));
+    driver.onSeen(() => agent.seen(driver.name));
+  }
   return {
     role: "agent",
     name: node.name,

@@ -31,12 +31,15 @@ export interface DriverTier extends Tier {
   onChange(listener: () => void): void;
   /** Has it find its devices again and tell of what changed, without an operation. Resolves when that is shown. */
   refresh(): Promise<void>;
+  /** Hears of each look that found all as it was. */
+  onSeen(listener: () => void): void;
 }
 
 /** One kind of hardware on one node. Serves the seed's driver calls; `start()` runs the first discovery. */
 export async function createDriver(options: DriverOptions): Promise<DriverTier> {
   const { name, type, discover, world = realWorld(quietLog), bootId = crypto.randomUUID() } = options;
   const listeners: (() => void)[] = [];
+  const witnesses: (() => void)[] = [];
   const driver = await createDriverTier({
     name,
     type,
@@ -50,6 +53,9 @@ export async function createDriver(options: DriverOptions): Promise<DriverTier> 
     onChange: () => {
       for (const listener of listeners) listener();
     },
+    onSeen: () => {
+      for (const witness of witnesses) witness();
+    },
   });
   const access = createAccess(options.auth, world, { roles: ["viewer", "operator", "admin"] });
   const app = driverApp(driver, mountOf("driver", name, options, world, driver, access));
@@ -62,5 +68,6 @@ export async function createDriver(options: DriverOptions): Promise<DriverTier> 
     stop: driver.stop,
     refresh: driver.refresh,
     onChange: (listener) => listeners.push(listener),
+    onSeen: (witness) => witnesses.push(witness),
   };
 }

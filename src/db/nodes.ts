@@ -1,4 +1,5 @@
 import { and, asc, count, eq, gt, isNull, sql } from "drizzle-orm";
+import type { Condition } from "../contract/condition.ts";
 import type { Node, NodeState } from "../contract/node.ts";
 import { upsert } from "./bulk.ts";
 import type { Reader, Writer } from "./connection.ts";
@@ -19,7 +20,9 @@ export const toNode = (row: NodeRow): Node => ({
   boot_id: row.boot_id,
   first_seen: row.first_seen,
   key: row.key,
-  conditions: row.conditions === null ? [] : (JSON.parse(row.conditions) as Node["conditions"]),
+  conditions: [row.conditions, row.reported].flatMap((text) =>
+    text === null ? [] : (JSON.parse(text) as Condition[]),
+  ),
 });
 
 export const nodeRow = (node: Node, revision: number): NodeRow => ({
@@ -35,6 +38,7 @@ export const nodeRow = (node: Node, revision: number): NodeRow => ({
   first_seen: node.first_seen,
   key: node.key ?? null,
   conditions: node.conditions?.length ? JSON.stringify(node.conditions) : null,
+  reported: null,
   revision,
 });
 
@@ -79,6 +83,11 @@ export async function findNode(r: Reader, idOrName: string): Promise<NodeRow | n
 }
 
 export const saveNode = (w: Writer, row: NodeRow): Promise<void> => upsert(w, w.tables.nodes, ["id"], [row]);
+
+/** What a node says of itself: JSON, or null for nothing. */
+export const setReported = async (w: Writer, id: string, reported: string | null): Promise<void> => {
+  await w.query((db, { nodes }) => db.update(nodes).set({ reported }).where(eq(nodes.id, id)));
+};
 
 /** Writes down renewals, many to a statement: this is all that an idle fleet writes. */
 export async function touchNodes(w: Writer, seen: { id: string; last_seen: string }[]): Promise<void> {

@@ -8,6 +8,7 @@ import { joinRoutes } from "./access/join.ts";
 import { tokenRoutes } from "./access/tokens.ts";
 import { createApp, type Mount } from "./app.ts";
 import { careRoutes } from "./device/care.ts";
+import { expectedRoutes } from "./device/expected.ts";
 import { discoveryRoutes } from "./discovery.ts";
 import { changeRoutes, nodeRoutes } from "./fleet.ts";
 import { fleetRoutes, hardwareRoutes } from "./hardware.ts";
@@ -34,6 +35,7 @@ export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
   discoveryRoutes(app, agent, mount);
   hardwareRoutes(app, agent);
   careRoutes(app, agent, mount);
+  expectedRoutes(app, agent);
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);
   healthRoutes(app, mount);

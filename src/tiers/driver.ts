@@ -41,6 +41,8 @@ export interface DriverOptions {
   bootId?: string;
   /** Called when the generation changed: how an agent in the same process hears of it. */
   onChange?: () => void;
+  /** Called when it looked and found all as it was. */
+  onSeen?: () => void;
 }
 
 /** One kind of hardware on one node: finds its devices and says how they are. */
@@ -86,7 +88,10 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     });
 
   async function replace(hardware: Hardware[]) {
-    if (!(await inventory.replace({ hardware, sources: [source] }))) return;
+    if (!(await inventory.replace({ hardware, sources: [source] }))) {
+      if (source.status === "OK") options.onSeen?.();
+      return;
+    }
     upward?.announce();
     options.onChange?.();
   }

@@ -1,16 +1,23 @@
 import { sha256 } from "../auth/token.ts";
+import type { Condition } from "../contract/condition.ts";
 
 // Wording and clocks: they change without anything having changed.
 const LEFT_OUT = new Set(["observed_at", "message"]);
 
 /**
- * A digest of what a driver or agent shows: 32 hex digits that change exactly when hardware or sources do.
+ * A digest of what a driver or agent shows: 32 hex digits that change exactly when hardware, sources or the node's
+ * conditions do.
  * Arrays count in the order given, so callers sort before they ask.
  */
-export async function generationOf(list: { hardware: unknown[]; sources: unknown[] }): Promise<string> {
-  const text = JSON.stringify({ hardware: list.hardware, sources: list.sources }, (key, value) =>
-    LEFT_OUT.has(key) ? undefined : value,
-  );
+export async function generationOf(list: {
+  hardware: unknown[];
+  sources: unknown[];
+  conditions?: readonly Condition[];
+}): Promise<string> {
+  // Of the node's own what is said is said once, when it changes: how many are missing is in the message alone.
+  const node = (list.conditions ?? []).map((one) => [one.type, one.status, one.reason, one.message, one.since]);
+  const shown = { hardware: list.hardware, sources: list.sources, ...(node.length > 0 ? { node } : {}) };
+  const text = JSON.stringify(shown, (key, value) => (LEFT_OUT.has(key) ? undefined : value));
   return digestOf(text);
 }
 

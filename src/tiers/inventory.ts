@@ -1,6 +1,14 @@
+import type { Condition } from "../contract/condition.ts";
 import type { Hardware, HardwareList, Source } from "../contract/hardware.ts";
 import { SinewError } from "../contract/problem.ts";
 import { generationOf } from "./generation.ts";
+
+interface Shown {
+  hardware: Hardware[];
+  sources: Source[];
+  /** Of the node itself; none where nothing is said of it. */
+  conditions?: Condition[];
+}
 
 /** What a driver or an agent serves at `GET /hardware`: replaced as a whole, its text made once per generation. */
 export interface Inventory {
@@ -8,17 +16,18 @@ export interface Inventory {
   readonly hardware: readonly Hardware[];
   readonly sources: readonly Source[];
   /** Resolves with whether the generation changed. Calls are carried out one after the other. */
-  replace(next: { hardware: Hardware[]; sources: Source[] }): Promise<boolean>;
+  replace(next: Shown): Promise<boolean>;
   /** The JSON text of the whole list. */
   text(): string;
   /** One page; throws SinewError too_old when the list changed since the token was given. */
   page(limit: number, token: string | undefined): HardwareList;
 }
 
-export async function createInventory(initial: { hardware: Hardware[]; sources: Source[] }): Promise<Inventory> {
-  let current = { ...initial, generation: await generationOf(initial) };
+export async function createInventory(initial: Shown): Promise<Inventory> {
+  let current: Shown & { generation: string } = { ...initial, generation: await generationOf(initial) };
   let text: string | null = null;
   let queue: Promise<unknown> = Promise.resolve();
+  const ofNode = () => (current.conditions?.length ? { conditions: current.conditions } : {});
 
   return {
     get generation() {
@@ -45,6 +54,7 @@ export async function createInventory(initial: { hardware: Hardware[]; sources: 
       text ??= JSON.stringify({
         hardware: current.hardware,
         sources: current.sources,
+        ...ofNode(),
         generation: current.generation,
       } satisfies HardwareList);
       return text;
@@ -58,6 +68,7 @@ export async function createInventory(initial: { hardware: Hardware[]; sources: 
       return {
         hardware: current.hardware.slice(start, end),
         sources: current.sources,
+        ...ofNode(),
         generation,
         ...(end < current.hardware.length ? { next_page_token: btoa(`${generation} ${end}`) } : {}),
       };

@@ -26,8 +26,9 @@ const whole = (line: string) => line.replace(SHORTENED, JOIN_TOKEN).replace(/(?<
 
 /** The commands as the program has them, with their options and without what they do. */
 async function commandNamed(name: string): Promise<Command | null> {
-  const path = join(root, `src/cli/${name}.ts`);
-  const module = existsSync(path) ? await import(path) : null;
+  const places = [name, `${name}/${name}`, `setup/${name}`].map((place) => join(root, `src/cli/${place}.ts`));
+  const path = places.find((place) => existsSync(place));
+  const module = path === undefined ? null : await import(path);
   if (!module?.define) return null;
   const command = new Command(name).exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
   module.define(command);
@@ -82,7 +83,9 @@ describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => 
   });
 
   test("names only options and commands that there are", async () => {
-    const commands = await Promise.all(["start", "scan", "snapshot", "token", "node", "conform"].map(commandNamed));
+    const commands = await Promise.all(
+      ["start", "scan", "snapshot", "token", "node", "expect", "conform"].map(commandNamed),
+    );
     const known = new Set(commands.flatMap(optionsOf));
     // Not messages, which go on after a colon.
     const named = inlineCode(of).filter((code) => /^(--[a-z]|sinew )/.test(code) && !code.includes(":"));

@@ -20,8 +20,10 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
       revision: bigint("revision").notNull(),
       /** Thumbprint of the key that the node joined with. */
       key: text("key"),
-      /** JSON; null: none */
+      /** JSON of what this conductor says of the node; null: nothing */
       conditions: text("conditions"),
+      /** JSON of what the node says of itself; null: nothing */
+      reported: text("reported"),
     },
     (t) => [
       index("nodes_name").on(t.name),

@@ -4,13 +4,11 @@ import type { Limits } from "../../client/wrangle.ts";
 import type { Hardware, HardwareList } from "../../contract/hardware.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import type { Operation } from "../../contract/operation.ts";
-import { SinewError } from "../../contract/problem.ts";
 import { API_RANGE } from "../../contract/version.ts";
-import { uuidV5 } from "../../pci/identity.ts";
 import { keepKnown, markDuplicates } from "../adopt.ts";
 import type { Care } from "../care/care.ts";
 import { coalesce } from "../coalesce.ts";
-import { agreeOnVersion, createPeers, nameBeside } from "../greeting.ts";
+import { createPeers } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
 import { createOperations } from "../operations/operations.ts";
@@ -18,9 +16,12 @@ import { createUpward } from "../upward.ts";
 import { cutToRoom } from "./bounds.ts";
 import { agentCare, nodeUuid } from "./care.ts";
 import { type Child, type ChildContext, discoverChild, failChild, pullChild } from "./child.ts";
+import type { Seen } from "./expected/expectation.ts";
+import { type ExpectedHardware, keepExpected } from "./expected/keeper.ts";
 import type { Known } from "./identity.ts";
 import type { AgentOptions } from "./options.ts";
-import { OWN, ownerOf } from "./owner.ts";
+import { OWN } from "./owner.ts";
+import { createRegister, type NewChild } from "./register.ts";
 import { type AgentState, loadAgentState } from "./state.ts";
 
 /** What one driver may cost its agent. A device is 1 to 2 kB of JSON. */
@@ -31,13 +32,13 @@ export const DRIVER_LIMITS: Limits = {
   deadlineMs: 10_000,
   discoveryMs: 60_000,
 };
-const REMOTE_DRIVERS = 64;
 
 /** One node: wrangles its drivers and answers for them all. */
 export interface Agent {
   readonly node: Hardware["node"];
   readonly ready: boolean;
   readonly care: Care;
+  readonly expected: ExpectedHardware;
   generation(): string;
   list(): string;
   page(limit: number, token: string | undefined): HardwareList;
@@ -50,6 +51,8 @@ export interface Agent {
   announce(): void;
   /** Asks one driver again, after it said that it changed. */
   refresh(name: string): void;
+  /** One driver has looked, and all of it is as it said before. */
+  seen(name: string): void;
   startDiscovery(): Operation;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
   start(): Promise<void>;
@@ -67,7 +70,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
   let ready = false;
   let stopped = false;
 
-  const addChild = (child: Omit<Child, "source" | "devices" | "uuids" | "generation">): Child => {
+  const addChild = (child: NewChild): Child => {
     const stored = state.sources.find(({ name }) => name === child.name);
     const added: Child = {
       ...child,
@@ -85,6 +88,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       devices: state.devices.filter(({ source }) => source === child.name),
       uuids: new Map(),
       generation: null,
+      seen: null,
     };
     children.set(added.name, added);
     return added;
@@ -97,17 +101,32 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     if (!children.has(driver.name)) addChild({ ...driver, peer, builtIn: false });
   }
 
+  const lastSeen: Seen["lastSeen"] = (source, uuid) => memory.get(`${source} ${uuid}`)?.last_seen ?? null;
   const merged = () => {
     const devices = [...children.values()].flatMap((child) => child.devices);
     const before = new Map(inventory.hardware.map((device) => [`${device.source} ${device.uuid}`, device]));
-    return {
-      hardware: markDuplicates(devices, world.now().toISOString()).map((device) =>
-        keepKnown(device, before.get(`${device.source} ${device.uuid}`)),
-      ),
-      sources: [...children.values()].map(({ source }) => source),
-    };
+    const hardware = markDuplicates(devices, world.now().toISOString()).map((device) =>
+      keepKnown(device, before.get(`${device.source} ${device.uuid}`)),
+    );
+    const sources = [...children.values()].map(({ source }) => source);
+    // Before everyone was asked nothing new is known of what should be here.
+    const conditions = ready ? expected.conditions({ devices: hardware, sources, lastSeen }) : remembered;
+    return { hardware, sources, conditions };
   };
-  const inventory = await createInventory({ hardware: state.devices, sources: state.sources });
+  const remembered = state.expected?.condition ? [state.expected.condition] : [];
+  const inventory = await createInventory({
+    hardware: state.devices,
+    sources: state.sources,
+    conditions: remembered,
+  });
+  const expected = keepExpected(state.expected, {
+    world,
+    seen: () => ({ devices: inventory.hardware, sources: inventory.sources, lastSeen }),
+    async store() {
+      await show();
+      await save();
+    },
+  });
   const operations = createOperations(world);
   const upward =
     options.conductor &&
@@ -125,22 +144,41 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       }),
     });
 
-  const save = () =>
-    store.save({
+  const save = () => {
+    const present = new Set(
+      [...children.values()].flatMap(({ name, devices }) =>
+        devices.flatMap(({ uuid, freshness }) => (freshness === "FRESH" ? [`${name} ${uuid}`] : [])),
+      ),
+    );
+    return store.save({
       version: 1,
       drivers: [...children.values()]
         .filter(({ builtIn }) => !builtIn)
         .map(({ name, type, peer, seed, left, owner }) => ({ name, type, endpoint: peer.endpoint, seed, left, owner })),
       devices: [...inventory.hardware],
       sources: [...inventory.sources],
-      known: [...memory.values()],
+      // Of what is there the last sight is kept in memory alone, until there is something to store.
+      known: [...memory].map(([key, known]) => {
+        const last = present.has(key) ? children.get(known.source)?.seen : null;
+        return last ? { ...known, last_seen: last } : known;
+      }),
+      expected: expected.kept,
     } satisfies AgentState);
+  };
+
+  const unsaved = (error: unknown) => world.log("error", "the state could not be stored", { error: String(error) });
+
+  /** Whether anything of it is new. */
+  async function show(): Promise<boolean> {
+    if (!(await inventory.replace(merged()))) return false;
+    if (ready) upward?.announce();
+    return true;
+  }
 
   async function publish() {
-    if (!(await inventory.replace(merged()))) return;
-    if (ready) upward?.announce();
+    if (!(await show())) return;
     // What can't be stored is still served: the next start will know less, which is better than ending now.
-    await save().catch((error) => world.log("error", "the state could not be stored", { error: String(error) }));
+    await save().catch(unsaved);
   }
 
   /** A node's report must stay one that a conductor takes: the driver that goes over the bound fails, no other. */
@@ -186,61 +224,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     }
   }
 
-  /** The driver a hello is about: by name, without one by endpoint. A built-in driver's name is not given away. */
-  function nameOf(hello: Hello, { caller }: Visitor, endpointText: string): string {
-    if (hello.name === undefined && caller.driver) return caller.driver;
-    if (hello.name === undefined) {
-      const known = [...children.values()].find((child) => !child.builtIn && child.peer.endpoint === endpointText);
-      return known?.name ?? endpointText;
-    }
-    return children.get(hello.name)?.builtIn ? nameBeside(hello.name, endpointText) : hello.name;
-  }
-
-  async function hello(body: Hello, from: Visitor): Promise<Registered> {
-    const api = agreeOnVersion(body);
-    const peer = await peers.of(body, from);
-    const name = nameOf(body, from, peer.endpoint);
-    const known = children.get(name);
-    const owner = ownerOf(from.caller, name, known?.owner);
-    const left = body.status === "LEAVING";
-    const seed = body.api === undefined;
-    if (!known && children.size - options.drivers.length >= REMOTE_DRIVERS) {
-      const gone = [...children.values()].find((child) => child.left);
-      if (!gone) throw new SinewError("busy", `expected at most ${REMOTE_DRIVERS} drivers on one node`);
-      children.delete(gone.name);
-    }
-    const child = known ?? addChild({ name, type: body.type ?? null, peer, builtIn: false, seed, left, owner });
-    const changed =
-      !known ||
-      child.owner !== owner ||
-      child.peer.endpoint !== peer.endpoint ||
-      child.left !== left ||
-      child.seed !== seed;
-    child.peer = peer;
-    child.seed = seed;
-    child.left = left;
-    child.owner = owner;
-    child.type = body.type ?? child.type;
-    child.source = { ...child.source, type: child.type, endpoint: peer.endpoint };
-    if (left) {
-      failChild(child, { code: "unreachable", message: `the driver said LEAVING at ${world.now().toISOString()}` });
-      await publish();
-    }
-    // Answered only when it is stored: a registration survives whatever happens next.
-    if (changed) {
-      await save().catch((cause) => {
-        throw new SinewError("unavailable", "the registration could not be stored", { cause });
-      });
-    }
-    if (left || (!changed && body.generation !== undefined && body.generation === child.generation)) watch(child);
-    else void pull(child);
-    return {
-      status: "REGISTERED",
-      uuid: uuidV5(node.id, `driver ${name}`),
-      api,
-      lease: { ttl_seconds: ttl() },
-    };
-  }
+  const hello = createRegister({ context, peers, children, addChild, save, publish, pull, watch, ttl });
 
   const devices = (uuid: string) => inventory.hardware.filter((device) => device.uuid === uuid);
   const startDiscovery = () =>
@@ -261,12 +245,17 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     devices,
     care: agentCare({ context, devices, children, operations, world, remoteSetup: options.remoteSetup ?? "plan" }),
     nodeUuid: (driver, driverUuid) => nodeUuid(children.get(driver), driverUuid),
+    expected,
     hello,
     announce: () => upward?.announce(),
     refresh(name) {
       const child = children.get(name);
       // Before the first scan everything is asked anyway.
       if (child && ready) void pull(child);
+    },
+    seen(name) {
+      const child = children.get(name);
+      if (child?.seen) child.seen = world.now().toISOString();
     },
     startDiscovery,
     operation: (uuid, waitMs) => operations.wait(uuid, waitMs),
@@ -275,6 +264,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       await Promise.all(options.drivers.map((driver) => driver.start()));
       await Promise.all([...children.values()].filter(({ left }) => !left).map(pull));
       ready = true;
+      await publish();
       upward?.start();
     },
     async stop() {
@@ -282,6 +272,8 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
       for (const cancel of timers.values()) cancel();
       await upward?.leave();
       await Promise.all(options.drivers.map((driver) => driver.stop()));
+      // When its devices were last seen is told by the next run.
+      if (expected.kept) await save().catch(unsaved);
     },
   };
 }

@@ -30,6 +30,8 @@ export interface Child {
   uuids: Map<string, string>;
   /** Of the last good answer, for If-None-Match; null asks for all. */
   generation: string | null;
+  /** When its last answer was still true, RFC 3339; null: not in this run. */
+  seen: string | null;
 }
 
 export interface ChildContext {
@@ -57,7 +59,10 @@ export async function pullChild(child: Child, context: ChildContext): Promise<vo
     // An answer that was under way when the driver said LEAVING is of before: nothing of it is current.
     if (child.left) return;
     if (report) takeReport(child, report, context);
-    else child.source = { ...child.source, observed_at: context.world.now().toISOString() };
+    else {
+      child.seen = context.world.now().toISOString();
+      child.source = { ...child.source, observed_at: child.seen };
+    }
   } catch (error) {
     if (!(error instanceof PeerError)) throw error;
     if (!child.left) failChild(child, { code: error.code, message: error.message });
@@ -83,7 +88,7 @@ function takeReport(child: Child, report: Report, { node, world, memory }: Child
   );
   const devices = identified.map((device) => {
     const key = `${child.name} ${device.uuid}`;
-    const known = remember(device, memory.get(key));
+    const known = { ...remember(device, memory.get(key)), last_seen: now };
     memory.delete(key); // set anew at the end: the order is the order of last sight
     memory.set(key, known);
     return { ...device, first_seen: known.first_seen };
@@ -105,6 +110,11 @@ function takeReport(child: Child, report: Report, { node, world, memory }: Child
       ? (said.error ?? { code: "crashed", message: `the driver says its own state is ${said.status}` })
       : null;
   const present = new Set(devices.map(({ uuid }) => uuid));
+  for (const { uuid } of child.devices) {
+    const left = present.has(uuid) ? undefined : memory.get(`${child.name} ${uuid}`);
+    if (left && child.seen !== null) left.last_seen = child.seen;
+  }
+  if (error === null) child.seen = now;
   // A device among the refused is not gone: its last-good entry stays.
   const missing = error ? stale(child.devices.filter(({ uuid }) => !present.has(uuid))) : [];
   child.uuids = new Map([

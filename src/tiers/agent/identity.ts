@@ -10,6 +10,8 @@ export interface Known {
   ids: string | null;
   serials: Serial[];
   first_seen: string;
+  /** When it was last certainly there; null: not known. Of one that is there, as of its last report. */
+  last_seen: string | null;
 }
 
 export const knownOf = (device: Hardware): Known => ({
@@ -19,6 +21,7 @@ export const knownOf = (device: Hardware): Known => ({
   ids: device.pci ? `${device.pci.vendor_id}:${device.pci.device_id}` : null,
   serials: device.serials,
   first_seen: device.first_seen,
+  last_seen: null,
 });
 
 /**

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseEndpoint } from "../../client/endpoint.ts";
 import { Hardware, Serial, Source } from "../../contract/hardware.ts";
 import type { Log, Store } from "../../world.ts";
+import { Expectation } from "./expected/expectation.ts";
 import { ANYONE } from "./owner.ts";
 
 /** What an agent keeps: its drivers, their last-good devices, and every device it has known. */
@@ -28,8 +29,10 @@ const AgentState = z.object({
       ids: z.string().nullable(),
       serials: z.array(Serial),
       first_seen: z.string(),
+      last_seen: z.string().nullable().default(null),
     }),
   ),
+  expected: Expectation.nullable().default(null),
 });
 export type AgentState = Omit<z.infer<typeof AgentState>, "devices"> & { devices: Hardware[] };
 
@@ -47,7 +50,7 @@ function reachable(name: string, endpoint: string, log: Log): boolean {
 /** What is stored, or an empty state for nothing; a document that is not ours is set aside, never written over. */
 export async function loadAgentState(store: Store, log: Log): Promise<AgentState> {
   const document = await store.load();
-  const empty: AgentState = { version: 1, drivers: [], devices: [], sources: [], known: [] };
+  const empty: AgentState = { version: 1, drivers: [], devices: [], sources: [], known: [], expected: null };
   if (document === null || document === undefined) return empty;
   const parsed = AgentState.safeParse(document);
   if (parsed.success) {

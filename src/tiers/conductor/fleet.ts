@@ -10,7 +10,7 @@ import type { Links } from "./links.ts";
 
 /** One agent as its conductor holds it: its row, and what only memory needs. */
 export interface Tracked {
-  row: Omit<NodeRow, "revision">;
+  row: Omit<NodeRow, "revision" | "reported">;
   peer: Peer;
   /** Whether the database has its row: without one nothing that it reports can be taken in. */
   stored: boolean;

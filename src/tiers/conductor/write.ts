@@ -4,7 +4,7 @@ import type { Report } from "../../contract/peer.ts";
 import { appendChanges, reserveRevisions } from "../../db/changes.ts";
 import type { Database, Writer } from "../../db/database.ts";
 import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../db/hardware.ts";
-import { compareAndSetGeneration, getNode, saveNode } from "../../db/nodes.ts";
+import { compareAndSetGeneration, getNode, saveNode, setReported } from "../../db/nodes.ts";
 import type { HardwareRow, NodeRow } from "../../db/schema/tables.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../db/sources.ts";
 import { isCurrent } from "./fleet.ts";
@@ -89,14 +89,15 @@ async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "stat
 /** Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. */
 export function writeState(
   db: Database,
-  row: Omit<NodeRow, "revision">,
+  row: Omit<NodeRow, "revision" | "reported">,
   options: { now: string; devices: "stale" | "keep" },
 ): Promise<void> {
   const node = { id: row.id, name: row.name };
   return db.write(async (tx) => {
-    // The generation belongs to writeReport, the key to admission: a hello that began before must not set them back.
+    // These belong to writeReport, the key to admission: a hello that began before must not set them back.
     const stored = await getNode(tx, row.id);
-    const kept = { generation: stored?.generation ?? null, key: stored?.key ?? null };
+    const { generation = null, reported = null, key = null } = stored ?? {};
+    const kept = { generation, reported, key };
     // Before its revision is known: devices refer to the node's row.
     await saveNode(tx, { ...row, ...kept, revision: 0 });
     const stale = options.devices === "stale";
@@ -120,12 +121,16 @@ export function writeReport(
   return db.write(async (tx) => {
     if (!(await compareAndSetGeneration(tx, node.id, context.from, report.generation))) return null;
     // Only now: the row is locked by the line above, and who wrote its state before has committed.
-    const state = (await getNode(tx, node.id))?.state as NodeState; // written from a NodeState only
+    const row = await getNode(tx, node.id);
+    const state = row?.state as NodeState; // written from a NodeState only
     if (!isCurrent(state)) return { taken: false };
+    const reported = report.conditions.length > 0 ? JSON.stringify(report.conditions) : null;
+    const said = reported !== (row?.reported ?? null);
+    if (said) await setReported(tx, node.id, reported);
     const rows = (await hardwareOfNode(tx, node.id)).map(stored);
     const before = await readSources(tx, node.id);
     const { changes, sources } = reconcile(rows, report, { node, now, endpoint: context.endpoint, sources: before });
-    await recordSources(tx, { node, state, now, changes, before, sources });
+    await recordSources(tx, { node, state, now, changes, before, sources, said });
     return { taken: true };
   });
 }
@@ -153,11 +158,13 @@ async function recordSources(
     changes: DeviceChange[];
     before: Source[];
     sources: Source[];
+    /** The node says something else of itself than before. */
+    said?: boolean;
   },
 ): Promise<void> {
-  const { node, state, now, changes, before, sources } = context;
+  const { node, state, now, changes, before, sources, said = false } = context;
   await writeSources(tx, node.id, sources);
   const changed = changedSources(before, sources);
   const fewer = before.some(({ name }) => !sources.some((source) => source.name === name));
-  await record(tx, node, now, changes, changed.length > 0 || fewer ? { state, sources: changed } : null);
+  await record(tx, node, now, changes, changed.length > 0 || fewer || said ? { state, sources: changed } : null);
 }
