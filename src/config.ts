@@ -41,6 +41,8 @@ export interface Config {
   auth: "open" | "required";
   /** A join token, or `@` and the path of a file that holds one. */
   join: string | null;
+  /** The file with what is wanted of devices; null: nothing is. */
+  desired: string | null;
   /** Networks whose addresses may be called. */
   dial: Cidr[];
   /** What the conductor above an agent may do about setup. */
@@ -231,6 +233,10 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   );
   const [sysfs, snapshot] = [when("sysfs", () => path("sysfs")), when("snapshot", () => path("snapshot"))];
   if (sysfs && snapshot) bad(given("snapshot")?.name ?? "--snapshot", `no ${given("sysfs")?.name} beside it`, "both");
+  const desired = when("config", () => path("config"));
+  if (desired && !kinds.length) bad(given("config")?.name ?? "--config", NO_KINDS, JSON.stringify(desired));
+  if (desired && snapshot)
+    bad(given("config")?.name ?? "--config", "no --snapshot beside it: nothing is set up in one", "both");
   if (join && conductor) bad("--join", "no --conductor beside it: the token has the conductor's address", "both");
   const remoteSetup = when("remote-setup", () =>
     oneOf<Config["remoteSetup"]>("remote-setup", ["off", "plan", "apply"]),
@@ -261,6 +267,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     endpoint,
     auth,
     join,
+    desired,
     dial,
     remoteSetup: remoteSetup ?? "plan",
     tls,

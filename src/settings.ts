@@ -102,6 +102,12 @@ export const SETTINGS: readonly Setting[] = [
     "networks in which peers may be called at the endpoint of their hello, besides this host (default: none)",
   ),
   setting(
+    "config",
+    "FILE",
+    ON_NODE,
+    "what is wanted of devices, JSON, TOML or YAML by its ending: which driver, how many VFs (default: nothing)",
+  ),
+  setting(
     "remote-setup",
     "off|plan|apply",
     ["all", "agent"],

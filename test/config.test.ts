@@ -50,6 +50,7 @@ describe("parseConfig()", () => {
       endpoint: null,
       auth: "required",
       join: null,
+      desired: null,
       dial: [],
       tls: null,
       client: null,

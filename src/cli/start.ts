@@ -4,6 +4,7 @@ import { type Config, ConfigError, parseConfig, type TlsConfig } from "../config
 import { withoutSecrets } from "../config-values.ts";
 import { type Handler, listen } from "../serve.ts";
 import { SETTINGS } from "../settings.ts";
+import type { Rule } from "../setup/desired/rule.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld, type World } from "../world.ts";
 import { nodeKey, operatorToken } from "./credentials/secrets.ts";
@@ -93,6 +94,7 @@ async function start(config: Config): Promise<void> {
   for (const warning of config.warnings) log("warn", warning);
   withoutProxies(process.env, log);
 
+  const rules = await desiredOf(config);
   const lock = await enterState(config);
   const origin = config.role === "conductor" ? null : await openOrigin(config.source);
   const node = {
@@ -137,6 +139,7 @@ async function start(config: Config): Promise<void> {
       sysfs: origin?.sysfs ?? "/sys",
       recorded: "snapshot" in config.source,
       pciIds: origin?.pciIds ?? null,
+      rules,
       endpoint: config.endpoint ?? listener.endpoint,
     };
     const assembled = await assembleRole(settled, world);
@@ -155,6 +158,16 @@ async function start(config: Config): Promise<void> {
     if (codeOf(error) === "ERR_MODULE_NOT_FOUND") throw error;
     throw new Exit(1, secretly(`cannot start ${config.role}: ${reasonOf(error)}`));
   }
+}
+
+/** What is wanted of devices, by the file of `--config`. */
+async function desiredOf({ desired }: Config): Promise<Rule[]> {
+  if (desired === null) return [];
+  const { DesiredError, readDesired } = await import("../setup/desired/file.ts");
+  return readDesired(desired).catch((error) => {
+    if (!(error instanceof DesiredError)) throw error;
+    throw new Exit(2, `cannot start, nothing was done:\n  ${error.problems.join("\n  ")}`);
+  });
 }
 
 async function joinedTo(config: Config, node: { id: string; name: string; key: NodeKey }, world: World) {

@@ -95,6 +95,7 @@ async function assemble(config: Config, world: World, undo: (() => Promise<void>
     endpoint: endpoint ?? here,
     url: here,
     joined: null,
+    rules: [],
     caHash: null,
     certificateName: null,
   };

@@ -1,7 +1,9 @@
+import type { Hardware } from "../contract/hardware.ts";
 import { createDriver, type DriverOptions, type DriverTier } from "../create/driver.ts";
 import { fromScan } from "../drivers/discover.ts";
 import { generic } from "../drivers/generic.ts";
 import { kinds } from "../drivers/registry.ts";
+import type { NodeSetup } from "../setup/node.ts";
 import type { World } from "../world.ts";
 import type { Bus } from "./bus.ts";
 
@@ -9,26 +11,53 @@ import type { Bus } from "./bus.ts";
 export async function builtIn(
   kind: string,
   bus: Bus,
-  options: Omit<DriverOptions, "name" | "type" | "node" | "discover"> & { world: World },
+  options: Omit<DriverOptions, "name" | "type" | "node" | "discover" | "care"> & {
+    world: World;
+    setup: NodeSetup | null;
+  },
 ): Promise<DriverTier> {
   const { names, node, health } = bus;
   const known = [...kinds, generic].find(({ name }) => name === kind);
   /** The look that is shown. */
   let shown: unknown = null;
+  /** What is written to a device shows in the next look; its failure is the bus's to tell. */
+  const refresh = () => void bus.scan().catch(() => {});
+  const setup = options.setup?.forDriver({ refresh });
+  let first = true;
+
+  async function find(): Promise<Hardware[]> {
+    const latest = bus.latest();
+    shown = latest;
+    const now = options.world.now();
+    const { hardware } = fromScan(await latest, { kinds: [kind], names, node, now, health: health ?? undefined });
+    // What is shown is kept first: after a kill it would otherwise be well without having recovered.
+    await health?.saved();
+    return (await setup?.judge(hardware)) ?? hardware;
+  }
+
+  /** What the node's own rules want is done where somebody waits for it; at a start, and after a change, beside it. */
+  async function setUp(waits: boolean): Promise<boolean> {
+    const tried = setup?.auto().catch((error) => {
+      options.world.log("error", "devices could not be set up", { driver: kind, error: String(error) });
+      return false;
+    });
+    return waits && (await tried) === true;
+  }
+
   const driver = await createDriver({
     ...options,
+    care: { setup },
     name: kind,
     type: known?.deviceType ?? generic.deviceType,
     node,
     async discover({ look }) {
       if (look) await bus.scan();
-      const latest = bus.latest();
-      shown = latest;
-      const now = options.world.now();
-      const { hardware } = fromScan(await latest, { kinds: [kind], names, node, now, health: health ?? undefined });
-      // What is shown is kept first: after a kill it would otherwise be well without having recovered.
-      await health?.saved();
-      return hardware;
+      const found = await find();
+      const waits = look && !first;
+      first = false;
+      if (!(await setUp(waits))) return found;
+      await bus.scan();
+      return find();
     },
   });
   bus.onLook(async () => {

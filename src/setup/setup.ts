@@ -23,8 +23,8 @@ export interface SetupOptions {
   world: Context["world"];
   /** The URL of the conductor that this node reports to; null: none. */
   conductor?: () => string | null;
-  /** The uuid under which the node's agent lists what a driver calls `uuid`. */
-  nodeUuid?: (uuid: string) => string;
+  /** The uuid under which the node's agent lists what this driver calls `uuid`. */
+  nodeUuid?: (driver: string, uuid: string) => string;
   makeHands?: () => Hands;
   deadlines?: Partial<Deadlines>;
 }
@@ -33,6 +33,8 @@ const DEADLINES: Deadlines = { stepMs: 30_000, vfMs: 1000, settleMs: 3000, pollM
 /** After a failure `auto` waits so long, and twice as long after each further one, up to the most. */
 const BACK_OFF_MS = 60_000;
 const MOST_MS = 3_600_000;
+/** Between two attempts in any case, so that nothing that undoes a setup makes a loop with it. */
+const REST_MS = 10_000;
 
 /** What the setup knows to do for one driver's devices. */
 export interface DriverSetup extends DeviceSetup {
@@ -46,7 +48,7 @@ export interface DriverSetup extends DeviceSetup {
 export function createSetup(options: SetupOptions) {
   const { world, rules, node, proc = "/proc" } = options;
   const records = createRecords(options.state, world.log);
-  const nodeUuid = options.nodeUuid ?? ((uuid: string) => uuid);
+  const nodeUuid = options.nodeUuid ?? ((_: string, uuid: string) => uuid);
   const lists: Map<string, Hardware>[] = [];
   const listed = (address: string) => lists.flatMap((list) => list.get(address) ?? [])[0] ?? null;
   const context: Context = {
@@ -68,6 +70,8 @@ export function createSetup(options: SetupOptions) {
     conductor: options.conductor ?? (() => null),
     stuck: new Map(),
   };
+  /** Until when `auto` leaves a device alone, also where a failure could not be kept. */
+  const resting = new Map<string, number>();
   /** Before anything else is written, what an earlier run left is dealt with. */
   let recovered: Promise<void> | null = null;
   const ready = () => {
@@ -75,13 +79,13 @@ export function createSetup(options: SetupOptions) {
     return recovered;
   };
 
-  const matchable = ({ uuid, acc_specs, pci }: Hardware) => ({
+  const matchable = ({ uuid, source, acc_specs, pci }: Hardware) => ({
     device_type: acc_specs.device_type,
     vendor_id: pci?.vendor_id ?? "",
     device_id: pci?.device_id ?? "",
     slot: pci?.slot ?? null,
     address: pci?.address ?? "",
-    uuid: nodeUuid(uuid),
+    uuid: nodeUuid(source, uuid),
   });
 
   function ruleOf(device: Hardware): Rule | null {
@@ -133,13 +137,23 @@ export function createSetup(options: SetupOptions) {
       return judged;
     }
 
-    async function auto(): Promise<boolean> {
+    let running: Promise<boolean> | null = null;
+    /** Once at a time: whoever asks meanwhile hears of the same. */
+    function auto(): Promise<boolean> {
+      running ??= autoOnce().finally(() => {
+        running = null;
+      });
+      return running;
+    }
+
+    async function autoOnce(): Promise<boolean> {
       let tried = false;
       await ready();
       for (const device of [...list.values()]) {
         const rule = ruleOf(device);
         if (rule?.apply !== "auto" || !wants(device) || !(await isDue(device.uuid, rule))) continue;
         tried = true;
+        resting.set(device.uuid, world.monotonic() + REST_MS);
         await automatic(device.uuid, rule);
       }
       return tried;
@@ -158,6 +172,7 @@ export function createSetup(options: SetupOptions) {
           operation,
           error: messageOf(error),
         });
+        resting.set(uuid, world.monotonic() + BACK_OFF_MS);
         // A failure after the first write is kept by the engine; a refusal is one for this purpose, too.
         if (code === "setup_refused") await noteFailure(context, { uuid, rule: ruleText(rule) }, messageOf(error));
       }
@@ -175,6 +190,7 @@ export function createSetup(options: SetupOptions) {
   }
 
   async function isDue(uuid: string, rule: Rule): Promise<boolean> {
+    if (world.monotonic() < (resting.get(uuid) ?? 0)) return false;
     const { failure } = await records.load(uuid);
     if (failure?.rule !== ruleText(rule)) return true;
     const passed = world.now().getTime() - new Date(failure.time).getTime();

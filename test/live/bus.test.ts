@@ -40,7 +40,7 @@ function open(options: Partial<BusOptions> = {}): Bus {
   return bus;
 }
 const drivers = () =>
-  Promise.all(["gpu", "ssd"].map((kind) => builtIn(kind, bus, { world, auth: "open" }))) as Promise<
+  Promise.all(["gpu", "ssd"].map((kind) => builtIn(kind, bus, { world, auth: "open", setup: null }))) as Promise<
     [DriverTier, DriverTier]
   >;
 async function shown(driver: DriverTier): Promise<[address: string | undefined, ready: boolean][]> {

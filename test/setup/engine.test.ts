@@ -347,7 +347,7 @@ describe("apply: auto", () => {
 
   test("never forces, and waits longer after each failure", async () => {
     let now = Date.UTC(2026, 0, 1);
-    const clock = { world: { now: () => new Date(now) } };
+    const clock = { world: { now: () => new Date(now), monotonic: () => now } };
     const { kernel, driver, device, configured } = host(AUTO, {}, clock);
     kernel.before = (path) => {
       throw new KernelError(path, "EBUSY");

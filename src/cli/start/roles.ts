@@ -13,6 +13,8 @@ import { generic } from "../../drivers/generic.ts";
 import { createHealth } from "../../drivers/health/health.ts";
 import { builtIn } from "../../live/built-in.ts";
 import { type Bus, openBus } from "../../live/bus.ts";
+import type { Rule } from "../../setup/desired/rule.ts";
+import { type NodeSetup, nodeSetup } from "../../setup/node.ts";
 import type { Tier } from "../../tiers/tier.ts";
 import type { World } from "../../world.ts";
 import { type Joined, pinOf } from "../credentials/joined.ts";
@@ -41,6 +43,8 @@ export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source" | 
   pciIds: string | null;
   /** What to announce. */
   endpoint: string;
+  /** What is wanted of this node's devices. */
+  rules: readonly Rule[];
 }
 
 /** Builds the tiers of a role; nothing is scanned and nobody is called before `start()`. */
@@ -95,6 +99,25 @@ const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
   },
 });
 
+/** What sets this node's devices up; nothing sets up a recording. */
+function setupOf(config: RoleConfig, world: World, nodeUuid?: (driver: string, uuid: string) => string) {
+  if (config.recorded) return null;
+  const { joined, conductor, rules } = config;
+  const above = () => joined?.conductor.url ?? conductor;
+  return nodeSetup({ ...config, rules, world, conductor: above, nodeUuid });
+}
+
+/** What an earlier run left is dealt with before anything is written, and keeps nobody waiting who only reads. */
+const recovering = <T extends Tier>(tier: T, setup: NodeSetup | null, { log }: World): T => ({
+  ...tier,
+  async start() {
+    await tier.start();
+    const failed = (error: unknown) => log("error", "an unfinished setup was not dealt with", { error: String(error) });
+    void setup?.recover().catch(failed);
+    await setup?.reportUnmatched();
+  },
+});
+
 async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const kind = config.driver ?? generic.name;
   const bus = await busOf(config, [kind], `health-${kind}.json`, world);
@@ -102,8 +125,9 @@ async function driverRole(config: RoleConfig, world: World): Promise<Tier> {
   const ca = agent?.startsWith("https:") ? await readAuthority(config.state, "agent") : null;
   // An agent of this state directory that speaks TLS by a CA which the system does not know.
   const trusting = ca === null ? world : { ...world, fetch: pinnedFetch(world.fetch, { ca }) };
-  const driver = await builtIn(kind, bus, { ...common(config, trusting), endpoint, agent: agent ?? undefined });
-  return watching(driver, bus);
+  const setup = setupOf(config, world);
+  const driver = await builtIn(kind, bus, { ...common(config, trusting), endpoint, agent: agent ?? undefined, setup });
+  return watching(recovering(driver, setup, world), bus);
 }
 
 async function agentRole(
@@ -114,8 +138,13 @@ async function agentRole(
   const bus = await busOf(config, config.drivers, "health.json", world);
   const tokens = config.auth.tokens ?? (await fileTokens(config.state, world.log));
   const shared = { ...common(config, world), auth: { ...config.auth, tokens } };
+  // An agent knows a card that has moved by another uuid than the driver; it is made of its drivers.
+  let nodeUuid = (_: string, uuid: string) => uuid;
+  const setup = setupOf(config, world, (driver, uuid) => nodeUuid(driver, uuid));
   const drivers = await Promise.all(
-    config.drivers.map((kind) => builtIn(kind, bus, { ...shared, basePath: `${mounted.basePath}/drivers/${kind}` })),
+    config.drivers.map((kind) =>
+      builtIn(kind, bus, { ...shared, basePath: `${mounted.basePath}/drivers/${kind}`, setup }),
+    ),
   );
   const bootId = world.uuid();
   const link = config.joined ? await linkOf(config, config.joined, bootId, world) : null;
@@ -133,6 +162,7 @@ async function agentRole(
     basePath: mounted.basePath,
     endpoint: mounted.endpoint,
   });
+  nodeUuid = agent.nodeUuid;
   const served = {
     ...agent,
     async start() {
@@ -140,7 +170,7 @@ async function agentRole(
       await agent.start();
     },
   };
-  return { ...closing(watching(served, bus), async () => link?.stop()), drivers };
+  return { ...closing(watching(recovering(served, setup, world), bus), async () => link?.stop()), drivers };
 }
 
 async function linkOf(

@@ -9,8 +9,8 @@ import type { JournalFunction } from "./records.ts";
 /** How a function is named, known and remembered on this node. */
 export interface Naming {
   nodeId: string;
-  /** The uuid under which the node's agent lists what a driver calls `uuid`. */
-  nodeUuid(uuid: string): string;
+  /** The uuid under which the node's agent lists what this driver calls `uuid`. */
+  nodeUuid(driver: string, uuid: string): string;
   /** What is listed at an address; null: nothing is. */
   listed(address: string): { name: string; slot: string | null } | null;
 }
@@ -22,13 +22,14 @@ export function matchable({ nodeId, nodeUuid, listed }: Naming, fn: FunctionFact
   const { vendor_id, device_id, address } = fn;
   const found = classify({ vendor_id, device_id, class: fn.class, address, sriov: null });
   const device_type = found?.kind.deviceType ?? null;
+  const uuid = nodeUuid(found?.kind.name ?? "generic", uuidOf(nodeId, fn));
   return {
     device_type,
     vendor_id,
     device_id,
     address,
     slot: listed(address)?.slot ?? null,
-    uuid: nodeUuid(uuidOf(nodeId, fn)),
+    uuid,
   };
 }
 

@@ -3,7 +3,7 @@ import type { OperationChild } from "../../contract/operation.ts";
 import { type Facts, isViableGroup } from "../facts/facts.ts";
 import { BlockedError, type Hands } from "../hands/hands.ts";
 import { type Aim, stepsTo } from "../plan/plan.ts";
-import type { Step } from "../plan/steps.ts";
+import type { Step, Target } from "../plan/steps.ts";
 
 /** How long the kernel is given. Making a VF takes some cards a second. */
 export interface Deadlines {
@@ -47,7 +47,7 @@ export async function carryOut(work: Work): Promise<void> {
     const wanted = Number(steps[made]?.write.to);
     await until(work, deadlineOf(work, steps[made]), (facts) => vfsMissing(facts, wanted));
   }
-  await until(work, work.deadlines.settleMs, (facts) => notThere(work, facts));
+  await until(work, work.deadlines.settleMs, (facts) => notThere(work.sysfs, facts, work.aims(facts)));
 }
 
 const missing = (work: Work, facts: Facts) => stepsTo(work.sysfs, work.aims(facts));
@@ -86,29 +86,24 @@ function vfsMissing({ device, vfs }: Facts, wanted: number): string | null {
   return `read back: ${vfs.length} of ${wanted} VFs of ${device.address} are there`;
 }
 
-/** What is not as it should be, though the kernel took every write; null: all is. */
-function notThere(work: Work, facts: Facts): string | null {
-  const left = missing(work, facts);
+/** What is not as it should be, by all that can be read; null: all is. */
+export function notThere(sysfs: string, facts: Facts, aims: readonly Aim[]): string | null {
+  const left = stepsTo(sysfs, aims);
   if (left.length > 0) {
     return `the kernel took every write, and read back, this did not happen: ${left.map(({ name }) => name).join("; ")}`;
   }
-  for (const { fn, target } of work.aims(facts)) {
-    const count = target.vfs ?? 0;
-    const missingVfs = fn.address === facts.device.address && count > 0 ? vfsMissing(facts, count) : null;
-    if (missingVfs) return missingVfs;
-  }
-  return unusable(work, facts);
+  const own = aims.find(({ fn }) => fn.address === facts.device.address)?.target;
+  const count = own?.vfs ?? 0;
+  const missingVfs = count > 0 ? vfsMissing(facts, count) : null;
+  // What is back to what it was may have been of no use to VFIO.
+  return missingVfs ?? (own && !own.exact ? unusable(facts, own) : null);
 }
 
 /** VFIO refuses a group with a member on a host driver, and says so only to who opens it. */
-function unusable(work: Work, facts: Facts): string | null {
-  const targets = work.aims(facts);
-  const exact = targets.some(({ target }) => target.exact);
-  if (exact) return null;
-  const own = targets.find(({ fn }) => fn.address === facts.device.address)?.target;
+function unusable(facts: Facts, own: Target): string | null {
   const bound = [
-    ...(own?.driver === "vfio-pci" ? [facts.device] : []),
-    ...(own?.vf?.(0).driver === "vfio-pci" ? facts.vfs : []),
+    ...(own.driver === "vfio-pci" ? [facts.device] : []),
+    ...(own.vf?.(0).driver === "vfio-pci" ? facts.vfs : []),
   ];
   for (const fn of bound) {
     if (fn.iommu_group === null) {

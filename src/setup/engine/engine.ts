@@ -1,9 +1,11 @@
 import type { SetupPlan, SetupRequest } from "../../contract/device/setup.ts";
+import { SinewError } from "../../contract/problem.ts";
 import type { DeviceSetup, SetupContext } from "../../tiers/device.ts";
 import { ruleText } from "../desired/rule.ts";
 import type { Facts } from "../facts/facts.ts";
 import { BlockedError, type Hands } from "../hands/hands.ts";
 import { remaining } from "../plan/refusals.ts";
+import { notThere } from "./carry-out.ts";
 import { bootId, type Context, look, markStuck, messageOf, withHands } from "./context.ts";
 import { forgetOriginals, noteFailure } from "./failure.ts";
 import { lockNames, takeLocks } from "./locks.ts";
@@ -30,7 +32,10 @@ export function createEngine(context: Context, find: (uuid: string) => Known, ch
       const locks = await takeLocks(records, lockNames(await look(context, hands, addressOf(known.device), [])));
       try {
         await applyLocked(context, hands, known, request, asked);
+        changed();
       } catch (error) {
+        // What was refused changed nothing.
+        if (!(error instanceof SinewError)) changed();
         if (!(error instanceof BlockedError)) throw error;
         // The locks stay until the write has returned, and what it left is dealt with.
         const { release } = locks;
@@ -45,7 +50,6 @@ export function createEngine(context: Context, find: (uuid: string) => Known, ch
         throw new Error(error.message);
       } finally {
         locks.release();
-        changed();
       }
     });
   }
@@ -70,13 +74,18 @@ async function applyLocked(
 ): Promise<void> {
   const { records, world } = context;
   const { uuid } = known.device;
-  const { facts, functions, plan, record, steps } = await prepare(context, hands, known, request, asked.actor);
+  const { facts, functions, plan, record, steps, aims } = await prepare(context, hands, known, request, asked.actor);
   const refusals = remaining(plan.refusals, request.force);
   if (refusals.length > 0) throw refused(refusals);
   const rule = known.rule && ruleText(known.rule);
   const revert = request.revert === true;
   const settled = { reverted: revert ? rule : null, failure: null };
   if (steps.length === 0) {
+    const wrong = notThere(context.sysfs, facts, aims);
+    if (wrong !== null) {
+      await noteFailure(context, { uuid, rule }, wrong);
+      throw new Error(wrong);
+    }
     asked.onProgress([]);
     return records.save(uuid, { original: revert ? null : record.original, ...settled });
   }

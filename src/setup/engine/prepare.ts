@@ -4,7 +4,7 @@ import { SinewError } from "../../contract/problem.ts";
 import type { Rule, Wanted } from "../desired/rule.ts";
 import type { Facts } from "../facts/facts.ts";
 import type { Hands } from "../hands/hands.ts";
-import { makePlan, stepsTo } from "../plan/plan.ts";
+import { type Aim, makePlan, stepsTo } from "../plan/plan.ts";
 import { canForce } from "../plan/refusals.ts";
 import type { Original, Step } from "../plan/steps.ts";
 import { aimsIn, nowOf, wantedOf } from "./aims.ts";
@@ -23,6 +23,7 @@ export interface Prepared {
   record: DeviceRecord;
   plan: SetupPlan;
   steps: Step[];
+  aims: Aim[];
 }
 
 export function addressOf({ pci, uuid }: Hardware): string {
@@ -68,7 +69,7 @@ export async function prepare(
     const reason = "no rule of this node's configuration (--config) is about this device";
     plan.refusals.push({ name: "no-rule", reason });
   }
-  return { facts, functions, record, plan, steps: stepsTo(sysfs, aims) };
+  return { facts, functions, record, plan, aims, steps: stepsTo(sysfs, aims) };
 }
 
 function backOf({ device: fn, ...facts }: Facts, { uuid }: Hardware, { original }: DeviceRecord): JournalFunction[] {
