@@ -20,6 +20,18 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "list this machine's accelerators, each with whether it is ready and if not why",
     load: () => import("./cli/scan.ts"),
   },
+  plan: {
+    summary: "show what setting devices up as configured would write, who would lose them, and how to get back",
+    load: () => import("./cli/setup/plan.ts"),
+  },
+  apply: {
+    summary: "set devices up as configured, read everything back, and roll back what failed",
+    load: () => import("./cli/setup/apply.ts"),
+  },
+  revert: {
+    summary: "bring devices back to what they were before their first setup",
+    load: () => import("./cli/setup/revert.ts"),
+  },
   snapshot: {
     summary: "write this machine's PCI bus as one JSON file that scan and start can replay",
     load: () => import("./cli/snapshot.ts"),

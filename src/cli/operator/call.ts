@@ -3,18 +3,27 @@ import { withoutProxies } from "../host/proxy.ts";
 import { printable } from "../text.ts";
 import { type Where, wayTo } from "./way.ts";
 
-const DEADLINE_MS = 15_000;
+const DEADLINE_MS = 30_000;
 /** Larger than any answer to a command; whoever has taken the port of a tier may go on forever. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** Asks the tier as its operator. Throws Exit 1 with the tier's own words where it refuses. */
+/**
+ * Asks the tier as its operator. Throws Exit 1 with the tier's own words where it refuses, or with those that `refusal`
+ * makes of its problem document.
+ */
 export async function call(
   where: Where,
-  request: { method?: string; path: string; body?: unknown },
+  request: {
+    method?: string;
+    path: string;
+    body?: unknown;
+    prefer?: string;
+    refusal?: (problem: object) => string | null;
+  },
 ): Promise<{ status: number; body: unknown }> {
   withoutProxies(process.env, () => {});
   const { url, endpoint, fetch, token } = await wayTo(where);
-  const { method = "GET", path, body } = request;
+  const { method = "GET", path, body, prefer, refusal } = request;
   const base = endpoint.kind === "unix" ? "http://localhost" : endpoint.base;
   const authorization = `Bearer ${await token()}`;
   let response: Response;
@@ -22,7 +31,11 @@ export async function call(
   try {
     response = await fetch(`${base}${path}`, {
       method,
-      headers: { authorization, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      headers: {
+        authorization,
+        ...(prefer ? { prefer } : {}),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       redirect: "manual",
       signal: AbortSignal.timeout(DEADLINE_MS),
@@ -35,6 +48,8 @@ export async function call(
   const answer = parseJson(text);
   if (response.ok && (answer !== null || text === "")) return { status: response.status, body: answer };
   if (response.ok) throw new Exit(1, `${url} answered ${response.status} with something that is not JSON`);
+  const words = refusal?.(typeof answer === "object" && answer !== null ? answer : {}) ?? null;
+  if (words !== null) throw new Exit(1, words);
   const { detail } = (answer ?? {}) as { detail?: unknown };
   throw new Exit(
     1,

@@ -18,13 +18,16 @@ export interface Naming {
 /** The uuid that its driver gives a function. */
 export const uuidOf = (nodeId: string, fn: FunctionFacts): string => deviceUuid(nodeId, fn);
 
+/** The kind that lists it as a device; null: none does. */
+export const kindOf = ({ vendor_id, device_id, class: code, address }: FunctionFacts) =>
+  classify({ vendor_id, device_id, class: code, address, sriov: null })?.kind ?? null;
+
 export function matchable({ nodeId, nodeUuid, listed }: Naming, fn: FunctionFacts): Matchable {
   const { vendor_id, device_id, address } = fn;
-  const found = classify({ vendor_id, device_id, class: fn.class, address, sriov: null });
-  const device_type = found?.kind.deviceType ?? null;
-  const uuid = nodeUuid(found?.kind.name ?? "generic", uuidOf(nodeId, fn));
+  const kind = kindOf(fn);
+  const uuid = nodeUuid(kind?.name ?? "generic", uuidOf(nodeId, fn));
   return {
-    device_type,
+    device_type: kind?.deviceType ?? null,
     vendor_id,
     device_id,
     address,

@@ -33,13 +33,18 @@ export const sleep = (world: Context["world"], ms: number) =>
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Facts of the device at `address`. Throws SinewError `not_found` where there is none, `busy` where it does not answer. */
-export async function look(context: Context, hands: Hands, address: string, drivers: string[]): Promise<Facts> {
+export async function look(
+  context: Context,
+  hands: Hands,
+  address: string,
+  { drivers = [], holders = false }: { drivers?: string[]; holders?: boolean } = {},
+): Promise<Facts> {
   const { sysfs, proc, stuck } = context;
   const blocked = stuck.get(address);
   if (blocked !== undefined) throw new SinewError("busy", blocked);
   try {
-    const conductor = await conductorAddresses(context);
-    const facts = await hands.facts({ sysfs, proc, address, drivers, conductor, interfaces: {} });
+    const conductor = holders ? await conductorAddresses(context) : [];
+    const facts = await hands.facts({ sysfs, proc, address, drivers, holders, conductor, interfaces: {} });
     if (facts) return facts;
   } catch (error) {
     if (error instanceof BlockedError) markStuck(context, address, error);

@@ -23,13 +23,19 @@ export function createEngine(context: Context, find: (uuid: string) => Known, ch
 
   async function plan(uuid: string, request: SetupRequest): Promise<SetupPlan> {
     const known = find(uuid);
-    return withHands(context, async (hands) => (await prepare(context, hands, known, request)).plan);
+    return withHands(context, async (hands) => {
+      const { plan } = await prepare(context, hands, known, request).catch(answered);
+      return plan;
+    });
   }
 
   async function apply(uuid: string, request: SetupRequest, asked: SetupContext): Promise<void> {
     const known = find(uuid);
     await withHands(context, async (hands) => {
-      const locks = await takeLocks(records, lockNames(await look(context, hands, addressOf(known.device), [])));
+      const locks = await takeLocks(
+        records,
+        lockNames(await look(context, hands, addressOf(known.device)).catch(answered)),
+      );
       try {
         await applyLocked(context, hands, known, request, asked);
         changed();
@@ -55,6 +61,11 @@ export function createEngine(context: Context, find: (uuid: string) => Known, ch
   }
 
   return { plan, apply, history: (uuid) => records.history(uuid) };
+}
+
+/** A device that does not answer is busy to whoever asks. */
+function answered(error: unknown): never {
+  throw error instanceof BlockedError ? new SinewError("busy", error.message) : error;
 }
 
 /** A write that blocked has returned after all: its setup is verified as one that a start finds unfinished. */

@@ -7,7 +7,7 @@ import type { Hands } from "../hands/hands.ts";
 import { type Aim, makePlan, stepsTo } from "../plan/plan.ts";
 import { canForce } from "../plan/refusals.ts";
 import type { Original, Step } from "../plan/steps.ts";
-import { aimsIn, nowOf, wantedOf } from "./aims.ts";
+import { aimsIn, kindOf, nowOf, uuidOf, wantedOf } from "./aims.ts";
 import { type Context, driversOf, look } from "./context.ts";
 import type { DeviceRecord, JournalFunction } from "./records.ts";
 
@@ -43,14 +43,14 @@ export async function prepare(
   const { sysfs, records, naming } = context;
   const address = addressOf(device);
   const record = await records.load(device.uuid);
-  const first = await look(context, hands, address, []);
+  const first = await look(context, hands, address);
   const functions = request.revert
-    ? backOf(first, device, record)
+    ? await backOf(context, first, device)
     : rule === null
       ? []
       : await wantedBy(context, first, rule, actor);
   // Which drivers there are is asked about once it is known which are meant.
-  const facts = await look(context, hands, address, driversOf(functions));
+  const facts = await look(context, hands, address, { drivers: driversOf(functions), holders: true });
   const originals = new Map<string, Original | null>();
   for (const fn of functions) originals.set(fn.address, (await records.load(fn.uuid)).original);
   const aims = aimsIn(facts, functions, "to").map((aim) => ({
@@ -72,9 +72,17 @@ export async function prepare(
   return { facts, functions, record, plan, aims, steps: stepsTo(sysfs, aims) };
 }
 
-function backOf({ device: fn, ...facts }: Facts, { uuid }: Hardware, { original }: DeviceRecord): JournalFunction[] {
-  if (original === null) return [];
-  return [{ uuid, address: fn.address, before: nowOf({ device: fn, ...facts }, fn), to: { original } }];
+/** The device, and what was set up with it that is no device of its own: the sound of a GPU. */
+async function backOf({ records, naming }: Context, facts: Facts, { uuid }: Hardware): Promise<JournalFunction[]> {
+  const functions: JournalFunction[] = [];
+  const { device, group } = facts;
+  const members = group.filter((fn) => kindOf(fn) === null);
+  for (const fn of [device, ...members]) {
+    const own = fn === device ? uuid : uuidOf(naming.nodeId, fn);
+    const { original } = await records.load(own);
+    if (original) functions.push({ uuid: own, address: fn.address, before: nowOf(facts, fn), to: { original } });
+  }
+  return functions;
 }
 
 async function wantedBy(

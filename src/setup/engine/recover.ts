@@ -40,7 +40,7 @@ export async function recover(context: Context): Promise<void> {
 /** Without the function there is nothing to be alone with. */
 async function locksFor(context: Context, hands: Hands, { address, boot }: Begun): Promise<{ release(): void }> {
   try {
-    return await takeLocks(context.records, lockNames(await look(context, hands, address, [])));
+    return await takeLocks(context.records, lockNames(await look(context, hands, address)));
   } catch (error) {
     if (error instanceof SinewError && error.code === "not_found") return { release() {} };
     if (error instanceof BlockedError && boot !== bootId(context)) return { release() {} };
@@ -60,10 +60,12 @@ export async function recoverOne(context: Context, hands: Hands, begun: Begun): 
   if (begun.boot !== bootId(context)) {
     return report("the machine restarted in the middle of it, which took back what was written");
   }
-  const facts = await look(context, hands, address, driversOf(begun.functions)).catch((error) => {
-    if (error instanceof SinewError && error.code === "not_found") return null;
-    throw error;
-  });
+  const facts = await look(context, hands, address, { drivers: driversOf(begun.functions), holders: true }).catch(
+    (error) => {
+      if (error instanceof SinewError && error.code === "not_found") return null;
+      throw error;
+    },
+  );
   if (facts === null) return report(`it was cut off, and ${address} is not there any more`);
   if (stepsTo(context.sysfs, aimsIn(facts, begun.functions, "to")).length === 0) {
     const record = await records.load(uuid);

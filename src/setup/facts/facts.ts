@@ -70,6 +70,8 @@ export interface FactsQuery {
   address: string;
   /** Kernel drivers to look for. */
   drivers: string[];
+  /** Whether to look for who holds what, which goes through all processes. */
+  holders: boolean;
   /** IP addresses of the conductor that this node reports to. */
   conductor: string[];
   /** IP addresses that interfaces have, by their name. */

@@ -13,7 +13,10 @@ export function processHolders(
   blocks: readonly Block[],
 ): Holder[] {
   const nodes = new Map<string, string>();
-  for (const fn of functions) for (const node of nodesOf(sysfs, proc, fn)) nodes.set(node, fn.address);
+  for (const fn of functions) {
+    // A group's node is that of all its members: it is told of once, for the device.
+    for (const node of nodesOf(sysfs, proc, fn)) if (!nodes.has(node)) nodes.set(node, fn.address);
+  }
   for (const { name, dev, owners } of blocks) {
     const [owner] = owners;
     if (owner) nodes.set(`/dev/${name}`, owner);

@@ -26,7 +26,7 @@ export function readFacts(query: FactsQuery): Facts | null {
     group,
     vfs,
     besideVfs: present(beside.map((one) => readFunction(sysfs, one))),
-    holders: readHolders(query, [device, ...group, ...vfs]),
+    holders: query.holders ? readHolders(query, [device, ...group, ...vfs]) : [],
     iommu: readIommu(query),
     drivers: query.drivers.filter((name) => exists(`${sysfs}/bus/pci/drivers/${name}`)),
     readOnly: readOnly(sysfs, address),

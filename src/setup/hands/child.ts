@@ -15,7 +15,7 @@ export interface ChildOptions {
 }
 
 /** Hands in a child process, started with the first call. */
-export function childHands({ factsMs = 20_000, proc = "/proc" }: ChildOptions = {}): Hands {
+export function childHands({ factsMs = 8_000, proc = "/proc" }: ChildOptions = {}): Hands {
   let child: ReturnType<typeof start> | null = null;
   let blocked: BlockedError | null = null;
 

@@ -1,0 +1,71 @@
+import type { Command } from "commander";
+import type { Hardware } from "../../contract/hardware.ts";
+import type { Operation } from "../../contract/operation.ts";
+import { Exit } from "../exit.ts";
+import type { Where } from "../operator/way.ts";
+import { print } from "../output.ts";
+import { allDevices, carryOut, chosen, type DeviceTier, deviceTier, titleOf, whereOptions } from "./tier.ts";
+
+export const examples = `
+It asks the agent of this node, which knows the configuration (\`sinew start --config FILE\`). \`sinew plan\` shows
+beforehand what is written and what speaks against it. What is as wanted is left as it is.
+DEVICE is a uuid, a PCI address or a slot; without it, every device that a rule is about.
+
+Examples:
+  sinew apply 3b:00.0                        one device
+  sinew apply                                everything that is configured
+  sinew apply 5e:00.0 --force default-route  also where that one thing speaks against it
+
+Exit status: 0 done, 1 it could not be, 2 bad usage.`;
+
+export function define(command: Command): void {
+  whereOptions(command)
+    .argument("[DEVICE]", "a uuid, a PCI address or a slot")
+    .option(
+      "--force <NAME>",
+      "override the refusal of this name, and no other; may be given again",
+      (name: string, before: string[]) => [...before, name],
+      [],
+    )
+    .option("--json", "one JSON document")
+    .action(async (device: string | undefined, flags: Where & { force: string[]; json?: true }) => {
+      const tier = await deviceTier(flags);
+      const devices = chosen(await allDevices(tier), device);
+      if (devices.length === 0 && !flags.json) {
+        return print("No rule of this node's configuration is about a device that is here.\n");
+      }
+      const body = flags.force.length > 0 ? { force: flags.force } : {};
+      await forEach(tier, devices, { body, json: flags.json === true, nothing: "as wanted; nothing was written" });
+    });
+}
+
+/** One device after the other; what fails keeps none of the others from its turn. Throws Exit 1 where one failed. */
+export async function forEach(
+  tier: DeviceTier,
+  devices: readonly Hardware[],
+  { body, json, nothing }: { body: { revert?: boolean; force?: string[] }; json: boolean; nothing: string },
+): Promise<void> {
+  const done: { uuid: string; operation: Operation | null; error: string | null }[] = [];
+  const tell = async (line: string) => (json ? undefined : print(line));
+  for (const device of devices) {
+    const { uuid } = device;
+    await tell(`${titleOf(device)}\n`);
+    try {
+      const operation = await carryOut(tier, uuid, body, (line) => tell(`  ${line}\n`));
+      const failed = operation.status !== "SUCCEEDED";
+      done.push({
+        uuid,
+        operation,
+        error: failed ? (operation.children.findLast(({ error }) => error)?.error ?? "failed") : null,
+      });
+      if (!failed) await tell(operation.children.length === 0 ? `  ${nothing}\n` : "  done, and read back\n");
+    } catch (error) {
+      if (!(error instanceof Exit)) throw error;
+      done.push({ uuid, operation: null, error: error.message });
+      await tell(`  ${error.message.replaceAll("\n", "\n  ")}\n`);
+    }
+  }
+  if (json) await print(`${JSON.stringify({ setups: done }, null, 2)}\n`);
+  const failed = done.filter(({ error }) => error !== null).length;
+  if (failed > 0) throw new Exit(1, `${failed} of ${done.length} could not be done`);
+}

@@ -1,0 +1,126 @@
+import type { Command } from "commander";
+import { stateDirectory } from "../../config.ts";
+import type { Hardware } from "../../contract/hardware.ts";
+import type { Operation } from "../../contract/operation.ts";
+import { canForce } from "../../setup/plan/refusals.ts";
+import { Exit } from "../exit.ts";
+import { hostFacts } from "../host/facts.ts";
+import { readAddress } from "../operator/address.ts";
+import { call } from "../operator/call.ts";
+import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
+import { printable } from "../text.ts";
+
+/** The tier that is asked about devices: the node's agent, where one runs here. */
+export interface DeviceTier {
+  ask(request: Parameters<typeof call>[1]): Promise<unknown>;
+}
+
+export function whereOptions(command: Command): Command {
+  for (const [flag, help] of WHERE_OPTIONS) {
+    command.option(flag, flag.startsWith("--url") ? help.replace("the conductor, else the agent,", "the agent") : help);
+  }
+  return command;
+}
+
+/** The agent of the state directory, also where it is one process with its conductor; else what `--url` names. */
+export async function deviceTier(where: Where): Promise<DeviceTier> {
+  const state = stateDirectory(where.state, process.env, hostFacts());
+  const agent = where.url === undefined ? await readAddress(state, "agent") : null;
+  const to = agent === null ? where : { ...where, url: agent };
+  const prefix = where.url === undefined && agent === null && (await hasMount(to)) ? "/agent" : "";
+  return { ask: async (request) => (await call(to, { ...request, path: `${prefix}${request.path}` })).body };
+}
+
+async function hasMount(where: Where): Promise<boolean> {
+  const none = "no agent here";
+  try {
+    await call(where, { path: "/agent/healthz", refusal: () => none });
+    return true;
+  } catch (error) {
+    // A conductor alone: it hands on what is asked of its fleet's devices.
+    if (error instanceof Exit && error.message === none) return false;
+    throw error;
+  }
+}
+
+/** All devices of the tier, page by page. */
+export async function allDevices({ ask }: DeviceTier): Promise<Hardware[]> {
+  const devices: Hardware[] = [];
+  let token: string | undefined;
+  do {
+    const more = token === undefined ? "" : `&page_token=${encodeURIComponent(token)}`;
+    // Our own tier's answer, whose schema its tests check.
+    const page = (await ask({ path: `/hardware?limit=1000${more}` })) as {
+      hardware?: Hardware[];
+      next_page_token?: string;
+    } | null;
+    if (!Array.isArray(page?.hardware)) throw new Exit(1, "expected a list of hardware, got something else");
+    devices.push(...page.hardware);
+    token = page.next_page_token;
+  } while (typeof token === "string");
+  return devices;
+}
+
+/** The devices that a person means by a uuid, an address or a slot; without one, those that a rule is about. */
+export function chosen(devices: readonly Hardware[], wanted: string | undefined): Hardware[] {
+  const present = devices.filter(({ freshness }) => freshness !== "GONE");
+  if (wanted === undefined) return present.filter(configured);
+  const text = wanted.toLowerCase();
+  const address = /^[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(text) ? `0000:${text}` : text;
+  const found = present.filter(({ uuid, pci }) => uuid === text || pci?.address === address);
+  if (found.length > 0) return found;
+  const slot = present.filter(({ pci }) => pci?.slot === wanted);
+  if (slot.length > 0) return slot;
+  throw new Exit(
+    1,
+    `no device here has the uuid, the address or the slot ${printable(wanted)}; \`sinew scan\` shows them`,
+  );
+}
+
+const configured = ({ acc_status }: Hardware) => acc_status?.conditions?.some(({ type }) => type === "Configured");
+
+/** `GPU NVIDIA A100 at 0000:3b:00.0, slot 4` */
+export function titleOf({ name, acc_specs, pci, uuid }: Hardware): string {
+  const slot = pci?.slot ? `, slot ${pci.slot}` : "";
+  return printable(`${acc_specs.device_type} ${name} at ${pci?.address ?? uuid}${slot}`);
+}
+
+/** What stands against it, a line each, and what overrides it where something does. */
+export function refusalLines(refusals: readonly { name: string; reason: string }[]): string[] {
+  return refusals.map(({ name, reason }) => {
+    const hint = canForce(name) ? ` (--force ${name} does it nevertheless)` : "";
+    return printable(`${name}: ${reason}${hint}`);
+  });
+}
+
+/** A refusal's problem document in words: one line for each thing in the way. */
+export function refusalWords(problem: object): string | null {
+  const { code, errors } = problem as { code?: unknown; errors?: { pointer: string; detail: string }[] };
+  if (code !== "setup_refused" || !Array.isArray(errors)) return null;
+  const lines = errors.map(({ pointer, detail }) => printable(`  ${pointer}: ${detail}`));
+  return `refused, and nothing was written:\n${lines.join("\n")}`;
+}
+
+/** Starts a setup and follows it to its end, telling of each step that ended. */
+export async function carryOut(
+  { ask }: DeviceTier,
+  uuid: string,
+  body: { revert?: boolean; force?: string[] },
+  onStep: (line: string) => Promise<void>,
+): Promise<Operation> {
+  const path = `/hardware/${uuid}/setup`;
+  const started = (await ask({ method: "POST", path, body, refusal: refusalWords })) as { operation?: string } | null;
+  if (typeof started?.operation !== "string") throw new Exit(1, "expected an operation, got something else");
+  let told = 0;
+  for (;;) {
+    const operation = (await ask({ path: `/operations/${started.operation}`, prefer: "wait=1" })) as Operation | null;
+    if (!operation || !Array.isArray(operation.children))
+      throw new Exit(1, "expected an operation, got something else");
+    for (const { name, status, error } of operation.children.slice(told)) {
+      if (status === "IN-PROGRESS") break;
+      told += 1;
+      await onStep(printable(`${status === "SUCCEEDED" ? "ok    " : "failed"}  ${name}${error ? `: ${error}` : ""}`));
+    }
+    if (operation.status !== "IN-PROGRESS") return operation;
+  }
+}
