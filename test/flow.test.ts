@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChangeList } from "../src/contract/change.ts";
+import { Telemetry } from "../src/contract/device/telemetry.ts";
 import { FleetHardwareList, type Hardware, HardwareList } from "../src/contract/hardware.ts";
 import { NodeList } from "../src/contract/node.ts";
 import { Operation } from "../src/contract/operation.ts";
@@ -196,6 +197,13 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect(device.acc_status).toMatchObject({ ready: true, setup_required: false });
     expect(await atConductor("?ready=true&device_type=CRYPTO&vendor_id=8086")).toHaveLength(1);
     expect(await kindsSince(revision)).toEqual([["changed", uuid]]);
+  });
+
+  test("it is measured: through conductor, agent and driver, by the one that reads it", async () => {
+    tree.setAttribute(ADDRESS, "hwmon/hwmon0/temp1_input", "48500\n");
+    const { measurements } = Telemetry.parse(await (await ask(`/hardware/${uuid}/telemetry`, viewer)).json());
+    expect(measurements).toContainEqual({ name: "temperature_celsius", labels: { sensor: "temp1" }, value: 48.5 });
+    expect(measurements).toContainEqual({ name: "link_width_lanes", labels: {}, value: 16 });
   });
 
   test("it is recorded: a scrubbed snapshot of the host shows the same device anywhere", async () => {

@@ -1,4 +1,6 @@
+import type { Measurement } from "../contract/device/telemetry.ts";
 import type { Hardware } from "../contract/hardware.ts";
+import { SinewError } from "../contract/problem.ts";
 import { createDriver, type DriverOptions, type DriverTier } from "../create/driver.ts";
 import { fromScan } from "../drivers/discover.ts";
 import { generic } from "../drivers/generic.ts";
@@ -20,6 +22,7 @@ export async function builtIn(
   const known = [...kinds, generic].find(({ name }) => name === kind);
   /** The look that is shown. */
   let shown: unknown = null;
+  let found: Hardware[] = [];
   /** What is written to a device shows in the next look; its failure is the bus's to tell. */
   const refresh = () => void bus.scan().catch(() => {});
   const setup = options.setup?.forDriver({ refresh });
@@ -46,22 +49,36 @@ export async function builtIn(
 
   const driver = await createDriver({
     ...options,
-    care: { setup },
     name: kind,
     type: known?.deviceType ?? generic.deviceType,
     node,
+    care: { setup, telemetry: (uuid) => telemetryOf(uuid, found, bus) },
     async discover({ look }) {
       if (look) await bus.scan();
-      const found = await find();
+      found = await find();
       const waits = look && !first;
       first = false;
       if (!(await setUp(waits))) return found;
       await bus.scan();
-      return find();
+      found = await find();
+      return found;
     },
   });
   bus.onLook(async () => {
     if (bus.latest() !== shown) await driver.refresh();
   });
   return driver;
+}
+
+async function telemetryOf(uuid: string, found: readonly Hardware[], bus: Bus): Promise<Measurement[]> {
+  const address = found.find((device) => device.uuid === uuid)?.pci?.address;
+  if (!address) throw new SinewError("not_found", "nothing can be measured of a device that could not be identified");
+  try {
+    const measured = await bus.measure(address);
+    if (measured === null) throw new SinewError("not_found", `there is no ${address} on the bus any more`);
+    return measured;
+  } catch (error) {
+    if (error instanceof SinewError) throw error;
+    throw new SinewError("unavailable", error instanceof Error ? error.message : String(error));
+  }
 }

@@ -1,7 +1,9 @@
+import type { Measurement } from "../contract/device/telemetry.ts";
 import type { Hardware } from "../contract/hardware.ts";
 import { wantedBy } from "../drivers/discover.ts";
 import type { Health } from "../drivers/health/health.ts";
 import { type PciNames, pciNames } from "../pci/names.ts";
+import { createMeter } from "../pci/scanner/meter.ts";
 import { createScanner } from "../pci/scanner/scanner.ts";
 import type { ScanResult } from "../pci/sysfs/scan.ts";
 import { LoggedError } from "../tiers/driver.ts";
@@ -35,6 +37,8 @@ export interface Bus {
   latest(): Promise<ScanResult>;
   /** Looks at these functions again now: for who has changed something about them. Resolves when `latest` has it. */
   lookAt(addresses: ReadonlySet<string>): Promise<void>;
+  /** What is measured of a function now, as `Meter` says. */
+  measure(address: string): Promise<Measurement[] | null>;
   /** Called after each look. Nobody waits for it: one driver that takes long keeps no other from what is seen next. */
   onLook(listener: () => Promise<void>): void;
   /** From now on it is watched. Resolves at once where there is nothing to watch. */
@@ -46,6 +50,7 @@ export interface Bus {
 export function openBus(options: BusOptions, world: World): Bus {
   const { sysfs, kinds, healthInterval } = options;
   const scanner = createScanner({ sysfs, wanted: wantedBy({ kinds }) });
+  const meter = createMeter({ sysfs });
   const listeners: (() => Promise<void>)[] = [];
   const shared = new WeakMap<Promise<ScanResult>, Promise<ScanResult>>();
   let latest: Promise<ScanResult> | null = null;
@@ -116,6 +121,7 @@ export function openBus(options: BusOptions, world: World): Bus {
     scan,
     latest: () => latest ?? scan(),
     lookAt: look,
+    measure: (address) => meter.measure(address),
     onLook: (listener) => listeners.push(listener),
     async start() {
       if (tick === null || kinds.length === 0) return;
@@ -129,6 +135,7 @@ export function openBus(options: BusOptions, world: World): Bus {
       pace.stop();
       tick?.stop();
       scanner.close();
+      meter.close();
     },
   };
 }

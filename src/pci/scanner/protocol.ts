@@ -8,7 +8,9 @@ export type Job =
    */
   | { scan: { keep: string; all: boolean } }
   /** What looks different from outside since this was last asked. */
-  | { digest: true };
+  | { digest: true }
+  /** What is measured of the function at this address. */
+  | { telemetry: string };
 
 /** A job, and where it is done. */
 export interface Order {

@@ -1,5 +1,6 @@
 import { changesSince } from "../sysfs/digest.ts";
 import { scanning, type WantedIds } from "../sysfs/scan.ts";
+import { readTelemetry } from "../telemetry/measure.ts";
 import { Progress } from "./progress.ts";
 import { type FromWorker, idsKey, type Job, type Order, type ToWorker } from "./protocol.ts";
 
@@ -24,6 +25,10 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 async function carryOut({ job, sysfs, skip, progress: shared }: Order): Promise<unknown> {
   const progress = new Progress(shared);
   const where = { sysfs, skip: new Set(skip), onFunction: (address: string) => progress.enter(address) };
+  if ("telemetry" in job) {
+    progress.enter(job.telemetry);
+    return readTelemetry({ sysfs, address: job.telemetry });
+  }
   if ("scan" in job) return scan(job.scan, where, progress);
   const { now, changed } = changesSince(outside, where);
   outside = now;
