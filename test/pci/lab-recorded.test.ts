@@ -9,12 +9,12 @@ import { parseSnapshot } from "../../src/pci/snapshot/snapshot.ts";
 import { scanPci } from "../../src/pci/sysfs/scan.ts";
 
 /** The devices of a machine that was recorded in the lab (test/lab/record.ts). */
-function recorded(name: string) {
+function recorded(name: string, all = false) {
   const directory = mkdtempSync(join(tmpdir(), "sinew-recorded-"));
   try {
     writeTree(parseSnapshot(readFileSync(join(import.meta.dir, `../fixtures/lab/${name}.json`), "utf8")), directory);
     const node = { id: NIL_UUID, name: "lab" };
-    return fromScan(scanPci({ sysfs: directory }), { node, now: new Date() }).hardware;
+    return fromScan(scanPci({ sysfs: directory }), { node, now: new Date(), all }).hardware;
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -35,6 +35,36 @@ describe("a machine recorded in the lab", () => {
     ]) {
       expect(shown).toContain(line);
     }
+  });
+
+  test("shows what their kernel drivers tell, links and errors", () => {
+    const devices = new Map(recorded("kinds").map((one) => [one.pci?.address, one]));
+    const said = (address: string, type: string) =>
+      devices.get(address)?.acc_status.conditions.find((one) => one.type === type);
+    expect(devices.get("0000:01:00.0")).toMatchObject({
+      attributes: { nvme_controller: "nvme0", model: "QEMU NVMe Ctrl", firmware_version: "7.2.22" },
+      serials: [{ kind: "nvme" }],
+    });
+    expect(devices.get("0000:01:00.0")?.attributes.kernel_driver_version).toBe("1.0");
+    // The VFs have no driver, and nobody to tell.
+    expect(devices.get("0000:01:00.1")?.attributes).toEqual({});
+    expect(said("0000:01:00.1", "LinkFull")).toBeUndefined();
+    expect(devices.get("0000:03:00.0")?.attributes).toMatchObject({ net_interfaces: "eth1", net_link_up: false });
+    expect(devices.get("0000:00:1d.0")?.attributes).toMatchObject({ net_interfaces: "eth0", net_link_up: true });
+    expect(said("0000:00:07.0", "ErrorFree")).toMatchObject({ status: "true", reason: "NoErrors" });
+    // QEMU's virtio devices have no AER, and its integrated endpoints no link.
+    expect(said("0000:02:00.0", "ErrorFree")).toMatchObject({ status: "unknown", reason: "NotObservable" });
+    expect(said("0000:00:07.0", "LinkFull")).toBeUndefined();
+    expect(said("0000:01:00.0", "LinkFull")).toMatchObject({ status: "true" });
+    expect(said("0000:02:00.0", "IommuReady")).toMatchObject({ status: "true", reason: "InGroup" });
+  });
+
+  test("shows the nodes of its displays", () => {
+    const displays = recorded("kinds", true).filter(({ pci }) => pci?.class === "038000");
+    expect(displays.map(({ attributes }) => [attributes.drm_card, attributes.drm_render])).toEqual([
+      ["card0", "renderD128"],
+      ["card1", undefined],
+    ]);
   });
 
   test.each(["no-iommu", "iommu-off"])("with %s has no IOMMU group", (name) => {
