@@ -12,7 +12,7 @@ export const breadth: Topology = {
     pciSwitch("switch", "p1", 3),
     accelerator("ai1", { bus: "switch.0" }),
     plain("e1000e", "nic1", { bus: "switch.1", romfile: "" }),
-    hostBridge("far", 0x40),
+    hostBridge("far", { bus_nr: 0x40, numa_node: 1 }),
     port("p2", { bus: "far" }),
     plain("virtio-gpu-pci", "gpu", { bus: "p2" }),
     port("p3", { bus: "far" }),

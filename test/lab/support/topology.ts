@@ -1,3 +1,5 @@
+import type { Qmp } from "./qmp.ts";
+
 type Properties = Record<string, string | number | boolean>;
 
 /**
@@ -51,10 +53,8 @@ export const pciSwitch = (id: string, bus: string, ports = 2): Part => ({
   ],
 });
 
-/** A host bridge of its own, on NUMA node 1; bus numbers from `first`. */
-export const hostBridge = (id: string, first: number): Part => ({
-  devices: [{ driver: "pxb-pcie", id, bus_nr: first, numa_node: 1 }],
-});
+/** A host bridge of its own; its bus numbers begin with `bus_nr`, and `numa_node` is its own where there are two. */
+export const hostBridge = (id: string, more: Properties & { bus_nr: number }): Part => plain("pxb-pcie", id, more);
 
 /** A CRYPTO accelerator with a driver in the kernel. */
 export const crypto = (id: string, more: Properties = {}): Part => ({
@@ -146,4 +146,22 @@ function placed(parts: Part[]): Device[] {
       return { ...device, bus: "pcie.0", addr: `0x${(slot++).toString(16)}` };
     }),
   );
+}
+
+/** Puts a part into a running guest, at the empty port that its device names as its bus. */
+export async function plug(qmp: Qmp, { devices, objects = [], blockdevs = [] }: Part): Promise<void> {
+  for (const one of objects) await qmp.execute("object-add", one);
+  for (const one of blockdevs) await qmp.execute("blockdev-add", one);
+  for (const one of devices) await qmp.execute("device_add", one);
+}
+
+/** Asks the guest to let go of it, as an operator's button does, and waits until it has. */
+export async function unplug(qmp: Qmp, { devices, objects = [], blockdevs = [] }: Part): Promise<void> {
+  for (const { id } of devices) {
+    const gone = qmp.event("DEVICE_DELETED", ({ device }) => device === id);
+    await qmp.execute("device_del", { id });
+    await gone;
+  }
+  for (const one of blockdevs) await qmp.execute("blockdev-del", { "node-name": one["node-name"] });
+  for (const { id } of objects) await qmp.execute("object-del", { id });
 }
