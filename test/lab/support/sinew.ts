@@ -23,6 +23,13 @@ export interface GuestSinew {
 
 const STATE = "/state/sinew";
 
+/** All that our program keeps, for the next boot of the same machine; a guest's own memory goes with it. */
+export const saveState = (guest: Guest) => guest.sh("tar -C /state -c . | base64");
+export async function restoreState(guest: Guest, saved: string): Promise<void> {
+  const { code, stderr } = await guest.run(["sh", "-c", "base64 -d | tar -C /state -x"], saved);
+  if (code !== 0) throw new Error(`the state could not be restored: ${stderr}`);
+}
+
 /** Runs a command of ours in the guest, about the program that is started there; its stdout. Throws where it fails. */
 export async function command(guest: Guest, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await guest.run(["bun", "src/main.ts", ...args]);
