@@ -71,6 +71,8 @@ export function createThread({ sysfs, wanted, deadlineMs, idleMs }: ThreadOption
   function carryOut(job: Job, skip: ReadonlySet<string>): Promise<{ result: string } | { hung: string }> {
     const current = worker ?? startWorker();
     const progress = new Progress();
+    // Until it takes the job: a thread that is slow to start, on a busy machine, is no bus that can't be listed.
+    progress.waiting = true;
     const post = (message: ToWorker) => current.postMessage(message);
     current.ref();
     return new Promise((resolve, reject) => {

@@ -24,6 +24,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
 
 async function carryOut({ job, sysfs, skip, progress: shared }: Order): Promise<unknown> {
   const progress = new Progress(shared);
+  progress.waiting = false;
   const where = { sysfs, skip: new Set(skip), onFunction: (address: string) => progress.enter(address) };
   if ("telemetry" in job) {
     progress.enter(job.telemetry);

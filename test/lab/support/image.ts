@@ -41,7 +41,7 @@ const MODULES = [
   ...["virtio_crypto", "virtio_blk", "virtio_gpu", "bochs", "e1000e", "igb", "cxl_pci", "cxl_acpi", "cxl_mem"],
   // Checksums that nvme and the block layer ask for by alias, which no list of dependencies shows.
   ...["nvme", "crct10dif_generic", "crc64_rocksoft_generic", "crc32c_generic", "ext4", "dm_mod"],
-  ...["vfio_pci", "vfio_iommu_type1", "pci_stub", "bonding", "8021q", "bridge"],
+  ...["vfio_pci", "vfio_iommu_type1", "pci_stub", "aer_inject", "bonding", "8021q", "bridge"],
 ];
 
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "sinew-lab");
