@@ -1,5 +1,6 @@
 import { type Endpoint, formatEndpoint } from "../client/endpoint.ts";
 import { VERSION_HEADER } from "../contract/version.ts";
+import { careChecks } from "./care.ts";
 import { type Check, type Context, type TierName, Unchecked, Wrong } from "./check.ts";
 import { createAsk, type Reach } from "./client.ts";
 import { discoveryChecks } from "./discovery.ts";
@@ -12,6 +13,7 @@ import { httpChecks } from "./http.ts";
 /** In the order they run. */
 export const CHECKS: readonly Check[] = [
   ...hardwareChecks,
+  ...careChecks,
   ...discoveryChecks,
   ...httpChecks,
   ...helloChecks,

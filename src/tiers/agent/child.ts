@@ -117,9 +117,10 @@ function takeReport(child: Child, report: Report, { node, world, memory }: Child
   if (error === null) child.seen = now;
   // A device among the refused is not gone: its last-good entry stays.
   const missing = error ? stale(child.devices.filter(({ uuid }) => !present.has(uuid))) : [];
+  const others = devices.map(({ uuid }, index) => [uuid, report.items[index]?.value.uuid ?? uuid] as const);
   child.uuids = new Map([
-    ...missing.flatMap(({ uuid }) => [...child.uuids].filter(([known]) => known === uuid)),
-    ...devices.map(({ uuid }, index) => [uuid, report.items[index]?.value.uuid ?? uuid] as const),
+    ...[...child.uuids].filter(([uuid]) => missing.some((device) => device.uuid === uuid)),
+    ...others.filter(([uuid, own]) => uuid !== own),
   ]);
   child.devices = [...devices, ...missing];
   child.generation = refusal ? null : report.generation;

@@ -4,6 +4,8 @@ import type { World } from "../../world.ts";
 
 /** Kept in memory per tier; the oldest finished ones leave first. */
 const KEPT = 100;
+/** Of those on one subject, which are small, and many at once: each is to be there still when the tier above asks again. */
+const KEPT_SUBJECTS = 1_000;
 /** Progress is stored this often; the beginning and the end always are. */
 const SAVE_MS = 1_000;
 
@@ -64,15 +66,19 @@ export function createOperations(
   world: World,
   save: (operation: Operation) => Promise<void> = async () => {},
 ): Operations {
-  const kept = new Map<string, { operation: Operation; done: Promise<void> }>();
+  const kept = new Map<string, { operation: Operation; done: Promise<void>; subject: string | null }>();
   let lastSave = 0;
   /** By kind, and subject where there is one. */
   const running = new Map<string, { uuid: string; request: string; begun: Promise<void> }>();
 
   const trim = () => {
-    for (const [uuid, { operation }] of kept) {
-      if (kept.size <= KEPT) return;
-      if (operation.finished_at !== null) kept.delete(uuid);
+    for (const [most, ofSubjects] of [
+      [KEPT, false],
+      [KEPT_SUBJECTS, true],
+    ] as const) {
+      const own = [...kept].filter(([, { subject }]) => (subject !== null) === ofSubjects);
+      const ended = own.filter(([, { operation }]) => operation.finished_at !== null);
+      for (const [uuid] of ended.slice(0, Math.max(0, own.length - most))) kept.delete(uuid);
     }
   };
 
@@ -182,7 +188,7 @@ export function createOperations(
       if (current) return current;
       const operation = create(kind);
       running.set(kind, { uuid: operation.uuid, request: "", begun: Promise.resolve() });
-      kept.set(operation.uuid, { operation, done: run(operation, children) });
+      kept.set(operation.uuid, { operation, done: run(operation, children), subject: null });
       return structuredClone(operation);
     },
     async begin({ kind, subject, request }, work) {
@@ -202,7 +208,7 @@ export function createOperations(
       const begun = Promise.race([started.promise, done]);
       running.set(key, { uuid: operation.uuid, request, begun });
       // Whoever waits for the end hears of a refusal from `begun`.
-      kept.set(operation.uuid, { operation, done: done.catch(() => {}) });
+      kept.set(operation.uuid, { operation, done: done.catch(() => {}), subject });
       await begun;
       return structuredClone(operation);
     },
