@@ -67,8 +67,17 @@ describe("a machine recorded in the lab", () => {
     ]);
   });
 
-  test.each(["no-iommu", "iommu-off"])("with %s has no IOMMU group", (name) => {
-    expect(recorded(name).map(({ pci }) => pci?.iommu_group)).toEqual([null, null]);
+  test.each([
+    ["no-iommu", "NoIommu"],
+    ["iommu-off", "IommuOff"],
+  ])("with %s has no IOMMU group, and says which of the two it is", (name, reason) => {
+    const devices = recorded(name);
+    expect(devices.map(({ pci }) => pci?.iommu_group)).toEqual([null, null]);
+    for (const { acc_status } of devices) {
+      const said = acc_status.conditions.find(({ type }) => type === "IommuReady");
+      expect(said).toMatchObject({ status: "false", reason });
+      expect(acc_status.ready).toBe(true);
+    }
   });
 
   test("whose SSD lost its power still lists it, as silent", () => {

@@ -127,9 +127,10 @@ export class SysfsFunction {
 
   /** The links on its way up. A VF's is its PF's; of a bridge's link the functions below it tell. */
   #hops(ids: PciIds, link: PciLink | null, told: boolean, parent: string | null): PciHop[] | null {
+    if (ids.class.startsWith("0604")) this.#host.knowPort(this.entry.address, parent, link);
     if (this.pf() !== null || ids.class.startsWith("0604")) return [];
     if (link === null) return told ? [] : null;
-    return hopsOf(this.entry.address, link, parent, (address) => this.#host.port(address, this.entry.address));
+    return hopsOf(this.entry.address, link, parent, (address) => this.#host.port(address));
   }
 
   #readModalias(): Uevent | null {

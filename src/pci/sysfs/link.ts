@@ -17,6 +17,13 @@ export function linkAttributes(entry: SysfsEntry): PciLink | null | undefined {
   };
 }
 
+/** What a function's end of its link can, by two of them; undefined where there is neither. */
+export function linkLimits(entry: SysfsEntry): Pick<PciLink, "max_speed_gts" | "max_width"> | undefined {
+  const max = speed(entry, "max_link_speed");
+  const most = lanes(entry, "max_link_width");
+  return max === undefined && most === undefined ? undefined : { max_speed_gts: max ?? null, max_width: most ?? null };
+}
+
 /** `16.0 GT/s PCIe`, in older kernels `16 GT/s`; `Unknown` is null. */
 function speed(entry: SysfsEntry, name: string): number | null | undefined {
   if (!entry.read(name)) return undefined;

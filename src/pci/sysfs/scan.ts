@@ -80,7 +80,7 @@ export function* scanning({
       if (skip?.has(address)) continue;
       result.looked_at++;
       if (keep?.has(address)) continue;
-      onFunction?.(address);
+      host.enter(address);
       const directory = reader.openEntry(bus.devices, address);
       if (directory < 0) {
         const message = `its directory cannot be opened: ${errnoName(reader.error)}`;

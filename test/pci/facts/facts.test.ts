@@ -80,12 +80,14 @@ describe("hops", () => {
     const skip = new Set([PORT.address]);
     const touched: string[] = [];
     scanPci({ sysfs: tree.sysfs, skip, onFunction: (address) => touched.push(address) });
-    expect(touched.filter((address) => address === PORT.address)).toEqual([PORT.address]);
+    expect(touched).not.toContain(PORT.address);
   });
 
   test("come to an end where ports lie in a circle", () => {
     const wide = { speed_gts: 16, width: 16, max_speed_gts: 16, max_width: 16 };
-    expect(hopsOf("a", wide, "b", (address) => ({ link: wide, parent: address === "b" ? "a" : "b" })).length).toBe(256);
+    expect(
+      hopsOf("a", wide, "b", (address) => ({ link: wide, can: wide, parent: address === "b" ? "a" : "b" })).length,
+    ).toBe(256);
   });
 });
 

@@ -3,11 +3,12 @@ const MODULES: Readonly<Record<string, string>> = {
   // The function's own driver is the transport; what it carries is known by the device id (virtio 1.3, 5.9).
   "virtio-pci 1af4:1054": "virtio_crypto",
 };
+const VIRTIO = "1af4";
 const MOST = 256;
 
 /** The module whose algorithms are a function's; null where none is known to be. */
 export const cryptoModule = (driver: string | null, vendor: string, device: string): string | null =>
-  MODULES[`${driver} ${vendor}:${device}`] ?? null;
+  vendor === VIRTIO ? (MODULES[`${driver} ${vendor}:${device}`] ?? null) : null;
 
 /**
  * Algorithms by the module that registered them, sorted and each once, of /proc/crypto:

@@ -1,10 +1,13 @@
 import type { PciLink } from "../../../contract/pci.ts";
 import type { PciHop } from "../../function.ts";
 
-/** A port on the way up: its link, and the port above it. */
+/** A port on the way up, and the one above it. What it costs to know is asked for when it is needed. */
 export interface Port {
-  link: PciLink | null;
-  parent: string | null;
+  readonly parent: string | null;
+  /** What its end of a link can; null where it does not tell. */
+  readonly can: Pick<PciLink, "max_speed_gts" | "max_width"> | null;
+  /** Its own link, upwards; null where it does not tell. */
+  readonly link: PciLink | null;
 }
 
 /** More ports than a way has: buses are numbered by 8 bits. */
@@ -27,12 +30,17 @@ export function hopsOf(
   let port = parent;
   while (lower !== null && hops.length < MOST) {
     const upper: Port = port === null ? NONE : portAt(port);
+    const { speed_gts, width, max_speed_gts, max_width } = lower;
+    const { can } = upper;
     hops.push({
       device,
       port,
-      ...lower,
-      both_speed_gts: lesser(lower.max_speed_gts, upper.link?.max_speed_gts ?? null),
-      both_width: lesser(lower.max_width, upper.link?.max_width ?? null),
+      speed_gts,
+      width,
+      max_speed_gts,
+      max_width,
+      both_speed_gts: lesser(max_speed_gts, can?.max_speed_gts ?? null),
+      both_width: lesser(max_width, can?.max_width ?? null),
     });
     if (upper.parent === null) break;
     device = upper.parent;
@@ -44,5 +52,5 @@ export function hopsOf(
   return hops;
 }
 
-const NONE: Port = { link: null, parent: null };
+const NONE: Port = { parent: null, can: null, link: null };
 const lesser = (a: number | null, b: number | null) => (a === null || b === null ? null : Math.min(a, b));

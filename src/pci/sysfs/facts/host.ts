@@ -1,9 +1,10 @@
+import type { PciLink } from "../../../contract/pci.ts";
 import { capabilities, pcieLink } from "../../config/capabilities.ts";
 import type { IommuState } from "../../function.ts";
 import type { SysfsBus } from "../bus.ts";
 import { RecordedConfig } from "../config.ts";
 import { SysfsEntry } from "../entry.ts";
-import { linkAttributes } from "../link.ts";
+import { linkAttributes, linkLimits } from "../link.ts";
 import type { PciIds } from "../uevent.ts";
 import { type ClassFacts, classFacts, textOf } from "./attributes.ts";
 import { cryptoModule, parseCrypto } from "./crypto.ts";
@@ -30,6 +31,7 @@ export class SysfsHost {
   readonly #proc: string | null;
   readonly #ports = new Map<string, Port>();
   readonly #versions = new Map<string, string | null>();
+  #current = "";
   #iommu: IommuState | null | undefined;
   #algorithms: Map<string, string[]> | null = null;
 
@@ -73,26 +75,38 @@ export class SysfsHost {
     return this.#algorithms.get(module) ?? [];
   }
 
-  /** The port at `address`, on the way to the function `below`. One that sleeps, or that must not be touched, shows no link. */
-  port(address: string, below: string): Port {
-    const known = this.#ports.get(address);
-    if (known) return known;
+  /** Begins with a function: what follows is read for it. */
+  enter(address: string): void {
+    this.#current = address;
     this.#options.onFunction?.(address);
-    const port = { link: this.#linkOf(address), parent: this.#bus.place(address).parent };
-    this.#options.onFunction?.(below);
-    this.#ports.set(address, port);
+  }
+
+  /** The port at `address`. One that sleeps, or that must not be touched, tells nothing of its link. */
+  port(address: string): Port {
+    let port = this.#ports.get(address);
+    if (port === undefined) {
+      port = new AskedPort(this.#bus.place(address).parent, (read) => this.#ask(address, read));
+      this.#ports.set(address, port);
+    }
     return port;
   }
 
-  #linkOf(address: string): Port["link"] {
+  /** A port that was read as a function of its own: what it told need not be asked for again. */
+  knowPort(address: string, parent: string | null, link: PciLink | null): void {
+    this.#ports.set(address, { parent, link, can: link });
+  }
+
+  #ask<T>(address: string, read: (entry: SysfsEntry) => T | undefined): T | PciLink | null {
     const { reader, devices, live } = this.#bus;
     const directory = this.#options.skip?.has(address) ? -1 : reader.openEntry(devices, address);
     if (directory < 0) return null;
+    // Should it hang, it is the port that hangs, and not the function below it.
+    this.#options.onFunction?.(address);
     const entry = new SysfsEntry(reader, address, directory);
     try {
       if (entry.asleep) return null;
-      const link = linkAttributes(entry);
-      if (link !== undefined || live) return link ?? null;
+      const told = read(entry);
+      if (told !== undefined || live) return told ?? null;
       // A recorded tree without the attributes can have the registers.
       const fd = reader.open(directory, "config");
       if (fd < 0) return null;
@@ -101,6 +115,7 @@ export class SysfsHost {
       return space.extended ? pcieLink(space, capabilities(space)) : null;
     } finally {
       entry.close();
+      this.#options.onFunction?.(this.#current);
     }
   }
 
@@ -114,5 +129,28 @@ export class SysfsHost {
     const text = reader.all(fd, LONGEST);
     reader.close(fd);
     return text;
+  }
+}
+
+/** A port that is asked when its link matters: of most only what they can. */
+class AskedPort implements Port {
+  readonly parent: string | null;
+  readonly #ask: <T>(read: (entry: SysfsEntry) => T | undefined) => T | PciLink | null;
+  #can: Port["can"] | undefined;
+  #link: PciLink | null | undefined;
+
+  constructor(parent: string | null, ask: <T>(read: (entry: SysfsEntry) => T | undefined) => T | PciLink | null) {
+    this.parent = parent;
+    this.#ask = ask;
+  }
+
+  get can(): Port["can"] {
+    if (this.#can === undefined) this.#can = this.#ask(linkLimits);
+    return this.#can;
+  }
+
+  get link(): PciLink | null {
+    if (this.#link === undefined) this.#link = this.#ask((entry) => linkAttributes(entry) ?? undefined);
+    return this.#link;
   }
 }
