@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ChangeList } from "../src/contract/change.ts";
+import { SetupPlanned } from "../src/contract/device/setup.ts";
 import { Telemetry } from "../src/contract/device/telemetry.ts";
 import { FleetHardwareList, type Hardware, HardwareList } from "../src/contract/hardware.ts";
 import { NodeList } from "../src/contract/node.ts";
@@ -204,6 +205,20 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     const { measurements } = Telemetry.parse(await (await ask(`/hardware/${uuid}/telemetry`, viewer)).json());
     expect(measurements).toContainEqual({ name: "temperature_celsius", labels: { sensor: "temp1" }, value: 48.5 });
     expect(measurements).toContainEqual({ name: "link_width_lanes", labels: {}, value: 16 });
+  });
+
+  test("its setup is planned: by operators, through conductor, agent and driver, and no further unless its node says so", async () => {
+    const path = `/hardware/${uuid}/setup`;
+    const send = (token: string, body: object) => ask(path, token, { method: "POST", body: JSON.stringify(body) });
+    expect((await send(viewer, { dry_run: true })).status).toBe(403);
+    const planned = await send(operator, { dry_run: true });
+    expect(planned.status).toBe(200);
+    // Nothing is configured, so nothing would be written.
+    expect(SetupPlanned.parse(await planned.json()).plan).toMatchObject({ desired: null, writes: [] });
+    const refused = await send(operator, {});
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toMatchObject({ detail: expect.stringContaining("--remote-setup plan") });
+    expect(await (await ask(`/hardware/${uuid}/history`, viewer)).json()).toEqual({ history: [] });
   });
 
   test("it is recorded: a scrubbed snapshot of the host shows the same device anywhere", async () => {

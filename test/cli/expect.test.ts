@@ -69,5 +69,8 @@ test("sinew expect set says what a count is, and exits 2 for anything else", asy
 });
 
 test("sinew expect where no agent runs says so", async () => {
-  expect(await sinew("none", "show")).toMatchObject({ code: 1, err: expect.stringContaining("no agent is running") });
+  expect(await sinew("none", "show")).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("no conductor or agent is running"),
+  });
 });

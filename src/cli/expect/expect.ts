@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import type { Expected, ExpectedCount, SetExpected } from "../../contract/device/expected.ts";
 import { DEVICE_TYPES } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
-import { AGENT_OPTIONS, callAgent } from "../operator/agent.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
+import { deviceTier, whereOptions } from "../setup/tier.ts";
 import { printable } from "../text.ts";
 
 export const examples = `
@@ -22,11 +22,7 @@ interface Flags extends Where {
 }
 
 export function define(command: Command): void {
-  const sub = (name: string, description: string) => {
-    const made = command.command(name).description(description);
-    for (const [flag, help] of AGENT_OPTIONS) made.option(flag, help);
-    return made;
-  };
+  const sub = (name: string, description: string) => whereOptions(command.command(name)).description(description);
   const json = ["--json", "one JSON document"] as const;
   sub("learn", "expect the hardware that is here now; it may rise by itself, and falls by this command alone")
     .option(...json)
@@ -46,15 +42,14 @@ export function define(command: Command): void {
       if (expected.condition?.status === "false") process.exitCode = 1;
     });
   sub("clear", "expect nothing any more").action(async (flags: Flags) => {
-    await callAgent(flags, { method: "DELETE", path: "/expected" });
+    await (await deviceTier(flags)).ask({ method: "DELETE", path: "/expected" });
     await print("nothing is expected any more\n");
   });
 }
 
 /** Our own agent's answer, whose schema its tests check. */
-async function ask(flags: Flags, request: Parameters<typeof callAgent>[1]): Promise<Expected> {
-  const { body } = await callAgent(flags, request);
-  const expected = body as Expected | null;
+async function ask(flags: Flags, request: { method?: string; path: string; body?: unknown }): Promise<Expected> {
+  const expected = (await (await deviceTier(flags)).ask(request)) as Expected | null;
   if (Array.isArray(expected?.counts)) return expected;
   throw new Exit(1, "expected what is to be on the node, got something else");
 }
