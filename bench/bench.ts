@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import { arrival } from "./arrival.ts";
 import { http } from "./http.ts";
 import { links } from "./links.ts";
+import { live } from "./live.ts";
 import { met, type Row } from "./measure.ts";
 import { memory } from "./memory.ts";
 import { cleanUp } from "./processes.ts";
@@ -16,6 +17,7 @@ const BENCHES: Record<string, { says: string; run(options: { restSeconds: number
   start: { says: "start to the first 200, by role", run: start },
   arrival: { says: "agent start to its devices in the conductor", run: arrival },
   links: { says: "agents' links: bytes and CPU of a hello, and 10,000 that connect", run: links },
+  live: { says: "a rescan after one change, and what an idle agent costs", run: live },
   memory: { says: "memory by role, at rest and after 10,000 requests", run: memory },
 };
 

@@ -49,7 +49,12 @@ export interface Bus {
 /** Opens nothing yet: the first scan does. */
 export function openBus(options: BusOptions, world: World): Bus {
   const { sysfs, kinds, healthInterval } = options;
-  const scanner = createScanner({ sysfs, wanted: wantedBy({ kinds }) });
+  // What is watched is read at any moment, and a start of the thread would be most of the time until it is shown.
+  const scanner = createScanner({
+    sysfs,
+    wanted: wantedBy({ kinds }),
+    ...(healthInterval === null ? {} : { idleMs: null }),
+  });
   const meter = createMeter({ sysfs });
   const listeners: (() => Promise<void>)[] = [];
   const shared = new WeakMap<Promise<ScanResult>, Promise<ScanResult>>();

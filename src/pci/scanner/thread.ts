@@ -9,8 +9,8 @@ export interface ThreadOptions {
   wanted?: ((ids: WantedIds) => boolean | Promise<boolean>) | undefined;
   /** How long one function may take before it counts as hung. */
   deadlineMs: number;
-  /** How long an idle Worker is kept for the next job. It costs some megabytes, and 20 ms to start again. */
-  idleMs: number;
+  /** How long an idle Worker is kept for the next job: 2 MB, against 20 ms to start it again. Null: for ever. */
+  idleMs: number | null;
 }
 
 /** Does jobs in a Worker, one at a time, that a read which never returns can be left behind with. */
@@ -57,6 +57,7 @@ export function createThread({ sysfs, wanted, deadlineMs, idleMs }: ThreadOption
     if (worker === null) return;
     worker.unref();
     clearTimeout(idle);
+    if (idleMs === null) return;
     idle = setTimeout(dropWorker, idleMs);
     idle.unref();
   }
