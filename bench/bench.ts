@@ -27,7 +27,7 @@ ${Object.entries(BENCHES)
   .map(([name, { says }]) => `  ${name.padEnd(8)}  ${says}`)
   .join("\n")}
 
-Without a name all of them, in this order; about six minutes.
+Without a name all of them, in this order; about nine minutes.
   --rest    how long memory is left to settle before it is read (default: 60)`;
 
 function readArguments(args: string[]): { names: string[]; json: boolean; restSeconds: number } | null {

@@ -109,10 +109,14 @@ export function cpuMs(pid: number): number {
     const ns = threads.map((id) => Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, "utf8").split(" ")[0]));
     return ns.reduce((sum, one) => sum + one, 0) / 1e6;
   } catch {
-    // Without schedstat: utime and stime, in ticks of 10 ms (proc_pid_stat(5), 14 and 15).
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    return (Number(fields[11]) + Number(fields[12])) * 10;
+    return cpuMsOfAll(pid);
   }
+}
+
+/** The same to 10 ms, threads that have ended among them: utime and stime (proc_pid_stat(5), 14 and 15). */
+export function cpuMsOfAll(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 /** Megabytes of memory, as /proc counts them. */
