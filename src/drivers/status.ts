@@ -17,6 +17,7 @@ export interface DerivedStatus {
  *   condition is "true";
  * - reboot_required: Configured is "false" for the reason RebootNeeded, or a RebootRequired condition is "true";
  * - ready: neither of the two, and every required condition is "true"; one that is missing is not "true", but Configured.
+ *   A device that sleeps is ready where Configured is "true": vfio-pci puts to sleep what nobody has open.
  *
  * Hardware that never heard of conditions (a seed driver's: none of the required ones is there) is judged by the two
  * booleans it came with, `given`.
@@ -37,8 +38,13 @@ export function deriveStatus(
     unset.some(({ reason }) => reason === "RebootNeeded") ||
     said.has("RebootRequired true") ||
     (!known && given.reboot_required);
-  const answered =
-    !known || REQUIRED_CONDITIONS.every((type) => said.has(`${type} true`) && !said.has(`${type} false`));
+  const sleeps = conditions.some(
+    (one) => one.type === "Responding" && one.reason === "Asleep" && one.status === "unknown",
+  );
+  const rests = sleeps && said.has("Configured true") && !said.has("Responding false");
+  const holds = (type: string) =>
+    (said.has(`${type} true`) && !said.has(`${type} false`)) || (type === "Responding" && rests);
+  const answered = !known || REQUIRED_CONDITIONS.every(holds);
   const configured = conditions.every(({ type, status }) => type !== "Configured" || status === "true");
   return { setup_required: setup, reboot_required: reboot, ready: !setup && !reboot && answered && configured };
 }

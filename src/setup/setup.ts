@@ -127,8 +127,9 @@ export function createSetup(options: SetupOptions) {
     async function judgeOne(device: Hardware): Promise<Hardware> {
       const { pci } = device;
       if (!pci) return device;
-      const vf = pci.sriov?.pf ? vfRule(pci.sriov.pf) : null;
-      if (vf) return withVfDriver(device, pci, vf.vf_driver ?? null);
+      const pf = pci.sriov?.pf ?? null;
+      const vf = pf === null ? null : vfRule(pf);
+      if (vf && pf !== null) return withVfDriver(device, { pci, pf, driver: vf.vf_driver ?? null, now: world.now() });
       const rule = ruleOf(device);
       if (!rule) return device;
       const record = await records.load(device.uuid);

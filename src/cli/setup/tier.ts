@@ -64,7 +64,12 @@ export async function allDevices({ ask }: DeviceTier): Promise<Hardware[]> {
 /** The devices that a person means by a uuid, an address or a slot; without one, those that a rule is about. */
 export function chosen(devices: readonly Hardware[], wanted: string | undefined): Hardware[] {
   const present = devices.filter(({ freshness }) => freshness !== "GONE");
-  if (wanted === undefined) return present.filter(configured);
+  if (wanted === undefined) {
+    const ruled = present.filter(configured);
+    const addresses = new Set(ruled.map(({ pci }) => pci?.address));
+    // VFs are set up with their PF.
+    return ruled.filter(({ pci }) => !addresses.has(pci?.sriov?.pf ?? undefined));
+  }
   const text = wanted.toLowerCase();
   const address = /^[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(text) ? `0000:${text}` : text;
   const found = present.filter(({ uuid, pci }) => uuid === text || pci?.address === address);

@@ -23,17 +23,30 @@ export function withConfigured(
 ): Hardware {
   const given = device.acc_status.conditions.map((one) => asWanted(one, pci, rule.kernel_driver));
   const own: Condition = { type: "Configured", ...judge(device, pci, rule, record, roots), since: now.toISOString() };
-  const at = given.findIndex(({ type }) => type === "DriverBound") + 1;
-  return withConditions(device, given.toSpliced(at, 0, own));
+  return withConditions(device, inPlace(given, own));
 }
 
-/** A VF whose PF's rule says what is bound to it. */
-export function withVfDriver(device: Hardware, pci: Pci, driver: string | null): Hardware {
-  return withConditions(
-    device,
-    device.acc_status.conditions.map((one) => asWanted(one, pci, driver)),
-  );
+/** A VF whose PF's rule says what is bound to it: it is as wanted by that one. */
+export function withVfDriver(
+  device: Hardware,
+  { pci, driver, pf, now }: { pci: Pci; driver: string | null; pf: string; now: Date },
+): Hardware {
+  const given = device.acc_status.conditions.map((one) => asWanted(one, pci, driver));
+  const there = pci.kernel_driver === driver;
+  const message = `${pci.kernel_driver ?? "no driver"} is bound${there ? "" : `, ${driver ?? "none"} is wanted`}, by the rule of its PF ${pf}`;
+  const own: Condition = {
+    type: "Configured",
+    ...(there ? { status: "true", reason: "AsDesired" } : { status: "false", reason: "NotApplied" }),
+    message,
+    action: there ? null : `sinew apply ${pf}`,
+    since: now.toISOString(),
+  };
+  return withConditions(device, inPlace(given, own));
 }
+
+/** After what it is about. */
+const inPlace = (conditions: Condition[], own: Condition) =>
+  conditions.toSpliced(conditions.findIndex(({ type }) => type === "DriverBound") + 1, 0, own);
 
 const withConditions = (device: Hardware, conditions: Condition[]): Hardware => ({
   ...device,
