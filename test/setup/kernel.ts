@@ -34,17 +34,19 @@ export function makeKernel(): Kernel {
   mkdirSync(join(proc, "self"), { recursive: true });
   mkdirSync(join(sysfs, "kernel/iommu_groups"), { recursive: true });
   const devices = new Map<string, Device>();
-  const overrides = new Map<string, string>();
   const vfs = new Map<string, string[]>();
 
   const driverOf = (address: string) => {
     const link = join(tree.directory(address), "driver");
     return existsSync(link) ? (readlinkSync(link).split("/").at(-1) ?? null) : null;
   };
-  const setOverride = (address: string, value: string) => {
-    overrides.set(address, value);
-    tree.setAttribute(address, "driver_override", `${value || "(null)"}\n`);
+  // All that changes is in the tree: another process may have changed it.
+  const overrideOf = (address: string) => {
+    const value = attribute(address, "driver_override");
+    return value === "(null)" ? null : value;
   };
+  const setOverride = (address: string, value: string) =>
+    tree.setAttribute(address, "driver_override", `${value || "(null)"}\n`);
 
   function add(device: Device): void {
     tree.add(device);
@@ -65,7 +67,7 @@ export function makeKernel(): Kernel {
   function probe(address: string): void {
     if (driverOf(address) !== null || !devices.has(address)) return;
     const device = devices.get(address);
-    const driver = overrides.get(address) || kernel.takes.get(`${device?.vendor}:${device?.device}`);
+    const driver = overrideOf(address) ?? kernel.takes.get(`${device?.vendor}:${device?.device}`);
     if (!driver || !existsSync(join(sysfs, "bus/pci/drivers", driver))) return;
     // Without an IOMMU group vfio-pci's probe fails, and drivers_probe succeeds all the same.
     if (driver === "vfio-pci" && device?.iommuGroup === undefined) return;
@@ -145,7 +147,7 @@ export function makeKernel(): Kernel {
     writes: [],
     add,
     driverOf,
-    overrideOf: (address) => overrides.get(address) || null,
+    overrideOf: (address) => overrideOf(address),
     vfsOf: (address) => vfs.get(address) ?? [],
     before: () => undefined,
     takes: new Map(),

@@ -37,7 +37,7 @@ export const BOTH = [
 
 /** A setup of that host with one driver for all of it; what it keeps is in a directory of its own. */
 export function makeSetup(
-  kernel: Kernel,
+  kernel: Pick<Kernel, "proc" | "hands"> & { tree: { sysfs: string } },
   rules: readonly Rule[],
   more: Partial<Omit<SetupOptions, "world">> & { world?: Partial<SetupOptions["world"]> } = {},
 ) {

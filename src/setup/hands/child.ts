@@ -14,6 +14,8 @@ export interface ChildOptions {
   proc?: string;
 }
 
+const START_MS = 20_000;
+
 /** Hands in a child process, started with the first call. */
 export function childHands({ factsMs = 8_000, proc = "/proc" }: ChildOptions = {}): Hands {
   let child: ReturnType<typeof start> | null = null;
@@ -22,7 +24,10 @@ export function childHands({ factsMs = 8_000, proc = "/proc" }: ChildOptions = {
   async function ask(asked: Asked, what: string, deadlineMs: number): Promise<Facts | null> {
     if (blocked) throw blocked;
     child ??= start();
-    const { process, next, ended } = child;
+    const { process, next, ended, begun } = child;
+    const hello = await within(begun, START_MS);
+    if (hello === null) throw new Error(`the helper process has not started within ${START_MS / 1000} s`);
+    if ("error" in hello) throw new Error(hello.error);
     process.stdin.write(`${JSON.stringify(asked)}\n`);
     const answer = await within(next(), deadlineMs);
     if (answer === null) {
@@ -79,16 +84,19 @@ function start() {
   });
   // Our own program's lines, whose type it shares.
   createInterface({ input: process_.stdout }).on("line", (line) => take?.(JSON.parse(line) as Answer));
+  const next = () =>
+    new Promise<Answer>((resolve) => {
+      take = resolve;
+      if (failure) resolve({ code: null, error: failure.message });
+    });
+  const begun = next();
   // The process must be able to end while a child is in a write that never does.
   process_.unref();
   return {
     process: process_,
     ended,
-    next: () =>
-      new Promise<Answer>((resolve) => {
-        take = resolve;
-        if (failure) resolve({ code: null, error: failure.message });
-      }),
+    begun,
+    next,
   };
 }
 

@@ -39,8 +39,11 @@ const interfaces = () =>
     Object.entries(networkInterfaces()).map(([name, all = []]) => [name, all.map((one) => one.address)]),
   );
 
+const say = (answer: Answer) => new Promise((done) => process.stdout.write(`${JSON.stringify(answer)}\n`, done));
+
+// That it runs: how long a machine takes to start a program says nothing about a device.
+await say({ ok: null });
 for await (const line of createInterface({ input: process.stdin })) {
   // Our own parent wrote it.
-  const text = `${JSON.stringify(answer(JSON.parse(line) as Asked))}\n`;
-  await new Promise((done) => process.stdout.write(text, done));
+  await say(answer(JSON.parse(line) as Asked));
 }

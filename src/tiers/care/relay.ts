@@ -20,6 +20,9 @@ export interface Below {
   name: string;
 }
 
+/** For a plan, or a setup until it is under way: who has the device is looked for among all processes. */
+const PLAN_MS = 25_000;
+
 /** What a tier below says about the request or the device itself, so that it is the caller's answer as well. */
 const RELAYED: readonly ProblemCode[] = [
   "invalid",
@@ -67,6 +70,7 @@ export function relayCare(options: {
       throw relayed(error, below);
     }
   }
+  const patient = (subject: Subject): Subject => ({ ...subject, deadlineMs: Math.max(deadlineMs, PLAN_MS) });
   const nothing = (what: string) => () => {
     throw new SinewError("not_found", what);
   };
@@ -84,7 +88,7 @@ export function relayCare(options: {
       const below = await find(uuid);
       return ask(
         below,
-        (subject) => askPlan(subject, request, actor),
+        (subject) => askPlan(patient(subject), request, actor),
         () => ({ plan: noSetup(below.name) }),
       );
     },
@@ -93,7 +97,7 @@ export function relayCare(options: {
       return operations.begin({ kind: "setup", subject: uuid, request: sameRequest(request) }, async ({ report }) => {
         const operation = await ask(
           below,
-          (subject) => askSetup(subject, request, actor),
+          (subject) => askSetup(patient(subject), request, actor),
           () => {
             throw refused(noSetup(below.name).refusals);
           },
