@@ -69,7 +69,7 @@ function askerOf(c: Context<Env>): Asker {
   const above = caller.role === "above" || (caller !== IN_PROCESS && c.req.header(ASKER_HEADER) === "conductor");
   if (said === undefined || !(above || caller.local)) return { actor: caller.name, above };
   const name = decoded(said).slice(0, LONGEST_NAME);
-  return { actor: above ? `${name}, through ${caller.name}` : name, above };
+  return { actor: above ? `${name}, through the conductor` : name, above };
 }
 
 function decoded(text: string): string {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { type Caller, IN_PROCESS } from "../../../src/auth/caller.ts";
 import { HistoryList, SetupPlanned } from "../../../src/contract/device/setup.ts";
 import { Telemetry } from "../../../src/contract/device/telemetry.ts";
 import { Accepted, Operation } from "../../../src/contract/operation.ts";
@@ -185,7 +186,7 @@ describe("POST /hardware/{uuid}/setup", () => {
     const ended = await operation(conductor.url, uuid, 20);
     expect(ended).toMatchObject({ kind: "setup", status: "SUCCEEDED" });
     expect(ended.children.map(({ status }) => status)).toEqual(["SUCCEEDED", "SUCCEEDED"]);
-    expect(asked).toMatchObject([{ uuid: CARD.uuid, actor: "anyone, through anyone" }]);
+    expect(asked).toMatchObject([{ uuid: CARD.uuid, actor: "anyone, through the conductor" }]);
   });
 
   test("with Prefer: wait answers the finished operation, a failed one with what state was left", async () => {
@@ -288,4 +289,39 @@ describe("--remote-setup", () => {
       expect([above.status, (await problem(above)).code]).toEqual([403, "forbidden"]);
     },
   );
+});
+
+describe("who asked", () => {
+  const cases: [who: string, caller: Caller, headers: Record<string, string>, actor: string][] = [
+    ["an operator", { role: "operator", name: "token 7 (ada)" }, {}, "token 7 (ada)"],
+    ["an operator who claims to be another", { role: "operator", name: "token 7" }, { said: "root" }, "token 7"],
+    ["the agent in this process", IN_PROCESS, { said: "token 7" }, "token 7"],
+    [
+      "an agent of this node",
+      { role: "admin", name: "this node", local: true },
+      { said: "Ada Grünwald" },
+      "Ada Grünwald",
+    ],
+    ["who wrote it otherwise", { role: "admin", name: "this node", local: true }, { raw: "100%" }, "100%"],
+    ["who writes without end", IN_PROCESS, { said: "x".repeat(5_000) }, "x".repeat(300)],
+  ];
+  test.each(cases)("is %s", async (_, caller, { said, raw }, actor) => {
+    const { setup, asked, go } = fakeSetup();
+    go(0);
+    go(1);
+    const driver = await driverWith({ setup });
+    await driver.start();
+    stops.push(() => driver.stop());
+    const header = raw ?? (said === undefined ? undefined : encodeURIComponent(said));
+    const response = await driver.fetch(
+      new Request(`http://localhost/hardware/${CARD.uuid}/setup`, {
+        method: "POST",
+        body: JSON.stringify(FORCE),
+        headers: header === undefined ? {} : { "sinew-actor": header },
+      }),
+      { caller },
+    );
+    expect(response.status).toBe(202);
+    expect(asked.map((one) => one.actor)).toEqual([actor]);
+  });
 });

@@ -65,7 +65,7 @@ test("a GPU is handed to vfio-pci from the conductor and back: planned, read bac
   const { history } = HistoryList.parse(await (await fetch(`${conductor.url}/hardware/${uuid}/history`)).json());
   expect(history.map(({ path }) => path)).toEqual(plan.writes.map(({ path }) => path).reverse());
   expect(new Set(history.map(({ actor, outcome }) => `${actor}: ${outcome}`))).toEqual(
-    new Set(["anyone, through anyone: done"]),
+    new Set(["anyone, through the conductor: done"]),
   );
 
   expect(Operation.parse(await (await setUp({ revert: true })).json()).status).toBe("SUCCEEDED");
