@@ -1,4 +1,5 @@
 import { dlopen } from "bun:ffi";
+import { openSync } from "node:fs";
 import { openUevents, stopUevents } from "../../src/ffi/netlink.ts";
 import { listen } from "../../src/live/uevents/listen.ts";
 
@@ -84,6 +85,17 @@ switch (process.argv[2]) {
     console.log(JSON.stringify({ lost }));
     break;
   }
+  case "broken": {
+    // It is given what is no socket.
+    const { stop } = openUevents();
+    const why = await new Promise<string>((failed) => {
+      listen({ socket: openSync("/dev/null", "r"), stop }, stopUevents, { heard: () => {}, failed });
+      setInterval(() => {}, 1000);
+    });
+    console.log(JSON.stringify({ why }));
+    process.exit(0);
+    break;
+  }
   default:
-    throw new Error(`kernel or lost, got ${process.argv[2]}`);
+    throw new Error(`kernel, lost or broken, got ${process.argv[2]}`);
 }

@@ -78,3 +78,9 @@ test.if(allowed)("listen() tells when more came than the socket could hold, and 
   expect([exitCode, stderr.toString()]).toEqual([0, ""]);
   expect(JSON.parse(stdout.toString())).toEqual({ lost: true });
 });
+
+test.if(allowed)("listen() tells when it cannot go on", () => {
+  const { stdout, stderr, exitCode } = inNamespace("broken");
+  expect([exitCode, stderr.toString()]).toEqual([0, ""]);
+  expect(JSON.parse(stdout.toString()).why).toBe("cannot receive uevents: errno 88");
+});

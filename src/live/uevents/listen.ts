@@ -2,7 +2,7 @@ import type { UeventSocket } from "../../ffi/netlink.ts";
 import type { Heard } from "./worker.ts";
 
 export interface Listener {
-  heard(what: Exclude<Heard, { stopped: true }>): void;
+  heard(what: Exclude<Heard, { ended: unknown }>): void;
   /** Nothing will be heard any more. */
   failed(why: string): void;
 }
@@ -19,15 +19,18 @@ export function listen(
     ended = true;
     worker.terminate();
   };
-  worker.onmessage = ({ data }: MessageEvent<Heard>) => {
-    if ("stopped" in data) end();
-    else if (!ended) heard(data);
-  };
-  worker.onerror = ({ message }) => {
+  const over = (why: string) => {
     if (ended) return;
     end();
-    failed(message);
+    failed(why);
   };
+  worker.onmessage = ({ data }: MessageEvent<Heard>) => {
+    if (!("ended" in data)) {
+      if (!ended) heard(data);
+    } else if (data.ended === null) end();
+    else over(data.ended);
+  };
+  worker.onerror = ({ message }) => over(message);
   worker.postMessage(socket);
   // A process that has nothing else to do ends.
   worker.unref();

@@ -1,8 +1,11 @@
 import { type UeventSocket, uevents } from "../../ffi/netlink.ts";
 import { busEvent } from "./message.ts";
 
-/** What was heard since the last time, each address once; `lost`: more than the socket could hold. */
-export type Heard = { presence: string[]; other: string[]; lost: boolean } | { stopped: true };
+/**
+ * What was heard since the last time, each address once; `lost`: more than the socket could hold. Or that nothing more
+ * will be heard: as it was told, or why.
+ */
+export type Heard = { presence: string[]; other: string[]; lost: boolean } | { ended: string | null };
 
 /** After a batch, the next is left to gather for so long: a storm of events is at most a hundred messages a second. */
 const GATHER_MS = 10;
@@ -14,7 +17,16 @@ declare const self: Worker;
 const post = (heard: Heard) => self.postMessage(heard);
 
 self.onmessage = ({ data }: MessageEvent<UeventSocket>) => {
-  const socket = uevents(data);
+  try {
+    listenAt(data);
+    post({ ended: null });
+  } catch (error) {
+    post({ ended: error instanceof Error ? error.message : String(error) });
+  }
+};
+
+function listenAt(given: UeventSocket): void {
+  const socket = uevents(given);
   // Once full, the socket drops all that comes until it is empty and tells of it once: what is lost is known only then.
   let overflowing = false;
   while (socket.wait()) {
@@ -22,8 +34,7 @@ self.onmessage = ({ data }: MessageEvent<UeventSocket>) => {
     if (!socket.pause(GATHER_MS)) break;
   }
   socket.close();
-  post({ stopped: true });
-};
+}
 
 /** Takes in a batch; whether the socket was full and is not yet empty. */
 function hear(socket: ReturnType<typeof uevents>, overflowing: boolean): boolean {
