@@ -174,8 +174,10 @@ export function makeTree() {
     unlinkSync(join(bus, "devices", address));
     rmSync(directory(address), { recursive: true });
     const slot = devices.get(address)?.slot;
-    if (slot) rmSync(join(bus, "slots", slot), { recursive: true, force: true });
     devices.delete(address);
+    // A slot holds all functions of a card, and stays for as long as one of them.
+    const empty = slot && ![...devices.values()].some((other) => other.slot === slot);
+    if (empty) rmSync(join(bus, "slots", slot), { recursive: true, force: true });
   }
 
   return {

@@ -41,6 +41,7 @@ export class SysfsReader {
   /** errno of the last call; 0 when it was good. */
   error = 0;
   readonly #name = Buffer.alloc(256);
+  #listing: Buffer<ArrayBuffer> | null = null;
   readonly #configBytes = new Uint8Array(this.config.buffer);
 
   /** A descriptor for paths below the directory `path`, or -1 with `error`. */
@@ -116,7 +117,8 @@ export class SysfsReader {
 
   /** The names in the open directory, unsorted, without the two dots. Throws SysfsError. */
   list(directory: number, what: string): string[] {
-    const buffer = Buffer.alloc(32 * 1024);
+    this.#listing ??= Buffer.alloc(32 * 1024);
+    const buffer = this.#listing;
     const names: string[] = [];
     for (;;) {
       const length = this.#result(this.c.getdents64(directory, buffer, buffer.length));
