@@ -92,7 +92,9 @@ describe.each(databases)("one device, on $name", ({ open }) => {
   }
 
   async function startDriver(): Promise<RunningSinew> {
-    const own = [...node("n"), "--listen", `unix:${join(home, "crypto.sock")}`];
+    const setup = [{ match: { address: ADDRESS }, kernel_driver: "4xxx" }];
+    writeFileSync(join(home, "setup.json"), JSON.stringify({ setup }));
+    const own = [...node("n"), "--listen", `unix:${join(home, "crypto.sock")}`, "--config", join(home, "setup.json")];
     const started = await startSinew(["--role", "driver", "--driver", "crypto", ...own, "--agent", agent.url]);
     await until(async () => (await sources()).some(({ name, status }) => name === "crypto" && status === "OK"));
     return started;
@@ -190,6 +192,23 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect(table).toContain("qat_4xxx");
   });
 
+  test("it can be set up: the plan, through agent and conductor, has every write and what is in its way", async () => {
+    const body = JSON.stringify({ dry_run: true });
+    const init = { method: "POST", body, headers: { "content-type": "application/json" } };
+    const answer = await ask(`/hardware/${uuid}/setup`, operator, init);
+    expect(answer.status).toBe(200);
+    const { plan } = SetupPlanned.parse(await answer.json());
+    const at = `${tree.sysfs}/bus/pci`;
+    expect(plan.desired).toEqual({ kernel_driver: "4xxx" });
+    expect(plan.writes).toEqual([
+      { path: `${at}/devices/${ADDRESS}/driver_override`, from: null, to: "4xxx" },
+      { path: `${at}/drivers_probe`, from: null, to: ADDRESS },
+    ]);
+    expect(plan.refusals.map(({ name }) => name)).toEqual(["driver-missing"]);
+    const [device] = await atConductor();
+    expect(device && condition(device, "Configured")).toMatchObject({ status: "false", reason: "NotApplied" });
+  });
+
   test("it is bound: ready everywhere, one change", async () => {
     const { revision } = await changes(0);
     tree.bind(ADDRESS, "4xxx");
@@ -213,8 +232,9 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect((await send(viewer, { dry_run: true })).status).toBe(403);
     const planned = await send(operator, { dry_run: true });
     expect(planned.status).toBe(200);
-    // Nothing is configured, so nothing would be written.
-    expect(SetupPlanned.parse(await planned.json()).plan).toMatchObject({ desired: null, writes: [] });
+    // It is as its driver's configuration wants it, so nothing would be written.
+    const { plan } = SetupPlanned.parse(await planned.json());
+    expect(plan).toMatchObject({ desired: { kernel_driver: "4xxx" }, writes: [], refusals: [] });
     const refused = await send(operator, {});
     expect(refused.status).toBe(403);
     expect(await refused.json()).toMatchObject({ detail: expect.stringContaining("--remote-setup plan") });

@@ -72,7 +72,7 @@ describe("setup on a real kernel with an IOMMU", () => {
   });
 
   test("who has it open keeps it, until that is overridden", async () => {
-    await guest.sh("sleep 1000 < /dev/nvme0 & echo $! > /tmp/holder");
+    await guest.sh("sleep 1000 </dev/nvme0 >/dev/null 2>&1 & echo $! > /tmp/holder");
     const refused = await cli("apply", SSD);
     expect(refused.code).toBe(1);
     expect(refused.stdout).toMatch(/held-open: sleep\[\d+\] has \/dev\/nvme0 open; force held-open/);

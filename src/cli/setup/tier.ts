@@ -87,7 +87,9 @@ const configured = ({ acc_status }: Hardware) => acc_status?.conditions?.some(({
 /** `GPU NVIDIA A100 at 0000:3b:00.0, slot 4` */
 export function titleOf({ name, acc_specs, pci, uuid }: Hardware): string {
   const slot = pci?.slot ? `, slot ${pci.slot}` : "";
-  return printable(`${acc_specs.device_type} ${name} at ${pci?.address ?? uuid}${slot}`);
+  // Without a pci.ids its name is its type and ids.
+  const type = name.startsWith(acc_specs.device_type) ? "" : `${acc_specs.device_type} `;
+  return printable(`${type}${name} at ${pci?.address ?? uuid}${slot}`);
 }
 
 /** What stands against it, a line each, and what overrides it where something does. */
