@@ -122,8 +122,12 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
   }
 
   const devices = (uuid: string) => inventory.hardware.filter((device) => device.uuid === uuid);
-  const startDiscovery = () =>
-    operations.start("discovery", async () => [{ name, endpoint, run: () => inTurn(() => scan(true)) }]);
+  let begun = false;
+  const discover = () => {
+    begun = true;
+    return inTurn(() => scan(true));
+  };
+  const startDiscovery = () => operations.start("discovery", async () => [{ name, endpoint, run: discover }]);
 
   const refresh = coalesce(async () => {
     // Said at the source and in the log by now; nobody waits for more.
@@ -142,8 +146,8 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
     devices,
     care: ownCare(options.care ?? {}, { driver: name, devices, operations, world }),
     startDiscovery,
-    // Before the first discovery there is nothing to renew, and nothing to be ready with.
-    refresh: async () => (ready ? refresh(name) : undefined),
+    // Before the first discovery there is nothing to renew, and nothing to be ready with; during it, it may be too late.
+    refresh: async () => (begun ? refresh(name) : undefined),
     operation: (uuid, waitMs) => operations.wait(uuid, waitMs),
     async start() {
       startDiscovery();

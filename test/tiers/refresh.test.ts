@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { createAgent } from "../../src/create/agent.ts";
+import { createDriver } from "../../src/create/driver.ts";
 import { createDriverTier, type DriverDevice } from "../../src/tiers/driver.ts";
 import { virtualWorld } from "../support/world.ts";
 
@@ -86,4 +88,55 @@ test("refresh() before the first discovery asks for nothing: it would be ready w
   const driver = await createDriverTier({ name: "x", type: "CRYPTO", world, node, endpoint: null, discover });
   await driver.refresh();
   expect([asked, driver.ready]).toEqual([0, false]);
+});
+
+test("refresh() during the first discovery comes after it: what changed meanwhile is not lost", async () => {
+  const { world, settle } = virtualWorld();
+  const asked: { look: boolean; answer(name: string): void }[] = [];
+  const discover = ({ look }: { look: boolean }) =>
+    new Promise<DriverDevice[]>((resolve) => {
+      asked.push({ look, answer: (name) => resolve([device(name)]) });
+    });
+  const driver = await createDriverTier({ name: "x", type: "CRYPTO", world, node, endpoint: null, discover });
+  const started = driver.start();
+  while (asked.length < 1) await settle();
+  const refreshed = driver.refresh();
+  asked[0]?.answer("before");
+  await started;
+  while (asked.length < 2) await settle();
+  asked[1]?.answer("after");
+  await refreshed;
+  expect([asked[1]?.look, driver.page(10, undefined).hardware[0]?.name]).toEqual([false, "after"]);
+});
+
+test("An agent that starts takes in what changes while another driver has yet to answer it", async () => {
+  let name = "before";
+  const fast = await createDriver({ auth: "open", name: "a", type: "CRYPTO", discover: async () => [device(name)] });
+  const slow = await createDriver({ auth: "open", name: "b", type: "GPU", discover: async () => [] });
+  const gate = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const held: typeof slow = {
+    ...slow,
+    async fetch(request, env) {
+      asked.resolve();
+      await gate.promise;
+      return slow.fetch(request, env);
+    },
+  };
+  const agent = await createAgent({ auth: "open", node, drivers: [fast, held] });
+  const shown = async () => {
+    const { hardware } = (await (await agent.fetch(new Request("http://localhost/hardware"))).json()) as {
+      hardware: { name: string }[];
+    };
+    return hardware.map((one) => one.name);
+  };
+  const started = agent.start();
+  await asked.promise;
+  while ((await shown()).length === 0) await Bun.sleep(1);
+  name = "after";
+  await fast.refresh();
+  gate.resolve();
+  await started;
+  while ((await shown())[0] !== "after") await Bun.sleep(1);
+  await agent.stop();
 });

@@ -68,6 +68,8 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
   const children = new Map<string, Child>();
   const timers = new Map<string, () => void>();
   let ready = false;
+  /** The first answers are on their way: what changes from now on may not be in them. */
+  let asked = false;
   let stopped = false;
 
   const addChild = (child: NewChild): Child => {
@@ -251,7 +253,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     refresh(name) {
       const child = children.get(name);
       // Before the first scan everything is asked anyway.
-      if (child && ready) void pull(child);
+      if (child && asked) void pull(child);
     },
     seen(name) {
       const child = children.get(name);
@@ -262,6 +264,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     async start() {
       // The built-in drivers are there before this agent answers for them, so the first hello tells the whole truth.
       await Promise.all(options.drivers.map((driver) => driver.start()));
+      asked = true;
       await Promise.all([...children.values()].filter(({ left }) => !left).map(pull));
       ready = true;
       await publish();
