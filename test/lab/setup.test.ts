@@ -8,12 +8,15 @@ const SSD = "0000:01:00.0";
 const PF = "0000:02:00.0";
 const LEFT = "0000:03:00.0";
 const RIGHT = "0000:03:00.1";
+const OTHER = "0000:04:00.0";
 const NETWORK = "0000:00:1d.0";
 
 const RULES = [
   { match: { address: SSD }, kernel_driver: "vfio-pci" },
   { match: { address: PF }, sriov_vfs: 2, vf_driver: "vfio-pci" },
   { match: { address: LEFT }, kernel_driver: "vfio-pci" },
+  // No driver for it: the kernel says so after the first writes.
+  { match: { address: OTHER }, kernel_driver: "nvme" },
   { match: { address: NETWORK }, kernel_driver: "vfio-pci" },
 ];
 
@@ -33,6 +36,8 @@ describe("setup on a real kernel with an IOMMU", () => {
         // Two functions of one card without ACS, which is one IOMMU group.
         crypto("right", { bus: "p3", addr: "0x0.1" }),
         crypto("left", { bus: "p3", addr: "0x0.0", multifunction: true }),
+        port("p4"),
+        crypto("other", { bus: "p4" }),
       ],
       modules: ["nvme", "virtio_crypto", "vfio_pci", "vfio_iommu_type1"],
     });
@@ -104,6 +109,23 @@ describe("setup on a real kernel with an IOMMU", () => {
   test("the NIC of the default route is refused, by name", async () => {
     const { stdout } = await cli("plan", NETWORK);
     expect(stdout).toContain("default-route: the default route goes over eth0");
+    const { uuid } = await sinew.at(NETWORK);
+    const headers = { "content-type": "application/json" };
+    const refused = await sinew.ask(`/hardware/${uuid}/setup`, { method: "POST", headers, body: "{}" });
+    expect(refused.status).toBe(409);
+    expect(await refused.json()).toMatchObject({ code: "setup_refused" });
+    expect(await driverOf(NETWORK)).toBe("virtio-pci");
+  });
+
+  test("a bind that the driver does not take up is taken back", async () => {
+    expect((await cli("apply", OTHER)).code).toBe(1);
+    expect(await driverOf(OTHER)).toBe("virtio-pci");
+    expect(await guest.sh(`cat /sys/bus/pci/devices/${OTHER}/driver_override`)).toBe("(null)\n");
+    const { uuid } = await sinew.at(OTHER);
+    const { history } = (await (await sinew.ask(`/hardware/${uuid}/history`)).json()) as {
+      history: { kind: string }[];
+    };
+    expect(new Set(history.map(({ kind }) => kind))).toEqual(new Set(["apply", "rollback"]));
   });
 
   test("everything that was written is in the history", async () => {
@@ -122,6 +144,8 @@ describe("setup on a real kernel without an IOMMU", () => {
     const sinew = await startInGuest(guest, "--role", "agent", "--config", "/tmp/sinew.json");
     const { acc_status } = await sinew.at(SSD);
     expect(acc_status).toMatchObject({ reboot_required: true, ready: false });
+    const iommu = acc_status.conditions.find(({ type }: Condition) => type === "IommuReady");
+    expect(iommu).toMatchObject({ status: "false", reason: "NoIommu" });
     const ran = await guest.run(["bun", "src/main.ts", "apply", SSD, "--state", "/state/sinew"]);
     expect(ran.code).toBe(1);
     expect(ran.stdout).toContain("reboot-needed: vfio-pci needs an IOMMU, and the firmware describes none");

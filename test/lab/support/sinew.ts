@@ -37,6 +37,13 @@ export async function command(guest: Guest, ...args: string[]): Promise<string> 
   return stdout;
 }
 
+/** Writes a configuration that says this of its devices; the path for `--config`. */
+export async function configure(guest: Guest, setup: object[]): Promise<string> {
+  const { code, stderr } = await guest.run(["sh", "-c", "cat > /state/setup.json"], JSON.stringify({ setup }));
+  if (code !== 0) throw new Error(stderr);
+  return "/state/setup.json";
+}
+
 /** Starts our program in the guest, where QEMU's forwarded port reaches it, and waits until it is ready. */
 export async function startInGuest(guest: Guest, ...args: string[]): Promise<GuestSinew> {
   const given = ["--state", STATE, "--listen", "0.0.0.0:1336", "--insecure", "--node", "lab", ...args];
