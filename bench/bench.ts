@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { arrival } from "./arrival.ts";
+import { hotplug } from "./hotplug.ts";
 import { http } from "./http.ts";
 import { links } from "./links.ts";
 import { live } from "./live.ts";
@@ -18,6 +19,7 @@ const BENCHES: Record<string, { says: string; run(options: { restSeconds: number
   arrival: { says: "agent start to its devices in the conductor", run: arrival },
   links: { says: "agents' links: bytes and CPU of a hello, and 10,000 that connect", run: links },
   live: { says: "a rescan after one change, and what an idle agent costs", run: live },
+  hotplug: { says: "hot-plug in a guest of QEMU's to the conductor's answer (see docs/lab.md)", run: hotplug },
   memory: { says: "memory by role, at rest and after 10,000 requests", run: memory },
 };
 
@@ -27,7 +29,7 @@ ${Object.entries(BENCHES)
   .map(([name, { says }]) => `  ${name.padEnd(8)}  ${says}`)
   .join("\n")}
 
-Without a name all of them, in this order; about nine minutes.
+Without a name all of them, in this order; about eleven minutes.
   --rest    how long memory is left to settle before it is read (default: 60)`;
 
 function readArguments(args: string[]): { names: string[]; json: boolean; restSeconds: number } | null {
