@@ -75,7 +75,11 @@ export function createSetup(options: SetupOptions) {
   /** Before anything else is written, what an earlier run left is dealt with. */
   let recovered: Promise<void> | null = null;
   const ready = () => {
-    recovered ??= recover(context);
+    recovered ??= recover(context).catch((error) => {
+      // Another try may find the disk better.
+      recovered = null;
+      throw error;
+    });
     return recovered;
   };
 
