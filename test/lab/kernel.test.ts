@@ -92,6 +92,8 @@ describe("a kernel with an IOMMU", () => {
     expect(await write(PF, "sriov_numvfs", "2")).toBe("");
     expect(await write(PF, "sriov_numvfs", "4")).toBe("Device or resource busy");
     await until(async () => (await sinew.at(PF)).pci?.sriov?.enabled === 2, DEADLINE_MS);
+    // The PF's count is written before the last VF is there.
+    await until(async () => (await sinew.hardware()).some(({ pci }) => pci?.address === "0000:01:00.2"), DEADLINE_MS);
     expect((await sinew.at("0000:01:00.2")).pci?.sriov).toMatchObject({ pf: PF, vf_index: 1 });
     expect(await write(PF, "sriov_numvfs", "0")).toBe("");
     expect(await write(PF, "driver/unbind", PF)).toBe("");
