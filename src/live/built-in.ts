@@ -33,7 +33,7 @@ export async function builtIn(
     shown = latest;
     const now = options.world.now();
     const { hardware } = fromScan(await latest, { kinds: [kind], names, node, now, health: health ?? undefined });
-    // What is shown is kept first: after a kill it would otherwise be well without having recovered.
+    // What is bad is kept before it is shown: after a kill it would otherwise be well without having recovered.
     await health?.saved();
     return (await setup?.judge(hardware)) ?? hardware;
   }

@@ -4,7 +4,7 @@ import type { Log, Store } from "../../world.ts";
 import { errorFree, remember } from "./errors.ts";
 import { type DeviceMemory, parseMemory } from "./memory.ts";
 import type { Said } from "./said.ts";
-import { settle } from "./settle.ts";
+import { settle, takesEvidence } from "./settle.ts";
 
 /** What a driver knows of its devices' past, so that what is shown follows evidence and no single reading. */
 export interface Health {
@@ -14,7 +14,10 @@ export interface Health {
   judge(fn: PciFunction, said: readonly Said[], now: Date): Condition[];
   /** Some condition waits for readings that confirm it: a scan soon is worth its while. */
   readonly unsettled: boolean;
-  /** Resolves when what was judged is kept, or could not be, which is in the log. */
+  /**
+   * Keeps what was judged. Resolves at once where all is well, else when it is kept, or could not be, which is in the
+   * log: what was shown as bad must be bad after a kill, too.
+   */
   saved(): Promise<void>;
 }
 
@@ -30,6 +33,7 @@ export async function createHealth({ store, log }: HealthOptions): Promise<Healt
   const begun = new WeakSet<object>();
   const judged = new WeakMap<PciFunction, Condition[]>();
   let changed = false;
+  let bad = false;
   let saving: Promise<void> = Promise.resolve();
 
   function judge(fn: PciFunction, said: readonly Said[], now: Date): Condition[] {
@@ -45,6 +49,7 @@ export async function createHealth({ store, log }: HealthOptions): Promise<Healt
       // Of two conditions of one type the first is remembered.
       memory.conditions[one.type] ??= settled.memory;
       if (settled.waits) waiting.add(key);
+      if (settled.waits || (settled.shown.status === "false" && takesEvidence(one.type))) bad = true;
       return settled.shown;
     });
     if (JSON.stringify(before) !== JSON.stringify(memory)) changed = true;
@@ -90,7 +95,9 @@ export async function createHealth({ store, log }: HealthOptions): Promise<Healt
     },
     saved() {
       saving = saving.then(save);
-      return saving;
+      const waited = bad ? saving : Promise.resolve();
+      bad = false;
+      return waited;
     },
   };
 }

@@ -15,6 +15,9 @@ const THRESHOLDS: Readonly<Record<string, Threshold>> = {
 };
 const AT_ONCE: Threshold = { fire: 1, clear: 1 };
 
+/** Whether one good reading is not enough for a condition of this type to recover. */
+export const takesEvidence = (type: string): boolean => (THRESHOLDS[type] ?? AT_ONCE).clear > 1;
+
 /** What is remembered of a condition. */
 export interface Settled {
   status: Condition["status"];
