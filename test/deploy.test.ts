@@ -65,13 +65,13 @@ describe.if(Bun.which("systemd-analyze") !== null)("systemd-analyze", () => {
 // Not its filter of system calls and of address families.
 const CONFINE = `
   mount --make-rprivate / && mount --bind "$STATE" "$STATE" && mount -o remount,bind,ro / || exit 97
-  mount -t proc -o subset=pid,hidepid=invisible proc /proc || exit 97
+  mount -t proc -o "$PROC" proc /proc || exit 97
   if [ "$TUNABLES" = yes ]; then mount -o remount,bind,ro /sys || exit 97; fi
   exec "$@"`;
 const confines = async () => {
   const programs = ["unshare", "setpriv", "mount"].every((program) => Bun.which(program) !== null);
   if (process.getuid?.() !== 0 || !programs) return false;
-  const env = { PATH: process.env.PATH ?? "", STATE: folder, TUNABLES: "yes" };
+  const env = { PATH: process.env.PATH ?? "", STATE: folder, TUNABLES: "yes", PROC: "hidepid=invisible" };
   return (
     (await Bun.spawn(["unshare", "-m", "sh", "-c", CONFINE, "sh", "true"], { env, stderr: "ignore" }).exited) === 0
   );
@@ -87,7 +87,10 @@ afterEach(async () => {
 async function run(unit: string, state: string, variables: Record<string, string>) {
   const uid = directive(unit, "User") === "root" ? 0 : UNPRIVILEGED;
   chownSync(state, uid, uid);
-  const capabilities = directive(unit, "CapabilityBoundingSet")?.toLowerCase().replace("cap_", "+");
+  const capabilities = directive(unit, "CapabilityBoundingSet")
+    ?.toLowerCase()
+    .replaceAll("cap_", "+")
+    .replaceAll(" ", ",");
   const only = (kind: string) => `--${kind}=-all${capabilities ? `,${capabilities}` : ""}`;
   const ambient = directive(unit, "AmbientCapabilities") ? [only("ambient-caps")] : [];
   const rights = [
@@ -105,6 +108,7 @@ async function run(unit: string, state: string, variables: Record<string, string
     {
       env: {
         ...{ PATH: process.env.PATH ?? "", STATE: state, TUNABLES: directive(unit, "ProtectKernelTunables") ?? "no" },
+        PROC: `hidepid=invisible${directive(unit, "ProcSubset") === "pid" ? ",subset=pid" : ""}`,
         ...Object.fromEntries(environment),
         // As its EnvironmentFile would.
         ...{ SINEW_STATE_DIR: state, SINEW_LISTEN: "127.0.0.1:0", ...variables },
@@ -139,7 +143,7 @@ describe.if(await confines())("the units' rights", () => {
       return nodes.some(({ name, state }) => name === "confined" && state === "LIVE");
     });
     expect(conductor.status).toMatch(/^Uid:\s65534\s(.|\n)*^CapEff:\s0+$(.|\n)*^CapBnd:\s0+$(.|\n)*^NoNewPrivs:\s1$/m);
-    const [uid, capabilities] = unit.includes("setup") ? ["0", "0+"] : ["65534", "0+200000"];
+    const [uid, capabilities] = unit.includes("setup") ? ["0", "0+80004"] : ["65534", "0+200000"];
     const expected = `^Uid:\\s${uid}\\s(.|\\n)*^CapEff:\\s${capabilities}$(.|\\n)*^CapBnd:\\s${capabilities}$`;
     expect(agent.status).toMatch(new RegExp(expected, "m"));
   });

@@ -54,7 +54,10 @@ export function nodeSetup(options: SetupOptions): NodeSetup {
   return {
     forDriver,
     async recover() {
-      const journals = await readdir(join(state, "setup/journal")).catch(() => []);
+      const journals = await readdir(join(state, "setup/journal")).catch((error) => {
+        if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+        throw error;
+      });
       if (journals.length > 0) await (await load()).recover();
     },
     async reportUnmatched() {

@@ -1,6 +1,7 @@
 import type { Hardware } from "../contract/hardware.ts";
 import { SinewError } from "../contract/problem.ts";
 import type { DeviceSetup } from "../tiers/device.ts";
+import { createLimiter } from "../tiers/limiter.ts";
 import { matches, matchText, type Rule, ruleFor, ruleText } from "./desired/rule.ts";
 import type { Deadlines } from "./engine/carry-out.ts";
 import { type Context, messageOf } from "./engine/context.ts";
@@ -35,6 +36,8 @@ const BACK_OFF_MS = 60_000;
 const MOST_MS = 3_600_000;
 /** Between two attempts in any case, so that nothing that undoes a setup makes a loop with it. */
 const REST_MS = 10_000;
+/** At once: each is a process, which goes through all others of the machine. */
+const PLANS = 4;
 
 /** What the setup knows to do for one driver's devices. */
 export interface DriverSetup extends DeviceSetup {
@@ -68,6 +71,7 @@ export function createSetup(options: SetupOptions) {
     world,
     makeHands: options.makeHands ?? (() => childHands({ proc })),
     conductor: options.conductor ?? (() => null),
+    planning: createLimiter(PLANS),
     stuck: new Map(),
   };
   /** Until when `auto` leaves a device alone, also where a failure could not be kept. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { SinewError } from "../../src/contract/problem.ts";
 import { acquireLock } from "../../src/ffi/lock.ts";
@@ -313,6 +313,57 @@ describe("a write that blocks", () => {
     await until(async () => (await apply(GPU).then(() => true)) === true);
     expect(kernel.driverOf(AUDIO)).toBe("vfio-pci");
   });
+});
+
+describe("what is left of an earlier setup", () => {
+  test("is dealt with before the next one begins, and takes that back at no later start", async () => {
+    const { kernel, apply, state } = host(BOTH);
+    kernel.before = (path, value) => {
+      if (path.endsWith("unbind") && value === AUDIO) throw new BlockedError("it blocks", new Promise(() => {}));
+      return undefined;
+    };
+    await failed(apply(GPU));
+    kernel.before = () => undefined;
+    // Its locks died with it.
+    const next = makeSetup(kernel, [BOTH[1]!, rule({ address: GPU }, { kernel_driver: "pci-stub" })]);
+    open.push(next.close);
+    await next.setup.recover();
+    cpSync(join(state, "setup"), join(next.state, "setup"), { recursive: true });
+    expect(journals(next.state)).toHaveLength(1);
+    await next.apply(GPU);
+    expect(journals(next.state)).toEqual([]);
+    await makeSetup(kernel, BOTH, { state: next.state }).setup.recover();
+    expect(kernel.driverOf(GPU)).toBe("pci-stub");
+  });
+
+  test("and is no record or journal of ours is set aside", async () => {
+    const { kernel, configured, device, state, setup, logged } = host(BOTH);
+    const { uuid } = await device(GPU);
+    const record = join(state, "setup/devices", uuid, "device.json");
+    mkdirSync(join(state, "setup/devices", uuid), { recursive: true });
+    mkdirSync(join(state, "setup/journal"), { recursive: true });
+    writeFileSync(record, '{"original":{"driver":7},"reverted":null,"failure":null}');
+    const begun = { operation: uuid, kind: "apply", actor: "x", time: new Date().toISOString(), boot: "", rule: null };
+    const functions = [{ uuid, address: GPU, before: { driver: null, override: null, sriov: null }, to: {} }];
+    const line = JSON.stringify({ begun: { ...begun, uuid, address: "../../../tmp", functions } });
+    writeFileSync(join(state, "setup/journal", "hostile.jsonl"), line);
+    await setup.recover();
+    expect(await configured(GPU)).toMatchObject({ reason: "NotApplied" });
+    expect(journals(state)).toEqual(["hostile.jsonl.corrupt"]);
+    expect(existsSync(`${record}.corrupt`)).toBe(true);
+    expect(logged.filter((text) => text.startsWith("error"))).toHaveLength(2);
+    expect(kernel.writes).toEqual([]);
+  });
+});
+
+test("a setup is of the device that was asked about, and not of another card that is at its address by now", async () => {
+  const { kernel, driver, device } = host(BOTH);
+  const { uuid } = await device(GPU);
+  kernel.tree.setAttribute(GPU, "device", "0x2330\n");
+  const context = { operation: crypto.randomUUID(), actor: "test", onProgress() {} };
+  expect(await failed(driver.plan(uuid, {}))).toMatchObject({ code: "not_found" });
+  expect(await failed(driver.apply(uuid, {}, context))).toMatchObject({ code: "not_found" });
+  expect(kernel.writes).toEqual([]);
 });
 
 describe("apply: auto", () => {

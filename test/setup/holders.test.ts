@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { readFacts } from "../../src/setup/facts/read.ts";
@@ -82,25 +82,34 @@ describe("holders", () => {
   test("of a NIC: the default route over a bridge on a bond, of both families", () => {
     const { netdev, look, file } = host();
     netdev(NIC, "ens1", ["bond0", "br0"]);
-    file("proc/net/route", `${HEADER}\n${v4("br0", "00000000", "00000000")}\n`);
+    file("proc/self/net/route", `${HEADER}\n${v4("br0", "00000000", "00000000")}\n`);
     expect(look(NIC)).toEqual([["netdev", "ens1", "default-route"]]);
-    file("proc/net/route", HEADER);
+    file("proc/self/net/route", HEADER);
     const zeros = "0".repeat(32);
-    file("proc/net/ipv6_route", `${zeros} 00 ${zeros} 00 ${zeros} 00000400 00000001 00000000 00000003 br0\n`);
+    file("proc/self/net/ipv6_route", `${zeros} 00 ${zeros} 00 ${zeros} 00000400 00000001 00000000 00000003 br0\n`);
     expect(look(NIC)).toEqual([["netdev", "ens1", "default-route"]]);
     // Of one that throws away what it is given, which every host has.
-    file("proc/net/ipv6_route", `${zeros} 00 ${zeros} 00 ${zeros} ffffffff 00000001 00000000 00200200 lo\n`);
-    expect(look(NIC)).toEqual([["netdev", "ens1", null]]);
+    file("proc/self/net/ipv6_route", `${zeros} 00 ${zeros} 00 ${zeros} ffffffff 00000001 00000000 00200200 lo\n`);
+    // A bridge without an address carries the traffic of others.
+    expect(look(NIC)).toEqual([["netdev", "ens1", "netdev-up"]]);
   });
 
   test("of a NIC: the way to the conductor, an address, a namespace that it is in, or only that it is up", () => {
     const { netdev, look, file, below } = host();
     netdev(NIC, "ens1");
-    file("proc/net/route", `${HEADER}\n${v4("eth9", "00000000", "00000000")}\n${v4("ens1", "0002000A", "00FFFFFF")}\n`);
+    file(
+      "proc/self/net/route",
+      `${HEADER}\n${v4("eth9", "00000000", "00000000")}\n${v4("ens1", "0002000A", "00FFFFFF")}\n`,
+    );
     expect(look(NIC, { conductor: ["10.0.2.7"] })).toEqual([["netdev", "ens1", "conductor-connection"]]);
     expect(look(NIC, { conductor: ["10.0.3.7"] })).toEqual([["netdev", "ens1", null]]);
     expect(look(NIC, { interfaces: { ens1: ["10.0.2.15", "fe80::1"] } })).toEqual([["netdev", "ens1", "netdev-up"]]);
     expect(look(NIC, { interfaces: { ens1: ["fe80::1"] } })).toEqual([["netdev", "ens1", null]]);
+    // Of another namespace than the one that addresses and routes are read in.
+    file("proc/self/net/dev", "Inter-|   Receive\n face |bytes\n    lo: 1 2 3\n  eth0: 1 2 3\n");
+    expect(look(NIC)).toEqual([["netdev", "ens1", "unseen"]]);
+    file("proc/1/net/route", `${HEADER}\n${v4("ens1", "00000000", "00000000")}\n`);
+    expect(look(NIC)).toEqual([["netdev", "ens1", "default-route"]]);
     expect(look(GPU)).toEqual([]);
     mkdirSync(join(below(GPU, "net")), { recursive: true });
     expect(look(GPU)).toEqual([]);
@@ -155,6 +164,25 @@ describe("holders", () => {
     expect(look(GPU)[0]).toEqual(["console", "boot_vga", "console"]);
   });
 
+  test("that cannot be seen are said, and so is that nobody can tell of swap", () => {
+    const { file, link, look, below, block, kernel } = host();
+    // The loop stands for what may not be read: root may read all.
+    link("proc/20/fd", "fd");
+    link("proc/21/fd", "fd");
+    file("proc/21/stat", "21 (kworker) 0) I 2 0 0 0 -1 69238880 0 0");
+    link("proc/22/fd", "fd");
+    file("proc/22/stat", "22 (gone) Z 2 0 0 0 -1 0 0 0");
+    expect(look(GPU)).toEqual([]);
+    file(below(GPU, "drm/card0/dev"), "226:0\n");
+    expect(look(GPU)).toEqual([["unseen", "processes", "unseen"]]);
+    block(below(NIC, "nvme/nvme0"), "nvme0n1", "259:0");
+    rmSync(join(kernel.proc, "swaps"));
+    expect(look(NIC)).toEqual([
+      ["unseen", "swap", "unseen"],
+      ["unseen", "processes", "unseen"],
+    ]);
+  });
+
   test("of one kind are ten at most, and the last says how many more there are", () => {
     const { process, kernel } = host();
     for (let pid = 100; pid < 125; pid += 1) process(pid, "qemu", "/dev/vfio/7");
@@ -200,7 +228,7 @@ describe("a refusal", () => {
   test("keeps VFs that somebody uses, and does not keep a NIC in use from getting its first", async () => {
     const { kernel, process, netdev, file } = host();
     netdev(NIC, "ens1");
-    file("proc/net/route", `${HEADER}\n${v4("ens1", "00000000", "00000000")}\n`);
+    file("proc/self/net/route", `${HEADER}\n${v4("ens1", "00000000", "00000000")}\n`);
     const wanted = (count: number) => [rule({ address: NIC }, { sriov_vfs: count, vf_driver: "vfio-pci" })];
     const two = setup(kernel, wanted(2));
     expect((await two.plan(NIC)).refusals).toEqual([]);
@@ -210,6 +238,43 @@ describe("a refusal", () => {
     expect(refusals.map(({ name }) => name)).toEqual(["vf-in-use"]);
     expect(refusals[0]?.reason).toContain("qemu[10] has /dev/vfio/900 open");
     expect((await two.plan(NIC, { revert: true })).refusals.map(({ name }) => name)).toEqual(["vf-in-use"]);
+    const [vf = ""] = kernel.vfsOf(NIC);
+    netdev(vf, "ens1v0");
+    file("proc/self/net/route", `${HEADER}\n${v4("ens1v0", "00000000", "00000000")}\n`);
+    // What is worse has a name of its own: to force the lesser one is not to force this.
+    expect((await two.plan(NIC, { revert: true })).refusals.map(({ name }) => name).sort()).toEqual([
+      "vf-default-route",
+      "vf-in-use",
+    ]);
+  });
+
+  test("is final where a member of the group has VFs that would go unseen", async () => {
+    const { kernel } = host();
+    kernel.add({
+      ...{ address: "0000:5e:00.1", parent: "0000:00:02.0", vendor: "8086", device: "1592", class: "020000" },
+      ...{ driver: "ice", sriov: { total: 4, enabled: 0 }, iommuGroup: 9 },
+    });
+    const other = setup(kernel, [rule({ address: "0000:5e:00.1" }, { sriov_vfs: 2 })]);
+    await other.apply("0000:5e:00.1");
+    const { plan, apply } = setup(kernel, [rule({ vendor_id: "8086" }, { kernel_driver: "vfio-pci" })]);
+    expect((await plan(NIC)).refusals.map(({ name }) => name)).toEqual(["group-vfs-enabled"]);
+    const error = await apply(NIC, { force: ["group-vfs-enabled"] }).catch((thrown) => thrown);
+    expect(error).toMatchObject({ code: "setup_refused" });
+    expect(kernel.vfsOf("0000:5e:00.1")).toHaveLength(2);
+  });
+
+  test("of what is not seen is overridden by its own name alone", async () => {
+    const { kernel, link, file, below } = host();
+    link("proc/20/fd", "fd");
+    file(below(GPU, "drm/card0/dev"), "226:0\n");
+    const { plan, apply } = setup(kernel);
+    expect((await plan(GPU)).refusals.map(({ name }) => name)).toEqual(["unseen"]);
+    expect(await apply(GPU, { force: ["held-open"] }).catch((thrown) => thrown)).toMatchObject({
+      code: "setup_refused",
+    });
+    expect(kernel.writes).toEqual([]);
+    await apply(GPU, { force: ["unseen"] });
+    expect(kernel.driverOf(GPU)).toBe("vfio-pci");
   });
 });
 
@@ -217,16 +282,16 @@ test("routesOf() takes any text for a table, and finds the narrowest way", () =>
   const { file, kernel } = host();
   fc.assert(
     fc.property(fc.string(), fc.string(), fc.string(), (route, route6, address) => {
-      file("proc/net/route", route);
-      file("proc/net/ipv6_route", route6);
+      file("proc/self/net/route", route);
+      file("proc/self/net/ipv6_route", route6);
       expect(Array.isArray(routesOf(kernel.proc, [address, "::1", "1.2.3.4"]).ways)).toBe(true);
     }),
     { numRuns: 50 },
   );
   const to = "20010db8000000000000000000000000";
   const via = "0".repeat(32);
-  file("proc/net/route", `${HEADER}\n${v4("a", "00000000", "00000000")}\n${v4("b", "0000000A", "000000FF")}\n`);
-  file("proc/net/ipv6_route", `${to} 20 ${via} 00 ${via} 00000400 1 0 00000001 c\n`);
+  file("proc/self/net/route", `${HEADER}\n${v4("a", "00000000", "00000000")}\n${v4("b", "0000000A", "000000FF")}\n`);
+  file("proc/self/net/ipv6_route", `${to} 20 ${via} 00 ${via} 00000400 1 0 00000001 c\n`);
   expect(routesOf(kernel.proc, ["10.9.9.9"]).ways).toEqual(["b"]);
   expect(routesOf(kernel.proc, ["11.9.9.9"]).ways).toEqual(["a"]);
   expect(routesOf(kernel.proc, ["2001:db8::5"]).ways).toEqual(["c"]);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { FactsQuery } from "../../src/setup/facts/facts.ts";
 import { readFacts } from "../../src/setup/facts/read.ts";
@@ -32,6 +32,7 @@ export function makeKernel(): Kernel {
   const { sysfs } = tree;
   const proc = join(sysfs, "proc");
   mkdirSync(join(proc, "self"), { recursive: true });
+  writeFileSync(join(proc, "swaps"), "Filename\tType\tSize\tUsed\tPriority\n");
   mkdirSync(join(sysfs, "kernel/iommu_groups"), { recursive: true });
   const devices = new Map<string, Device>();
   const vfs = new Map<string, string[]>();

@@ -1,4 +1,6 @@
 import { SinewError } from "../../contract/problem.ts";
+import { deviceUuid } from "../../pci/identity.ts";
+import type { createLimiter } from "../../tiers/limiter.ts";
 import type { World } from "../../world.ts";
 import type { Rule } from "../desired/rule.ts";
 import type { Facts } from "../facts/facts.ts";
@@ -19,6 +21,8 @@ export interface Context {
   deadlines: Deadlines;
   world: Pick<World, "now" | "monotonic" | "timer" | "uuid" | "log" | "resolve">;
   makeHands(): Hands;
+  /** Each plan takes a process: so many at once and no more. */
+  planning: ReturnType<typeof createLimiter>;
   /** The URL of the conductor that this node reports to; null: none. */
   conductor(): string | null;
   /** Functions that a call has not come back from, with what it was on. */
@@ -32,11 +36,14 @@ export const sleep = (world: Context["world"], ms: number) =>
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Facts of the device at `address`. Throws SinewError `not_found` where there is none, `busy` where it does not answer. */
+/**
+ * Facts of the device `uuid` at `address`. Throws SinewError `not_found` where it is not, which may be because buses got
+ * other numbers or another card sits there by now; `busy` where it does not answer.
+ */
 export async function look(
   context: Context,
   hands: Hands,
-  address: string,
+  { address, uuid }: { address: string; uuid: string },
   { drivers = [], holders = false }: { drivers?: string[]; holders?: boolean } = {},
 ): Promise<Facts> {
   const { sysfs, proc, stuck } = context;
@@ -45,7 +52,8 @@ export async function look(
   try {
     const conductor = holders ? await conductorAddresses(context) : [];
     const facts = await hands.facts({ sysfs, proc, address, drivers, holders, conductor, interfaces: {} });
-    if (facts) return facts;
+    if (facts && deviceUuid(context.naming.nodeId, facts.device) === uuid) return facts;
+    if (facts) throw new SinewError("not_found", `another device than ${uuid} is at ${address} now`);
   } catch (error) {
     if (error instanceof BlockedError) markStuck(context, address, error);
     throw error;

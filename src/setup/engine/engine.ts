@@ -23,6 +23,10 @@ export function createEngine(context: Context, find: (uuid: string) => Known, ch
 
   async function plan(uuid: string, request: SetupRequest): Promise<SetupPlan> {
     const known = find(uuid);
+    return context.planning(() => planned(known, request));
+  }
+
+  function planned(known: Known, request: SetupRequest): Promise<SetupPlan> {
     return withHands(context, async (hands) => {
       const { plan } = await prepare(context, hands, known, request).catch(answered);
       return plan;
@@ -34,9 +38,11 @@ export function createEngine(context: Context, find: (uuid: string) => Known, ch
     await withHands(context, async (hands) => {
       const locks = await takeLocks(
         records,
-        lockNames(await look(context, hands, addressOf(known.device)).catch(answered)),
+        lockNames(await look(context, hands, { address: addressOf(known.device), uuid }).catch(answered)),
       );
       try {
+        // What an earlier setup left is not what this one begins with: a rollback of that would take this one back.
+        await settle(context, known);
         await applyLocked(context, hands, known, request, asked);
         changed();
       } catch (error) {
@@ -68,11 +74,12 @@ function answered(error: unknown): never {
   throw error instanceof BlockedError ? new SinewError("busy", error.message) : error;
 }
 
-/** A write that blocked has returned after all: its setup is verified as one that a start finds unfinished. */
+/** What an earlier setup has not ended is verified as at a start: of a write that has returned after all, for one. */
 async function settle(context: Context, { device }: Known): Promise<void> {
   context.stuck.delete(addressOf(device));
   for (const { begun } of await context.records.unfinished()) {
-    if (begun.uuid === device.uuid) await withHands(context, (hands) => recoverOne(context, hands, begun));
+    if (begun.functions.some(({ uuid }) => uuid === device.uuid))
+      await withHands(context, (hands) => recoverOne(context, hands, begun));
   }
 }
 

@@ -76,7 +76,7 @@ function workOf(
     hands,
     deadlines,
     progress,
-    look: () => look(context, hands, begun.address, { drivers: driversOf(begun.functions) }),
+    look: () => look(context, hands, begun, { drivers: driversOf(begun.functions) }),
     note: noting(context, begun, begun.kind),
     now: () => world.monotonic(),
     sleep: (ms) => sleep(world, ms),

@@ -41,16 +41,16 @@ export async function prepare(
   actor: string | null = null,
 ): Promise<Prepared> {
   const { sysfs, records, naming } = context;
-  const address = addressOf(device);
+  const at = { address: addressOf(device), uuid: device.uuid };
   const record = await records.load(device.uuid);
-  const first = await look(context, hands, address);
+  const first = await look(context, hands, at);
   const functions = request.revert
     ? await backOf(context, first, device)
     : rule === null
       ? []
       : await wantedBy(context, first, rule, actor);
   // Which drivers there are is asked about once it is known which are meant.
-  const facts = await look(context, hands, address, { drivers: driversOf(functions), holders: true });
+  const facts = await look(context, hands, at, { drivers: driversOf(functions), holders: true });
   const originals = new Map<string, Original | null>();
   for (const fn of functions) originals.set(fn.address, (await records.load(fn.uuid)).original);
   const aims = aimsIn(facts, functions, "to").map((aim) => ({

@@ -1,42 +1,60 @@
 import { mkdir, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { HistoryEntry } from "../../contract/device/setup.ts";
+import { PciAddress } from "../../contract/pci.ts";
 import { appendLine, replaceFile, syncDirectory } from "../../disk.ts";
 import type { Log } from "../../world.ts";
 import type { Wanted } from "../desired/rule.ts";
 import type { Original } from "../plan/steps.ts";
 
+const Count = z.int().min(0).max(0xffff);
+const Bound = z.object({ driver: z.string().nullable(), override: z.string().nullable() });
+const KeptOriginal = Bound.extend({
+  sriov: z.object({ enabled: Count, autoprobe: z.enum(["0", "1"]).nullable(), vfs: z.array(Bound) }).nullable(),
+}) satisfies z.ZodType<Original>;
+const KeptWanted = z.object({
+  kernel_driver: z.string().nullable().optional(),
+  sriov_vfs: Count.optional(),
+  vf_driver: z.string().nullable().optional(),
+}) satisfies z.ZodType<Wanted>;
+
 /** What is kept of a device that was set up. */
-export interface DeviceRecord {
+const DeviceRecord = z.object({
   /** What it was before its first setup; null: it was never set up, or that is undone. */
-  original: Original | null;
+  original: KeptOriginal.nullable(),
   /** The rule that was in force when somebody reverted it: it is not carried out again until somebody asks. */
-  reverted: string | null;
+  reverted: z.string().nullable(),
   /** The last attempt, where it failed. */
-  failure: { rule: string | null; time: string; attempts: number; message: string } | null;
-}
+  failure: z
+    .object({ rule: z.string().nullable(), time: z.iso.datetime(), attempts: z.int().min(1), message: z.string() })
+    .nullable(),
+});
+export type DeviceRecord = z.infer<typeof DeviceRecord>;
+
+const JournalFunction = z.object({
+  uuid: z.guid(),
+  address: PciAddress,
+  before: KeptOriginal,
+  /** What it was to become: by a rule, or back to an original. */
+  to: z.union([z.object({ wanted: KeptWanted }), z.object({ original: KeptOriginal })]),
+});
+export type JournalFunction = z.infer<typeof JournalFunction>;
 
 /** A setup that has begun to write, as its journal's first line has it. */
-export interface Begun {
-  operation: string;
-  kind: "apply" | "revert";
-  actor: string;
-  time: string;
+const Begun = z.object({
+  operation: z.guid(),
+  kind: z.enum(["apply", "revert"]),
+  actor: z.string(),
+  time: z.iso.datetime(),
   /** Of this run of the kernel: nothing written to sysfs outlives it. */
-  boot: string;
-  uuid: string;
-  address: string;
-  rule: string | null;
-  functions: JournalFunction[];
-}
-
-export interface JournalFunction {
-  uuid: string;
-  address: string;
-  before: Original;
-  /** What it was to become: by a rule, or back to an original. */
-  to: { wanted: Wanted } | { original: Original };
-}
+  boot: z.string(),
+  uuid: z.guid(),
+  address: PciAddress,
+  rule: z.string().nullable(),
+  functions: z.array(JournalFunction),
+});
+export type Begun = z.infer<typeof Begun>;
 
 export interface Journal {
   readonly begun: Begun;
@@ -63,9 +81,16 @@ export function createRecords(state: string, log: Log) {
     if (record === null) {
       // What it was is lost: said, and never guessed.
       log("error", `${path} holds no record of a setup; it is set aside`, { device: uuid });
-      await rename(path, `${path}.corrupt`);
+      await setAside(path);
     }
     return record ?? NONE;
+  }
+
+  /** Two may find it at the same time. */
+  async function setAside(path: string): Promise<void> {
+    await rename(path, `${path}.corrupt`).catch((error) => {
+      if (!isAbsent(error)) throw error;
+    });
   }
 
   return {
@@ -82,8 +107,8 @@ export function createRecords(state: string, log: Log) {
     /** Begins a journal; what it resolved for is there after a power failure. */
     async begin(begun: Begun): Promise<void> {
       await mkdir(journals, { recursive: true, mode: 0o700 });
-      await appendLine(journalFile(begun.operation), JSON.stringify({ begun }));
-      await syncDirectory(journals);
+      // As a whole: whoever looks for unfinished ones meanwhile finds it or not, and never a part.
+      await replaceFile(journalFile(begun.operation), JSON.stringify({ begun }));
       await syncDirectory(root);
     },
     note: (operation: string, entry: HistoryEntry, ended: boolean): Promise<void> =>
@@ -94,14 +119,22 @@ export function createRecords(state: string, log: Log) {
     },
     /** Setups whose process has not come to their end, the oldest first. */
     async unfinished(): Promise<Journal[]> {
-      const names = await readdir(journals).catch(() => []);
+      const names = await readdir(journals).catch((error) => {
+        if (isAbsent(error)) return [];
+        throw error;
+      });
       const found: Journal[] = [];
       for (const name of names.filter((one) => one.endsWith(".jsonl"))) {
-        const text = (await readOrNull(join(journals, name))) ?? "";
+        const path = join(journals, name);
+        const text = await readOrNull(path);
+        // It has ended since the folder was read.
+        if (text === null) continue;
         const journal = parseJournal(text);
         if (journal) found.push(journal);
-        // Its first line is flushed before the first write: without it nothing was written.
-        else await unlink(join(journals, name));
+        else {
+          log("error", `${path} is no journal of a setup; it is set aside, and what it was about is not looked at`);
+          await setAside(path);
+        }
       }
       return found.sort((a, b) => (a.begun.time < b.begun.time ? -1 : 1));
     },
@@ -133,10 +166,12 @@ async function readOrNull(path: string): Promise<string | null> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null;
+    if (isAbsent(error)) return null;
     throw error;
   }
 }
+
+const isAbsent = (error: unknown) => error instanceof Error && "code" in error && error.code === "ENOENT";
 
 function json(text: string): unknown {
   try {
@@ -148,15 +183,12 @@ function json(text: string): unknown {
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
-/** The files are this program's own, in a directory that is its user's alone: what they hold is what was written. */
-function parse(text: string): DeviceRecord | null {
-  const value = json(text);
-  return isObject(value) && "original" in value ? (value as unknown as DeviceRecord) : null;
-}
+const parse = (text: string): DeviceRecord | null => DeviceRecord.safeParse(json(text)).data ?? null;
 
 function parseJournal(text: string): Journal | null {
   const [first, ...rest] = linesOf(text).map(json);
-  if (!isObject(first) || !isObject(first.begun)) return null;
+  const begun = isObject(first) ? Begun.safeParse(first.begun).data : undefined;
+  if (!begun) return null;
   const steps = new Map<string, { entry: HistoryEntry; ended: boolean }>();
   for (const line of rest) {
     if (!isObject(line)) continue;
@@ -164,5 +196,5 @@ function parseJournal(text: string): Journal | null {
     // A write that ended is the one that began at the same time.
     if (entry) steps.set(`${entry.time} ${entry.path} ${entry.to}`, { entry, ended: line.ended === true });
   }
-  return { begun: first.begun as unknown as Begun, steps: [...steps.values()] };
+  return { begun, steps: [...steps.values()] };
 }

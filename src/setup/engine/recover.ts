@@ -38,12 +38,12 @@ export async function recover(context: Context): Promise<void> {
 }
 
 /** Without the function there is nothing to be alone with. */
-async function locksFor(context: Context, hands: Hands, { address, boot }: Begun): Promise<{ release(): void }> {
+async function locksFor(context: Context, hands: Hands, begun: Begun): Promise<{ release(): void }> {
   try {
-    return await takeLocks(context.records, lockNames(await look(context, hands, address)));
+    return await takeLocks(context.records, lockNames(await look(context, hands, begun)));
   } catch (error) {
     if (error instanceof SinewError && error.code === "not_found") return { release() {} };
-    if (error instanceof BlockedError && boot !== bootId(context)) return { release() {} };
+    if (error instanceof BlockedError && begun.boot !== bootId(context)) return { release() {} };
     throw error;
   }
 }
@@ -60,13 +60,13 @@ export async function recoverOne(context: Context, hands: Hands, begun: Begun): 
   if (begun.boot !== bootId(context)) {
     return report("the machine restarted in the middle of it, which took back what was written");
   }
-  const facts = await look(context, hands, address, { drivers: driversOf(begun.functions), holders: true }).catch(
+  const facts = await look(context, hands, begun, { drivers: driversOf(begun.functions), holders: true }).catch(
     (error) => {
       if (error instanceof SinewError && error.code === "not_found") return null;
       throw error;
     },
   );
-  if (facts === null) return report(`it was cut off, and ${address} is not there any more`);
+  if (facts === null) return report(`it was cut off, and what it was about is not at ${address} any more`);
   if (stepsTo(context.sysfs, aimsIn(facts, begun.functions, "to")).length === 0) {
     const record = await records.load(uuid);
     const revert = begun.kind === "revert";

@@ -1,5 +1,6 @@
+import { closeSync, constants, openSync, statSync } from "node:fs";
 import type { FactsQuery, Holder } from "./facts.ts";
-import { addressIn, attribute, contents, exists, names, real } from "./tree.ts";
+import { addressIn, attribute, contents, exists, names, numbersOf, real } from "./tree.ts";
 
 /** A block device, and the functions that its data is on. */
 export interface Block {
@@ -52,14 +53,20 @@ export function blockHolders({ sysfs, proc }: FactsQuery, blocks: readonly Block
       hold("mount", point, "mounted", block, `${point} is mounted from ${block.name}`);
     }
   }
-  for (const line of (contents(`${proc}/swaps`) ?? "").split("\n").slice(1)) {
+  const swaps = contents(`${proc}/swaps`);
+  for (const line of (swaps ?? "").split("\n").slice(1)) {
     const [file = ""] = line.split(/\s+/);
     const block = blocks.find(({ name }) => file !== "" && sourcesOf(sysfs, unescaped(file)).includes(name));
     if (block) hold("swap", file, "swap", block, `swap is on ${block.name}`);
   }
   const told = new Set(found.map(({ address }) => address));
   for (const block of blocks) {
-    if (block.holders.length === 0 || [...block.owners].some((owner) => told.has(owner))) continue;
+    if ([...block.owners].some((owner) => told.has(owner))) continue;
+    if (block.holders.length === 0 && isClaimed(block)) {
+      const message = `the kernel has ${block.name} to itself: for a ZFS pool, or a filesystem that is mounted out of sight`;
+      hold("block", block.name, "held-open", block, message);
+    }
+    if (block.holders.length === 0) continue;
     const above = block.holders.join(", ");
     hold(
       "block",
@@ -69,7 +76,21 @@ export function blockHolders({ sysfs, proc }: FactsQuery, blocks: readonly Block
       `${above} ${block.holders.length > 1 ? "are" : "is"} built on ${block.name}`,
     );
   }
+  if (swaps === null && blocks[0]) hold("unseen", "swap", "unseen", blocks[0], `${proc}/swaps cannot be read here`);
   return found;
+}
+
+/** Whether something in the kernel has it for itself: only then it can't be had, for a moment, by another (open(2), O_EXCL). */
+function isClaimed({ name, dev }: Block): boolean {
+  const path = `/dev/${name}`;
+  try {
+    const rdev = statSync(path).rdev;
+    if (dev === null || !statSync(path).isBlockDevice() || numbersOf(rdev) !== dev) return false;
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK));
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EBUSY";
+  }
 }
 
 interface Mount {

@@ -1,6 +1,6 @@
 import type { FactsQuery, Holder } from "./facts.ts";
 import { routesOf } from "./routes.ts";
-import { addressIn, attribute, exists, linkName, names, real } from "./tree.ts";
+import { addressIn, attribute, contents, exists, linkName, names, real } from "./tree.ts";
 
 /** IFF_UP of linux/if.h. */
 const UP = 0x1;
@@ -12,6 +12,7 @@ export function netdevHolders(
 ): Holder[] {
   const { defaults, ways } = routesOf(proc, conductor);
   const found: Holder[] = [];
+  const seen = ownNames(proc);
   for (const name of names(`${sysfs}/class/net`)) {
     const path = real(`${sysfs}/class/net/${name}`);
     const address = path && addressIn(path);
@@ -28,7 +29,11 @@ export function netdevHolders(
     if (all.some((one) => ways.includes(one)))
       say("conductor-connection", `the conductor is reached over ${name}${through}`);
     if (found.some((holder) => holder.name === name)) continue;
-    if (up && own.length > 0) say("netdev-up", `${name} is up${through} with ${own.slice(0, 8).join(", ")}`);
+    const unseen = all.filter((one) => seen !== null && !seen.has(one));
+    if (up && unseen.length > 0) {
+      say("unseen", `${name} is up${through}; addresses and routes of ${unseen.join(", ")} are not seen from here`);
+    } else if (up && own.length > 0) say("netdev-up", `${name} is up${through} with ${own.slice(0, 8).join(", ")}`);
+    else if (up && all.length > 1) say("netdev-up", `${name} is up${through}, which has no address here`);
     else if (up) say(null, `${name} is up${through}, without an address`);
   }
   for (const address of addresses) {
@@ -43,6 +48,12 @@ export function netdevHolders(
     found.push({ kind: "netdev", name: "another namespace", address, message, refusal: "other-namespace" });
   }
   return found;
+}
+
+/** Interfaces of the network namespace that addresses and routes are read in; a mounted sysfs may be another one's. */
+function ownNames(proc: string): Set<string> | null {
+  const table = contents(`${proc}/self/net/dev`);
+  return table === null ? null : new Set([...table.matchAll(/^\s*([^\s:]+):/gm)].flatMap(([, name]) => name ?? []));
 }
 
 /** An interface and all that is built on it, the nearest first. */

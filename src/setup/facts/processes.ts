@@ -1,21 +1,26 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readlinkSync, statSync } from "node:fs";
 import type { Block } from "./blocks.ts";
 import type { FactsQuery, FunctionFacts, Holder } from "./facts.ts";
-import { addressIn, attribute, contents, isAddress, link, names } from "./tree.ts";
+import { addressIn, attribute, contents, isAddress, names, numbersOf } from "./tree.ts";
 
 /** Folders of a function's directory that are deep enough for `nvme/nvme0/nvme0n1/dev` and `drm/card0/dev`. */
 const DEPTH = 5;
 
-/** Processes that have a node of these functions open. Of other users' processes only a privileged one sees that. */
+/** Processes that have a node of these functions open; of how many it cannot be seen, where there is one to open. */
 export function processHolders(
   { sysfs, proc }: FactsQuery,
   functions: readonly FunctionFacts[],
   blocks: readonly Block[],
-): Holder[] {
+): { holders: Holder[]; unseen: number } {
   const nodes = new Map<string, string>();
+  let canBeOpened = blocks.length > 0;
   for (const fn of functions) {
     // A group's node is that of all its members: it is told of once, for the device.
-    for (const node of nodesOf(sysfs, proc, fn)) if (!nodes.has(node)) nodes.set(node, fn.address);
+    for (const node of nodesOf(sysfs, proc, fn)) {
+      if (!nodes.has(node)) nodes.set(node, fn.address);
+      // A group's node is there when VFIO has a member of it.
+      canBeOpened ||= !node.startsWith("/dev/vfio/") || fn.kernel_driver?.includes("vfio") === true;
+    }
   }
   for (const { name, dev, owners } of blocks) {
     const [owner] = owners;
@@ -23,21 +28,54 @@ export function processHolders(
     if (owner && dev !== null) nodes.set(`b${dev}`, owner);
   }
   const addresses = new Set(functions.map(({ address }) => address));
-  const found: Holder[] = [];
+  const holders: Holder[] = [];
+  let unseen = 0;
   for (const pid of names(proc).filter((name) => /^\d+$/.test(name))) {
     const seen = new Set<string>();
-    for (const fd of names(`${proc}/${pid}/fd`)) {
-      const path = `${proc}/${pid}/fd/${fd}`;
-      const target = link(path);
-      const address = target && holds(path, target, nodes, addresses);
+    const files = openFiles(`${proc}/${pid}`);
+    if (files === null) unseen += 1;
+    for (const [path, target] of files ?? []) {
+      const address = holds(path, target, nodes, addresses);
       if (!address || seen.has(`${address} ${target}`)) continue;
       seen.add(`${address} ${target}`);
       const name = `${attribute(`${proc}/${pid}/comm`) ?? "a process"}[${pid}]`;
-      found.push({ kind: "process", name, address, message: `${name} has ${target} open`, refusal: "held-open" });
+      holders.push({ kind: "process", name, address, message: `${name} has ${target} open`, refusal: "held-open" });
     }
   }
-  return found;
+  return { holders, unseen: canBeOpened ? unseen : 0 };
 }
+
+/** PF_KTHREAD of linux/sched.h. */
+const KERNEL_THREAD = 0x200000;
+
+/** What a process has open, each with where its link leads; null: that is not shown to this process. */
+function openFiles(at: string): [path: string, target: string][] | null {
+  const found: [string, string][] = [];
+  try {
+    for (const fd of readdirSync(`${at}/fd`)) {
+      const target = targetOf(`${at}/fd/${fd}`);
+      if (target !== null) found.push([`${at}/fd/${fd}`, target]);
+    }
+    return found;
+  } catch (error) {
+    if (isGone(error)) return found;
+    // proc(5): state and flags are the first and the seventh field after the name. These have nothing open.
+    const [state = "", , , , , , flags = "0"] = (contents(`${at}/stat`) ?? "").split(") ").at(-1)?.split(" ") ?? [];
+    return ["Z", "X"].includes(state) || (Number(flags) & KERNEL_THREAD) !== 0 ? found : null;
+  }
+}
+
+function targetOf(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (isGone(error)) return null; // it has closed it since
+    throw error;
+  }
+}
+
+const isGone = (error: unknown) =>
+  error instanceof Error && "code" in error && ["ENOENT", "ESRCH", "ENOTDIR"].includes(String(error.code));
 
 function holds(path: string, target: string, nodes: Map<string, string>, addresses: Set<string>): string | null {
   // A BAR that is mapped through sysfs.
@@ -54,12 +92,8 @@ function holds(path: string, target: string, nodes: Map<string, string>, address
 function numbers(path: string): string | null {
   try {
     const stat = statSync(path);
-    const rdev = BigInt(stat.rdev);
-    // makedev(3)
-    const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
-    const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
     const kind = stat.isCharacterDevice() ? "c" : stat.isBlockDevice() ? "b" : null;
-    return kind && `${kind}${major}:${minor}`;
+    return kind && `${kind}${numbersOf(stat.rdev)}`;
   } catch {
     return null; // it has closed it since, or the node is gone
   }
@@ -67,7 +101,8 @@ function numbers(path: string): string | null {
 
 /** Where a function can be opened: paths in /dev, and numbers. */
 function nodesOf(sysfs: string, proc: string, { address, iommu_group }: FunctionFacts): string[] {
-  const found = iommu_group === null ? [] : [`/dev/vfio/${iommu_group}`];
+  // The second is its node where VFIO does without an IOMMU.
+  const found = iommu_group === null ? [] : [`/dev/vfio/${iommu_group}`, `/dev/vfio/noiommu-${iommu_group}`];
   // The proprietary driver has no node in sysfs.
   const minor = /^Device Minor:\s*(\d+)/m.exec(
     contents(`${proc}/driver/nvidia/gpus/${address}/information`) ?? "",

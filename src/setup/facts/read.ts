@@ -38,12 +38,18 @@ const present = <T>(list: (T | null | "")[]): T[] => list.filter((one): one is T
 function readHolders(query: FactsQuery, functions: FunctionFacts[]): Holder[] {
   const addresses = new Set(functions.map(({ address }) => address));
   const blocks = readBlocks(query.sysfs, addresses);
+  const { holders: processes, unseen } = processHolders(query, functions, blocks);
+  const [first] = functions;
   const all = [
     ...netdevHolders(query, addresses),
     ...blockHolders(query, blocks),
     ...consoles(query.sysfs, addresses),
-    ...processHolders(query, functions, blocks),
+    ...processes,
   ];
+  if (unseen > 0 && first) {
+    const message = `of ${unseen} ${unseen > 1 ? "processes" : "process"} it cannot be seen what they have open: that takes root with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH`;
+    all.push({ kind: "unseen", name: "processes", address: first.address, message, refusal: "unseen" });
+  }
   const shown = new Map<string, Holder[]>();
   for (const holder of all) {
     const key = `${holder.kind} ${holder.address} ${holder.refusal}`;

@@ -10,19 +10,25 @@ interface Route {
 
 // RTF_UP and RTF_REJECT of linux/route.h: the route counts, and its packets are not thrown away.
 const counts = (flags: number) => (flags & 0x1) !== 0 && (flags & 0x200) === 0;
+/** A table begins with its columns' names. */
+const HEX = /^[0-9a-f]{8}$/i;
 const bytesOf = (hex: string) => hex.match(/../g)?.map((byte) => Number.parseInt(byte, 16)) ?? [];
+
+/** The tables of this process's network namespace, and of the first process's, which may be the host's. */
+const TABLES = ["self/net", "1/net"];
 
 /** The main tables of both address families; rules that choose other tables are not looked at. */
 function readRoutes(proc: string): Route[] {
+  const both = (name: string) => TABLES.flatMap((at) => (contents(`${proc}/${at}/${name}`) ?? "").split("\n"));
   const routes: Route[] = [];
-  for (const line of (contents(`${proc}/net/route`) ?? "").split("\n").slice(1)) {
+  for (const line of both("route")) {
     const [device, to, , flags, , , metric, mask] = line.trim().split(/\s+/);
-    if (!device || !to || !flags || !mask || !counts(Number.parseInt(flags, 16))) continue;
+    if (!device || !to || !flags || !mask || !HEX.test(to) || !counts(Number.parseInt(flags, 16))) continue;
     // Each is a 32-bit number in host order, which is little-endian where Bun runs.
     const bits = bytesOf(mask).reduce((sum, byte) => sum + byte.toString(2).replaceAll("0", "").length, 0);
     routes.push({ to: bytesOf(to).reverse(), bits, device, metric: Number(metric) });
   }
-  for (const line of (contents(`${proc}/net/ipv6_route`) ?? "").split("\n")) {
+  for (const line of both("ipv6_route")) {
     const [to, bits, , , , metric, , , flags, device] = line.trim().split(/\s+/);
     if (!device || !to || !bits || !flags || device === "lo" || !counts(Number.parseInt(flags, 16))) continue;
     routes.push({

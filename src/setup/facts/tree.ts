@@ -41,6 +41,13 @@ export function number(path: string, base = 10): number | null {
   return Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
+/** `259:0` of a device node (makedev(3)). */
+export function numbersOf(rdev: number): string {
+  const dev = BigInt(rdev);
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  return `${major}:${(dev & 0xffn) | ((dev >> 12n) & 0xffffff00n)}`;
+}
+
 const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 export const isAddress = (name: string): boolean => ADDRESS.test(name);
 

@@ -11,6 +11,7 @@ const FINAL = new Set([
   "driver-missing",
   "no-driver",
   "no-sriov",
+  "group-vfs-enabled",
   "too-many-vfs",
   "read-only",
 ]);
@@ -62,7 +63,7 @@ export function refusalsOf(planned: Planned): SetupRefusal[] {
   const refuse = (name: string, reason: string) => {
     refusals.set(name, [...(refusals.get(name) ?? []), reason]);
   };
-  vfs(planned.facts, planned.target, refuse);
+  vfs(planned, refuse);
   if (planned.steps.length > 0) {
     impossible(planned, refuse);
     for (const holder of planned.facts.holders) held(planned, holder, refuse);
@@ -95,7 +96,10 @@ function impossible({ facts, target, steps }: Planned, refuse: Refuse): void {
   }
 }
 
-function vfs({ device }: Facts, target: Target, refuse: Refuse): void {
+/** What must not be lost by a name that stands for something lesser as well. */
+const GRAVE = new Set(["default-route", "conductor-connection", "mounted", "swap", "console"]);
+
+function vfs({ facts: { device }, target, steps }: Planned, refuse: Refuse): void {
   const wanted = target.vfs ?? 0;
   const { address, sriov } = device;
   if (wanted > 0 && sriov === null) refuse("no-sriov", `${address} has no SR-IOV`);
@@ -112,6 +116,11 @@ function vfs({ device }: Facts, target: Target, refuse: Refuse): void {
       `${address} has ${sriov?.enabled} VFs, which go with its driver; sriov_vfs says how many are wanted`,
     );
   }
+  // Who uses those is not looked at, and a rollback would not know what they were.
+  for (const step of steps.filter(({ kind, address: of }) => kind === "vfs" && of !== address)) {
+    const reason = `${step.address}, in the same IOMMU group, has ${step.write.from} VFs, which go with its driver; take them away first, by a setup of its own`;
+    refuse("group-vfs-enabled", reason);
+  }
 }
 
 /** What a holder would lose. A function loses its users with its driver, and a VF with its PF's number of VFs. */
@@ -119,12 +128,19 @@ function held({ facts, steps, target }: Planned, holder: Holder, refuse: Refuse)
   const { device, group, vfs } = facts;
   const { address, refusal, message } = holder;
   if (refusal === null) return;
+  // Whatever is not seen may be about any of them.
+  if (refusal === "unseen") {
+    if (steps.some(({ kind, write }) => kind === "unbind" || (kind === "vfs" && write.to === "0")))
+      refuse(refusal, message);
+    return;
+  }
   const taken = (one: string) => steps.some((step) => step.address === one && ["unbind", "probe"].includes(step.kind));
   const cleared = steps.some((step) => step.address === device.address && step.kind === "vfs");
   if (address === device.address) {
     if (taken(address)) refuse(refusal, message);
   } else if (vfs.some((vf) => vf.address === address)) {
-    if (cleared || taken(address)) refuse("vf-in-use", `the VF ${address}: ${message}`);
+    const name = GRAVE.has(refusal) ? `vf-${refusal}` : "vf-in-use";
+    if (cleared || taken(address)) refuse(name, `the VF ${address}: ${message}`);
   } else if (group.some((one) => one.address === address)) {
     // Whoever opens the group has all of it.
     if (taken(address) || (target.driver === VFIO && taken(device.address))) {
