@@ -1,8 +1,15 @@
 import { sha256 } from "../auth/token.ts";
 import type { Condition } from "../contract/condition.ts";
 
-// Wording and clocks: they change without anything having changed.
-const LEFT_OUT = new Set(["observed_at", "message"]);
+// Wording, clocks, and the speed that a link has at the moment: a device raises it for work and lowers it after.
+const LEFT_OUT = new Set(["observed_at", "message", "speed_gts"]);
+
+/** A link that is fast or slow for now is the same link; with lanes missing it is another. */
+export const isSpeed = (value: { type?: unknown; status?: unknown; reason?: unknown } | null | undefined) =>
+  value?.type === "LinkFull" && (value.status === "true" || value.reason === "LinkSlow");
+
+const counted = (key: string, value: unknown) =>
+  LEFT_OUT.has(key) ? undefined : isSpeed(value as Parameters<typeof isSpeed>[0]) ? "LinkFull" : value;
 
 /**
  * A digest of what a driver or agent shows: 32 hex digits that change exactly when hardware, sources or the node's
@@ -17,7 +24,7 @@ export async function generationOf(list: {
   // Of the node's own what is said is said once, when it changes: how many are missing is in the message alone.
   const node = (list.conditions ?? []).map((one) => [one.type, one.status, one.reason, one.message, one.since]);
   const shown = { hardware: list.hardware, sources: list.sources, ...(node.length > 0 ? { node } : {}) };
-  const text = JSON.stringify(shown, (key, value) => (LEFT_OUT.has(key) ? undefined : value));
+  const text = JSON.stringify(shown, counted);
   return digestOf(text);
 }
 

@@ -3,7 +3,7 @@ import { type Discovered, fromScan } from "../../drivers/discover.ts";
 import { generic } from "../../drivers/generic.ts";
 import { kinds } from "../../drivers/registry.ts";
 import { pciNames } from "../../pci/names.ts";
-import { digestOf } from "../../tiers/generation.ts";
+import { digestOf, isSpeed } from "../../tiers/generation.ts";
 import { print } from "../output.ts";
 import { type Flags, startScan } from "../scan.ts";
 import { hardwareTable, terminal } from "../table.ts";
@@ -55,8 +55,11 @@ const undated = (device: Hardware) => ({
   first_seen: null,
   acc_status: {
     ...device.acc_status,
-    conditions: device.acc_status.conditions.map((condition) => ({ ...condition, message: undefined, since: null })),
+    conditions: device.acc_status.conditions.map((condition) =>
+      isSpeed(condition) ? null : { ...condition, message: undefined, since: null },
+    ),
   },
+  pci: device.pci && { ...device.pci, link: device.pci.link && { ...device.pci.link, speed_gts: null } },
 });
 const unread = (source: Source) => ({ ...source, observed_at: undefined });
 
