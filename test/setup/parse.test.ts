@@ -120,6 +120,40 @@ describe("a configuration", () => {
     expect(message.length).toBeLessThan(2000);
   });
 
+  test("with a key twice in one place is refused, and names its lines; comments, texts and other rules are none", async () => {
+    const lost = "setup:\n  - match: {slot: '4'}\n    kernel_driver: nvme\n    kernel_driver: vfio-pci\n";
+    expect(await failure(file("twice.yaml", lost))).toEndWith(
+      "expected kernel_driver once in one place, found it more often: look at lines 3, 4",
+    );
+    const whole = `setup:\n  - {match: {slot: "1"}, sriov_vfs: 4}\n${lost}`;
+    expect(await failure(file("list.yml", whole))).toContain("setup once in one place");
+    const json = '{"setup":[{"match":{"slot":"4","slot" :"5"},"sriov_vfs":1}]}';
+    expect(await failure(file("twice.json", json))).toContain("expected slot once in one place");
+    const fine = `# setup: of old
+setup: # apply: auto
+  - match: {slot: "a, slot: 5", vendor_id: '8086'}
+    "sriov_vfs": 2
+  - match: {slot: it's, address: 0000:3b:00.0}
+    sriov_vfs: 2 # sriov_vfs: 4
+`;
+    expect(await readDesired(file("fine.yaml", fine))).toHaveLength(2);
+    const same = "setup:\n  - match: &one {slot: '1'}\n    sriov_vfs: 1\n  - match: *one\n    sriov_vfs: 2\n";
+    expect(await readDesired(file("alias.yaml", same))).toHaveLength(2);
+    expect(
+      await readDesired(file("one.json", JSON.stringify({ setup: [{ ...RULE, match: { slot: "#1" } }] }))),
+    ).toEqual([{ ...RULE, match: { slot: "#1" } }]);
+  });
+
+  test("that does not parse is refused with the line, or one beside it", async () => {
+    const rule = '{"match":{"slot":"4"},"sriov_vfs":1}';
+    expect(await failure(file("bad.json", `{"setup":[\n${rule},\n${rule.replace("1", "one")},\n${rule}]}`))).toEndWith(
+      "(at about line 3)",
+    );
+    const yaml = "setup:\n  - match: {slot: '4'}\n    sriov_vfs: 1\n   apply: auto\n  - match: {slot: '5'}\n";
+    expect(await failure(file("bad.yaml", yaml))).toEndWith("(at about line 4)");
+    expect(await failure(file("bad.toml", "a = 1\nb = 2\nb = 3\nc = 4\n"))).toEndWith("(at about line 3)");
+  });
+
   test("that is a pipe, a folder or not there is an error, and nobody waits", async () => {
     const pipe = join(home, "pipe.json");
     expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);

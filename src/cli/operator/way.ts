@@ -85,11 +85,14 @@ async function isOurs(url: string, state: string): Promise<boolean> {
 /** The operator token itself is never sent: whoever took the port of a tier that died would have it. */
 async function credential({ token }: Where, state: string, url: string): Promise<string> {
   if (token !== undefined) {
+    let text: string;
     try {
-      return (await readFile(token, "utf8")).trim();
+      text = await readFile(token, "utf8");
     } catch (error) {
       throw new Exit(1, `cannot read ${token}: ${reasonOf(error)}`);
     }
+    if (!/^[\x21-\x7e]+$/.test(text.trim())) throw new Exit(1, `expected one token in ${token}, found something else`);
+    return text.trim();
   }
   if (!(await isOurs(url, state))) {
     throw new Exit(1, `expected --token FILE for ${url}: operator.token in ${state} is for this node's own tiers`);

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { parseDesired } from "./parse.ts";
 import type { Rule } from "./rule.ts";
+import { lineOfFailure, repeatedKeys } from "./text.ts";
 
 /** A rule is a line or two, and a machine has tens of devices. */
 const MAX_BYTES = 256 * 1024;
@@ -33,10 +34,17 @@ export async function readDesired(file: string): Promise<Rule[]> {
   try {
     document = parse(text);
   } catch (error) {
-    throw new DesiredError(file, [`expected ${ending.toUpperCase()}, found what is none: ${oneLine(error)}`]);
+    const line = lineOfFailure(text, parse);
+    const where = line === null ? "" : ` (at about line ${line})`;
+    throw new DesiredError(file, [`expected ${ending.toUpperCase()}, found what is none: ${oneLine(error)}${where}`]);
   }
   const parsed = parseDesired(document);
   if ("problems" in parsed) throw new DesiredError(file, parsed.problems);
+  // What passed has no other keys than ours, and is no deeper than a match.
+  const repeated = repeatedKeys(text, document).map(
+    ({ key, lines }) => `expected ${key} once in one place, found it more often: look at lines ${lines.join(", ")}`,
+  );
+  if (repeated.length > 0 && ending !== "toml") throw new DesiredError(file, repeated);
   return parsed.rules;
 }
 
