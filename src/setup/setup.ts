@@ -3,6 +3,7 @@ import { SinewError } from "../contract/problem.ts";
 import type { DeviceSetup } from "../tiers/device.ts";
 import { createLimiter } from "../tiers/limiter.ts";
 import { matches, matchText, type Rule, ruleFor, ruleText } from "./desired/rule.ts";
+import { matchable as matchableFunction } from "./engine/aims.ts";
 import type { Deadlines } from "./engine/carry-out.ts";
 import { type Context, messageOf } from "./engine/context.ts";
 import { createEngine } from "./engine/engine.ts";
@@ -11,6 +12,7 @@ import { withConfigured, withVfDriver } from "./engine/judge.ts";
 import type { Known } from "./engine/prepare.ts";
 import { createRecords } from "./engine/records.ts";
 import { recover } from "./engine/recover.ts";
+import { groupMembers, readFunction } from "./facts/functions.ts";
 import { childHands } from "./hands/child.ts";
 import type { Hands } from "./hands/hands.ts";
 
@@ -211,11 +213,16 @@ export function createSetup(options: SetupOptions) {
     forDriver,
     /** Deals with what an earlier run has not ended; once, and before the first setup in any case. */
     recover: ready,
-    /** Rules that are about no device that is listed. */
-    unmatched: (): string[] =>
-      rules
-        .filter((rule) => !lists.some((list) => [...list.values()].some((device) => matches(rule, matchable(device)))))
-        .map(({ match }) => matchText(match)),
+    /** Rules that are about no device that is listed, nor about what shares an IOMMU group with one. */
+    unmatched(): string[] {
+      const devices = lists.flatMap((list) => [...list.values()]);
+      const groups = new Set(devices.flatMap(({ pci }) => pci?.iommu_group ?? []));
+      const members = [...groups]
+        .flatMap((group) => groupMembers(options.sysfs, group))
+        .flatMap((address) => (listed(address) ? [] : (readFunction(options.sysfs, address) ?? [])));
+      const all = [...devices.map(matchable), ...members.map((fn) => matchableFunction(context.naming, fn))];
+      return rules.filter((rule) => !all.some((one) => matches(rule, one))).map(({ match }) => matchText(match));
+    },
   };
 }
 export type Setup = ReturnType<typeof createSetup>;

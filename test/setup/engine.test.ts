@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { SinewError } from "../../src/contract/problem.ts";
 import { acquireLock } from "../../src/ffi/lock.ts";
 import { BlockedError, KernelError } from "../../src/setup/hands/hands.ts";
+import { canForce } from "../../src/setup/plan/refusals.ts";
+import { noSetup } from "../../src/tiers/care/care.ts";
 import { until } from "../support/process.ts";
 import type { Kernel } from "./kernel.ts";
 import { AUDIO, BOTH, GPU, makeHost, makeSetup, NIC, rule, type TestSetup } from "./support.ts";
@@ -146,6 +148,12 @@ describe("an apply", () => {
     expect(await configured(GPU)).toMatchObject({ status: "false", reason: "Reverted" });
     expect((await history(GPU))[0]).toMatchObject({ kind: "revert" });
     expect((await plan(GPU, { revert: true })).writes).toEqual([]);
+    kernel.before = (path) => {
+      throw new KernelError(path, "EBUSY");
+    };
+    await failed(apply(GPU));
+    expect(await configured(GPU)).toMatchObject({ status: "false", reason: "Failed" });
+    kernel.before = () => undefined;
     await apply(GPU);
     expect(await configured(GPU)).toMatchObject({ reason: "AsDesired" });
   });
@@ -279,7 +287,7 @@ describe("an apply", () => {
     // A file in the place of the folder stops root, too, whom no mode does.
     writeFileSync(join(state, "setup"), "");
     chmodSync(join(state, "setup"), 0o400);
-    expect((await failed(apply(GPU))).message).toMatch(/ENOTDIR|EEXIST/);
+    expect((await failed(apply(GPU))).message).toMatch(/^(nothing was written, as .*)?(ENOTDIR|EEXIST)/);
     expect(kernel.writes).toEqual([]);
   });
 });
@@ -434,6 +442,10 @@ describe("history", () => {
     expect(all[2]?.kind).toBe("revert");
     expect(readFileSync(path, "utf8").length).toBeLessThan(10_000);
   });
+});
+
+test("a tier that sets nothing up offers nothing that would override it", () => {
+  expect(noSetup("driver gpu").refusals.map(({ name }) => canForce(name))).toEqual([false]);
 });
 
 test("an error of the engine is a SinewError with a code, or says what happened", async () => {

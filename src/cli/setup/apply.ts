@@ -24,17 +24,16 @@ export function define(command: Command): void {
     .option(
       "--force <NAME>",
       "override the refusal of this name, and no other; may be given again",
-      (name: string, before: string[]) => [...before, name],
-      [],
+      (name: string, before: string[] = []) => [...before, name],
     )
     .option("--json", "one JSON document")
-    .action(async (device: string | undefined, flags: Where & { force: string[]; json?: true }) => {
+    .action(async (device: string | undefined, flags: Where & { force?: string[]; json?: true }) => {
       const tier = await deviceTier(flags);
       const devices = chosen(await allDevices(tier), device);
       if (devices.length === 0 && !flags.json) {
         return print("No rule of this node's configuration is about a device that is here.\n");
       }
-      const body = flags.force.length > 0 ? { force: flags.force } : {};
+      const body = flags.force ? { force: flags.force } : {};
       await forEach(tier, devices, { body, json: flags.json === true, nothing: "as wanted; nothing was written" });
     });
 }

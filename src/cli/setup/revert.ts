@@ -24,11 +24,10 @@ export function define(command: Command): void {
     .option(
       "--force <NAME>",
       "override the refusal of this name, and no other; may be given again",
-      (name: string, before: string[]) => [...before, name],
-      [],
+      (name: string, before: string[] = []) => [...before, name],
     )
     .option("--json", "one JSON document")
-    .action(async (device: string | undefined, flags: Where & { all?: true; force: string[]; json?: true }) => {
+    .action(async (device: string | undefined, flags: Where & { all?: true; force?: string[]; json?: true }) => {
       if ((device === undefined) === (flags.all === undefined)) {
         throw new Exit(2, `revert: expected a DEVICE or --all, found ${device === undefined ? "neither" : "both"}`);
       }
@@ -36,7 +35,7 @@ export function define(command: Command): void {
       const all = await allDevices(tier);
       const devices = device === undefined ? await everSetUp(tier, all) : chosen(all, device);
       if (devices.length === 0 && !flags.json) return print("No device here was set up.\n");
-      const body = { revert: true, ...(flags.force.length > 0 ? { force: flags.force } : {}) };
+      const body = { revert: true, ...(flags.force ? { force: flags.force } : {}) };
       const nothing = "as it was before its first setup; nothing was written";
       await forEach(tier, devices, { body, json: flags.json === true, nothing });
     });

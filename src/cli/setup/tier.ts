@@ -78,7 +78,7 @@ export function chosen(devices: readonly Hardware[], wanted: string | undefined)
   if (slot.length > 0) return slot;
   throw new Exit(
     1,
-    `no device here has the uuid, the address or the slot ${printable(wanted)}; \`sinew scan\` shows them`,
+    `no device here has the uuid, the address or the slot "${printable(wanted)}"; \`sinew scan\` shows them`,
   );
 }
 
@@ -120,7 +120,11 @@ export async function carryOut(
   if (typeof started?.operation !== "string") throw new Exit(1, "expected an operation, got something else");
   let told = 0;
   for (;;) {
-    const operation = (await ask({ path: `/operations/${started.operation}`, prefer: "wait=1" })) as Operation | null;
+    const operation = (await ask({ path: `/operations/${started.operation}`, prefer: "wait=1" }).catch((error) => {
+      if (!(error instanceof Exit)) throw error;
+      const then = "the setup had begun, and how it ended is not known here: `sinew plan` shows what is there now";
+      throw new Exit(error.status, `${error.message}; ${then}`);
+    })) as Operation | null;
     if (!operation || !Array.isArray(operation.children))
       throw new Exit(1, "expected an operation, got something else");
     for (const { name, status, error } of operation.children.slice(told)) {

@@ -118,8 +118,14 @@ async function applyLocked(
     rule,
     functions,
   };
-  if (!revert) await keepOriginals(context, functions);
-  await records.begin(begun);
+  try {
+    if (!revert) await keepOriginals(context, functions);
+    await records.begin(begun);
+  } catch (error) {
+    throw new Error(
+      `nothing was written, as what is there could not be kept in the state directory: ${messageOf(error)}`,
+    );
+  }
   const ended = await run(context, hands, begun, asked);
   if (ended.outcome === "done") {
     for (const fn of functions) {

@@ -84,7 +84,10 @@ function judge(device: Hardware, pci: Pci, rule: Rule, record: DeviceRecord, roo
     action: does,
   });
   const same = ruleText(rule);
-  if (record.reverted === same) return not("Reverted", "; it was reverted, and stays so until somebody asks again");
+  // A revert forgets failures: one that is there came after it, when somebody had asked again.
+  if (record.reverted === same && record.failure?.rule !== same) {
+    return not("Reverted", "; it was reverted, and stays so until somebody asks again");
+  }
   const iommu = readIommu(roots);
   const vfio = wantsVfio(pci, rule);
   if (vfio && pci.iommu_group === null && iommu.groups === 0 && !iommu.unsafe) {

@@ -84,7 +84,7 @@ function workOf(
 }
 
 /** Each write goes to the journal before it begins, and to the journal and the device's history when it has ended. */
-function noting({ records, world }: Context, begun: Begun, kind: HistoryEntry["kind"]): Work["note"] {
+function noting({ records, naming, world }: Context, begun: Begun, kind: HistoryEntry["kind"]): Work["note"] {
   const { operation, actor } = begun;
   let time = "";
   return async (step: Step, outcome, message) => {
@@ -108,6 +108,8 @@ function noting({ records, world }: Context, begun: Begun, kind: HistoryEntry["k
       // A VF's writes are its PF's, whose setup made it.
       const owner = begun.functions.find((fn) => fn.address === step.address)?.uuid ?? begun.uuid;
       await records.remember(owner, entry);
+      // What is no device of its own, as the sound of a GPU, has no history that could be asked for.
+      if (owner !== begun.uuid && naming.listed(step.address) === null) await records.remember(begun.uuid, entry);
     } catch (error) {
       // What was written is written: the journal's first line is enough to get back, and the next step is refused.
       world.log("error", "a setup's write could not be noted", { operation, path, error: messageOf(error) });

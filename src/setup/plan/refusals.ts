@@ -14,6 +14,8 @@ const FINAL = new Set([
   "group-vfs-enabled",
   "too-many-vfs",
   "read-only",
+  // Of a tier that sets nothing up (src/tiers/care).
+  "unsupported",
 ]);
 
 /** What is left of the refusals once those named in `force` are overridden. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SetupPlan } from "../../../src/contract/device/setup.ts";
+import { HistoryList, SetupPlan } from "../../../src/contract/device/setup.ts";
 import { makeHost } from "../../setup/support.ts";
 import { endAll, type RunningSinew, startSinew } from "../../support/process.ts";
 import { cleanEnv, run } from "../run.ts";
@@ -60,6 +60,8 @@ describe("sinew plan", () => {
     expect(out).toContain(GPU);
     expect(out).toContain(`${NIC}/sriov_numvfs: 0 -> 2`);
     expect(agent.log()).toContain("slot 99");
+    // The sound of the GPU is no device of its own, and set up with it.
+    expect(agent.log()).not.toContain("3b:00.1");
   });
 
   test("names what is not there, and does not know a tier that does not run", async () => {
@@ -80,7 +82,10 @@ describe("sinew apply", () => {
     expect(code).toBe(1);
     expect(err).toContain("1 of 1 could not be done");
     const scan = await cli("plan", "4", "--json");
-    expect(JSON.parse(scan.out).plans[0].plan.writes.length).toBeGreaterThan(0);
+    const [{ uuid, plan }] = JSON.parse(scan.out).plans;
+    expect(plan.writes.length).toBeGreaterThan(0);
+    const { history } = HistoryList.parse(await (await fetch(`${agent.url}/hardware/${uuid}/history`)).json());
+    expect(new Set(history.map(({ address }) => address))).toEqual(new Set([GPU, "0000:3b:00.1"]));
   });
 
   test("is refused with what speaks against it, and how that one thing is overridden", async () => {
