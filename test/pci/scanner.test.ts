@@ -49,6 +49,24 @@ test("createScanner() scans as scanPci() does", async () => {
   expect([looked_at, problems]).toEqual([2, []]);
 });
 
+test("a function whose lock a driver holds is read without what takes the lock, and does not count as hung", async () => {
+  const pf = { address: "0000:00:04.0", vendor: "8086", device: "1592", class: "020000", driver: "ice" };
+  tree.add({ ...pf, sriov: { total: 4, enabled: 0 } });
+  scanner = createScanner({ sysfs: tree.sysfs, deadlineMs: 200 });
+  const [override, vfs] = [hang(GPU.address, "driver_override"), hang(pf.address, "sriov_numvfs")];
+  const look = async () => (await scanner.scan()).functions.map((fn) => [fn.response, fn.problems, fn.sriov?.total]);
+  const all = await look();
+  expect(all.map(([, problems]) => problems)).toEqual([[], [], []]);
+  expect(all.map(([response]) => response)).toEqual(["responding", "responding", "responding"]);
+  expect(all[2]?.[2]).toBe(4);
+  expect(await scanner.changed()).toBeNull();
+  expect(await scanner.changed()).toEqual([]);
+  override.release();
+  vfs.release();
+  tree.setAttribute(GPU.address, "driver_override", "vfio-pci\n");
+  await until(async () => (await scanner.scan()).functions[0]?.driver_override === "vfio-pci");
+});
+
 test("scan() joins the scan in flight", async () => {
   scanner = createScanner({ sysfs: tree.sysfs });
   const first = scanner.scan();

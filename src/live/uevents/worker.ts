@@ -29,11 +29,14 @@ function listenAt(given: UeventSocket): void {
   const socket = uevents(given);
   // Once full, the socket drops all that comes until it is empty and tells of it once: what is lost is known only then.
   let overflowing = false;
-  while (socket.wait()) {
-    overflowing = hear(socket, overflowing);
-    if (!socket.pause(GATHER_MS)) break;
+  try {
+    while (socket.wait()) {
+      overflowing = hear(socket, overflowing);
+      if (!socket.pause(GATHER_MS)) break;
+    }
+  } finally {
+    socket.close();
   }
-  socket.close();
 }
 
 /** Takes in a batch; whether the socket was full and is not yet empty. */

@@ -1,7 +1,8 @@
 const STEP = 0;
 const LENGTH = 1;
 const WAITING = 2;
-const NAME = 12;
+const LOCKED = 3;
+const NAME = 16;
 
 /** Which function a scanning thread is on, in memory that another thread can read while the first is stuck in a call. */
 export class Progress {
@@ -11,7 +12,7 @@ export class Progress {
 
   constructor(buffer = new SharedArrayBuffer(64)) {
     this.buffer = buffer;
-    this.#words = new Int32Array(buffer, 0, 3);
+    this.#words = new Int32Array(buffer, 0, 4);
     this.#name = new Uint8Array(buffer, NAME);
   }
 
@@ -41,5 +42,14 @@ export class Progress {
 
   set waiting(waits: boolean) {
     Atomics.store(this.#words, WAITING, waits ? 1 : 0);
+  }
+
+  /** The scanning thread reads what the kernel gives under the device's lock. */
+  get locked(): boolean {
+    return Atomics.load(this.#words, LOCKED) === 1;
+  }
+
+  set locked(locked: boolean) {
+    Atomics.store(this.#words, LOCKED, locked ? 1 : 0);
   }
 }

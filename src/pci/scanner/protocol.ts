@@ -17,6 +17,7 @@ export interface Order {
   job: Job;
   sysfs: string;
   skip: readonly string[];
+  busy: readonly string[];
   progress: SharedArrayBuffer;
 }
 

@@ -17,7 +17,7 @@ export interface ThreadOptions {
 export interface Thread {
   /** Functions whose read has not returned. */
   readonly stuck: ReadonlySet<string>;
-  /** The job's result as JSON, or the address of the function that it hung on: from now on that one is stuck. */
+  /** The job's result as JSON, or the address of the function that it hung on: from now on that one is left alone. */
   run(job: Job, skip: ReadonlySet<string>): Promise<{ result: string } | { hung: string }>;
   /** Ends the Worker; a job in flight rejects. */
   close(): void;
@@ -26,6 +26,8 @@ export interface Thread {
 export function createThread({ sysfs, wanted, deadlineMs, idleMs }: ThreadOptions): Thread {
   const verdicts = new Map<string, boolean>();
   const stuck = new Set<string>();
+  /** Functions whose lock a read waits for: they answer, and are read without what takes the lock. */
+  const busy = new Set<string>();
   let worker: Worker | null = null;
   let idle: ReturnType<typeof setTimeout> | undefined;
   let abort: ((reason: Error) => void) | null = null;
@@ -45,10 +47,10 @@ export function createThread({ sysfs, wanted, deadlineMs, idleMs }: ThreadOption
     worker = null;
   }
 
-  /** Leaves the stuck Worker to its read; its `close` event says that the read has returned. */
-  function abandon(hung: Worker, address: string): void {
-    stuck.add(address);
-    hung.addEventListener("close", () => stuck.delete(address));
+  /** Leaves the Worker to its read; its `close` event says that the read has returned. */
+  function abandon(hung: Worker, address: string, known: Set<string>): void {
+    known.add(address);
+    hung.addEventListener("close", () => known.delete(address));
     dropWorker();
   }
 
@@ -86,14 +88,15 @@ export function createThread({ sysfs, wanted, deadlineMs, idleMs }: ThreadOption
           since = now;
           return;
         }
-        if (now - since < deadlineMs) return;
+        const { locked } = progress;
+        if (now - since < (locked ? deadlineMs / 4 : deadlineMs)) return;
         const hung = progress.address;
         end();
         if (hung === null) {
           dropWorker();
           return reject(new Error(`${sysfs}/bus/pci could not be listed within ${deadlineMs} ms`));
         }
-        abandon(current, hung);
+        abandon(current, hung, locked ? busy : stuck);
         resolve({ hung });
       }, deadlineMs / 4);
 
@@ -125,7 +128,7 @@ export function createThread({ sysfs, wanted, deadlineMs, idleMs }: ThreadOption
       current.addEventListener("message", onMessage);
       current.addEventListener("error", onError);
       current.addEventListener("close", onClose);
-      post({ order: { job, sysfs, skip: [...skip], progress: progress.buffer } });
+      post({ order: { job, sysfs, skip: [...skip], busy: [...busy], progress: progress.buffer } });
     });
   }
 

@@ -1,5 +1,5 @@
 import { changesSince } from "../sysfs/digest.ts";
-import { scanning, type WantedIds } from "../sysfs/scan.ts";
+import { type ScanOptions, scanning, type WantedIds } from "../sysfs/scan.ts";
 import { readTelemetry } from "../telemetry/measure.ts";
 import { Progress } from "./progress.ts";
 import { type FromWorker, idsKey, type Job, type Order, type ToWorker } from "./protocol.ts";
@@ -22,10 +22,18 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
     );
 };
 
-async function carryOut({ job, sysfs, skip, progress: shared }: Order): Promise<unknown> {
+async function carryOut({ job, sysfs, skip, busy, progress: shared }: Order): Promise<unknown> {
   const progress = new Progress(shared);
   progress.waiting = false;
-  const where = { sysfs, skip: new Set(skip), onFunction: (address: string) => progress.enter(address) };
+  const where = {
+    sysfs,
+    skip: new Set(skip),
+    busy: new Set(busy),
+    onFunction: (address: string) => progress.enter(address),
+    onLocked(locked: boolean) {
+      progress.locked = locked;
+    },
+  };
   if ("telemetry" in job) {
     progress.enter(job.telemetry);
     return readTelemetry({ sysfs, address: job.telemetry });
@@ -36,7 +44,7 @@ async function carryOut({ job, sysfs, skip, progress: shared }: Order): Promise<
   return changed;
 }
 
-type Where = { sysfs: string; skip: ReadonlySet<string>; onFunction(address: string): void };
+type Where = Pick<ScanOptions, "sysfs" | "skip" | "busy" | "onFunction" | "onLocked">;
 
 async function scan({ keep, all }: Extract<Job, { scan: unknown }>["scan"], where: Where, progress: Progress) {
   const steps = scanning({ ...where, keep: keep === "" ? undefined : new Set(keep.split(" ")) });

@@ -99,12 +99,20 @@ export class SysfsBus {
 
   /** The number of the VF `address` under its PF, from the PF's virtfnN links; null when they don't name it. */
   vfIndex(pf: string, address: string): number | null {
-    let vfs = this.#vfs.get(pf);
-    if (vfs === undefined) {
-      vfs = this.#virtualFunctions(pf);
-      this.#vfs.set(pf, vfs);
-    }
-    return vfs.get(address) ?? null;
+    return this.#vfsOf(pf).get(address) ?? null;
+  }
+
+  /** How many VFs of a PF are there, by its links to them; null without any, which a recorded tree need not have. */
+  vfCount(pf: string): number | null {
+    return this.#vfsOf(pf).size || null;
+  }
+
+  #vfsOf(pf: string): Map<string, number> {
+    const known = this.#vfs.get(pf);
+    if (known) return known;
+    const vfs = this.#virtualFunctions(pf);
+    this.#vfs.set(pf, vfs);
+    return vfs;
   }
 
   /** The physical slot that holds the function. */

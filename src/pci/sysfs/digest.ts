@@ -5,6 +5,9 @@ export interface DigestOptions {
   sysfs: string;
   /** Addresses that are not touched at all; they never count as changed. */
   skip?: ReadonlySet<string>;
+  /** Functions whose lock is held, as in `ScanOptions`. */
+  busy?: ReadonlySet<string>;
+  onLocked?: (locked: boolean) => void;
   /** Called with the address before anything of a function is read. */
   onFunction?: (address: string) => void;
 }
@@ -16,7 +19,7 @@ export interface DigestOptions {
  */
 export function changesSince(
   before: ReadonlyMap<string, string> | null,
-  { sysfs, skip, onFunction }: DigestOptions,
+  { sysfs, skip, busy, onFunction, onLocked }: DigestOptions,
 ): { now: Map<string, string>; changed: string[] | null } {
   const reader = new SysfsReader();
   const bus = new SysfsBus(reader, sysfs);
@@ -28,7 +31,7 @@ export function changesSince(
       let looks = known ?? "";
       if (!skip?.has(address)) {
         onFunction?.(address);
-        looks = fromOutside(bus, address);
+        looks = fromOutside(bus, address, busy?.has(address) ? null : onLocked);
       }
       now.set(address, looks);
       if (looks !== known) changed.push(address);
@@ -41,14 +44,21 @@ export function changesSince(
   return { now, changed };
 }
 
-function fromOutside({ reader, devices }: SysfsBus, address: string): string {
+function fromOutside(
+  { reader, devices }: SysfsBus,
+  address: string,
+  onLocked: DigestOptions["onLocked"] | null,
+): string {
   const directory = reader.openEntry(devices, address);
   if (directory < 0) return "";
   try {
     const uevent = reader.read(directory, "uevent") ? reader.latin1() : "";
     // The kernel's uevent names the driver, too; one of a recorded tree may be older than its link.
     const driver = reader.readLink(directory, "driver") ? reader.latin1() : "";
+    if (onLocked === null) return `${uevent}\n${driver}`;
+    onLocked?.(true);
     const vfs = reader.read(directory, "sriov_numvfs") ? reader.latin1() : "";
+    onLocked?.(false);
     return `${uevent}\n${driver}\n${vfs}`;
   } finally {
     reader.close(directory);

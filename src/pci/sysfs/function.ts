@@ -90,7 +90,7 @@ export class SysfsFunction {
     const bars = this.#bars(space);
     const facts = this.#host.facts(entry, ids, response === "asleep" || response === "silent" ? null : driver);
     // What is bound is bound; where nothing is, this can be why.
-    const override = driver === null && entry.read("driver_override") ? reader.text() : null;
+    const override = driver === null && this.#host.locked(entry, "driver_override") ? reader.text() : null;
     return {
       address,
       path,
@@ -248,7 +248,9 @@ export class SysfsFunction {
     if (pf !== null) return { total: null, enabled: null, pf, vf_index: this.#bus.vfIndex(pf, entry.address) };
     const total = entry.read("sriov_totalvfs") ? reader.decimal() : null;
     if (total === null) return null;
-    return { total, enabled: entry.read("sriov_numvfs") ? reader.decimal() : null, pf: null, vf_index: null };
+    // While they are made, those that are there count.
+    const enabled = this.#host.locked(entry, "sriov_numvfs") ? reader.decimal() : this.#bus.vfCount(entry.address);
+    return { total, enabled, pf: null, vf_index: null };
   }
 
   /**

@@ -21,6 +21,10 @@ export interface ScanOptions {
   proc?: string | undefined;
   /** Addresses that are not touched at all. */
   skip?: ReadonlySet<string>;
+  /** Addresses of functions whose lock is held: what it takes that lock to read is not read. */
+  busy?: ReadonlySet<string>;
+  /** Called before and after what a function's lock is taken for, which waits while a driver is bound or makes VFs. */
+  onLocked?: (locked: boolean) => void;
   /** Addresses of functions that are known and have not changed: they are counted, and not read. */
   keep?: ReadonlySet<string> | undefined;
   /** Called with the address before anything of a function is read, and of a port on the way to another. */
@@ -64,11 +68,13 @@ export function* scanning({
   proc,
   skip,
   keep,
+  busy,
   onFunction,
+  onLocked,
 }: Omit<ScanOptions, "wanted">): Generator<WantedIds, ScanPass, boolean> {
   const reader = new SysfsReader();
   const bus = new SysfsBus(reader, sysfs);
-  const host = new SysfsHost(bus, { sysfs, proc, skip, onFunction });
+  const host = new SysfsHost(bus, { sysfs, proc, skip, busy, onFunction, onLocked });
   const result: ScanPass = { functions: [], looked_at: 0, problems: [], addresses: bus.addresses };
   const idsOf = new Map<string, PciIds>();
   try {

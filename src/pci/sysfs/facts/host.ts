@@ -19,6 +19,9 @@ export interface HostOptions {
   skip: ReadonlySet<string> | undefined;
   /** Called before anything of a function is read. */
   onFunction: ((address: string) => void) | undefined;
+  /** Functions whose lock is held. */
+  busy: ReadonlySet<string> | undefined;
+  onLocked: ((locked: boolean) => void) | undefined;
 }
 
 /** /proc/crypto has some 200 bytes for each algorithm. */
@@ -73,6 +76,19 @@ export class SysfsHost {
     if (module === null || this.#proc === null) return null;
     this.#algorithms ??= parseCrypto(this.#procFile("crypto") ?? "");
     return this.#algorithms.get(module) ?? [];
+  }
+
+  /**
+   * An attribute that the kernel reads under the device's lock (driver_override, sriov_numvfs), which a driver's probe
+   * and the making of VFs hold for seconds; false as where there is none, for a function that is at that.
+   */
+  locked(entry: SysfsEntry, name: string): boolean {
+    const { busy, onLocked } = this.#options;
+    if (busy?.has(entry.address)) return false;
+    onLocked?.(true);
+    const read = entry.read(name);
+    onLocked?.(false);
+    return read;
   }
 
   /** Begins with a function: what follows is read for it. */
