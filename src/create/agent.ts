@@ -31,7 +31,7 @@ export interface AgentTier extends Tier {
   /** Says hello now, not only when the lease wants it. */
   announce(): void;
   /** The node's uuid of a device, which is another than its driver's where a card has moved. */
-  nodeUuid(driver: string, driverUuid: string): string;
+  nodeUuid(driver: string, driverUuid: string): string | null;
 }
 
 /** One node: wrangles its drivers and answers for them all. */

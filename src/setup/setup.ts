@@ -26,8 +26,8 @@ export interface SetupOptions {
   world: Context["world"];
   /** The URL of the conductor that this node reports to; null: none. */
   conductor?: () => string | null;
-  /** The uuid under which the node's agent lists what this driver calls `uuid`. */
-  nodeUuid?: (driver: string, uuid: string) => string;
+  /** The uuid under which the node's agent lists what this driver calls `uuid`; null: it has not yet heard of it. */
+  nodeUuid?: (driver: string, uuid: string) => string | null;
   makeHands?: () => Hands;
   deadlines?: Partial<Deadlines>;
 }

@@ -183,6 +183,15 @@ describe("a rule", () => {
     }
   });
 
+  test("that names a uuid waits until it is known which device has it, and so does one after it", () => {
+    const one = rule({ uuid: device.uuid });
+    const rest = rule({ vendor_id: "10de" });
+    expect(ruleFor([one, rest], { ...device, uuid: null })).toBeNull();
+    expect(ruleFor([rest, one], { ...device, uuid: null })).toBe(rest);
+    expect(ruleFor([one, rest], device)).toBe(one);
+    expect(ruleFor([one, rest], { ...device, uuid: crypto.randomUUID() })).toBe(rest);
+  });
+
   test("that comes first counts", () => {
     const rules = [rule({ slot: "9" }), rule({ slot: "4" }), rule({ device_type: "GPU" })];
     expect(ruleFor(rules, device)).toBe(rules[1]!);

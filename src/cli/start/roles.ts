@@ -5,6 +5,7 @@ import { pinnedFetch } from "../../client/pin.ts";
 import type { Config } from "../../config.ts";
 import { SinewError } from "../../contract/problem.ts";
 import { type AuthOptions, passes } from "../../create/access.ts";
+import type { AgentTier } from "../../create/agent.ts";
 import type { DriverTier } from "../../create/driver.ts";
 import type { LinkUp } from "../../create/link.ts";
 import { localFetch, localPeer } from "../../create/mount.ts";
@@ -100,7 +101,7 @@ const closing = (tier: Tier, close: () => Promise<void>): Tier => ({
 });
 
 /** What sets this node's devices up; nothing sets up a recording. */
-function setupOf(config: RoleConfig, world: World, nodeUuid?: (driver: string, uuid: string) => string) {
+function setupOf(config: RoleConfig, world: World, nodeUuid?: (driver: string, uuid: string) => string | null) {
   if (config.recorded) return null;
   const { joined, conductor, rules } = config;
   const above = () => joined?.conductor.url ?? conductor;
@@ -139,7 +140,7 @@ async function agentRole(
   const tokens = config.auth.tokens ?? (await fileTokens(config.state, world.log));
   const shared = { ...common(config, world), auth: { ...config.auth, tokens } };
   // An agent knows a card that has moved by another uuid than the driver; it is made of its drivers.
-  let nodeUuid = (_: string, uuid: string) => uuid;
+  let nodeUuid: AgentTier["nodeUuid"] = () => null;
   const setup = setupOf(config, world, (driver, uuid) => nodeUuid(driver, uuid));
   const drivers = await Promise.all(
     config.drivers.map((kind) =>
@@ -168,6 +169,9 @@ async function agentRole(
     async start() {
       link?.start(agent);
       await agent.start();
+      // Which device a uuid means is known only now: two cards may have changed places while this did not run.
+      if (config.rules.some(({ match }) => match.uuid !== undefined))
+        for (const driver of drivers) void driver.refresh();
     },
   };
   return { ...closing(watching(recovering(served, setup, world), bus), async () => link?.stop()), drivers };

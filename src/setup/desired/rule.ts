@@ -31,17 +31,23 @@ export interface Matchable {
   device_id: string;
   slot: string | null;
   address: string;
-  uuid: string;
+  /** Null: the agent has not yet said under which it lists it. */
+  uuid: string | null;
 }
 
 const KEYS = ["device_type", "vendor_id", "device_id", "slot", "address", "uuid"] as const;
 
+/** Of a device whose uuid is not known yet any may be meant. */
 export const matches = ({ match }: Rule, device: Matchable): boolean =>
-  KEYS.every((key) => match[key] === undefined || match[key] === device[key]);
+  KEYS.every(
+    (key) => match[key] === undefined || match[key] === device[key] || (key === "uuid" && device.uuid === null),
+  );
 
-/** The rule that counts for a device: the first that matches. */
-export const ruleFor = (rules: readonly Rule[], device: Matchable): Rule | null =>
-  rules.find((rule) => matches(rule, device)) ?? null;
+/** The rule that counts for a device: the first that matches. None while that hangs on a uuid that is not known yet. */
+export function ruleFor(rules: readonly Rule[], device: Matchable): Rule | null {
+  const first = rules.find((rule) => matches(rule, device));
+  return first && (first.match.uuid === undefined || device.uuid !== null) ? first : null;
+}
 
 /** A rule in one line, the same for the same rule: to know it again after a restart. */
 export const ruleText = ({ match, kernel_driver, sriov_vfs, vf_driver }: Rule): string =>

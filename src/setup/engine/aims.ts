@@ -10,7 +10,7 @@ import type { JournalFunction } from "./records.ts";
 export interface Naming {
   nodeId: string;
   /** The uuid under which the node's agent lists what this driver calls `uuid`. */
-  nodeUuid(driver: string, uuid: string): string;
+  nodeUuid(driver: string, uuid: string): string | null;
   /** What is listed at an address; null: nothing is. */
   listed(address: string): { name: string; slot: string | null } | null;
 }

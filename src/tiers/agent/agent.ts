@@ -44,8 +44,8 @@ export interface Agent {
   page(limit: number, token: string | undefined): HardwareList;
   /** All rows with this uuid: two where two sources report it. */
   devices(uuid: string): Hardware[];
-  /** The node's uuid of a device, which is another than its driver's where a card has moved. */
-  nodeUuid(driver: string, driverUuid: string): string;
+  /** The node's uuid of a device, which is another than its driver's where a card has moved; null before its driver answered. */
+  nodeUuid(driver: string, driverUuid: string): string | null;
   hello(hello: Hello, from: Visitor): Promise<Registered>;
   /** Says hello now: the way to the conductor is open again. */
   announce(): void;

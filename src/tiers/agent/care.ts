@@ -52,8 +52,9 @@ export function agentCare(
   };
 }
 
-/** The node's uuid of a device that a driver knows by its own; the same where there is no other. */
-export function nodeUuid(child: Child | undefined, driverUuid: string): string {
+/** The node's uuid of a device that a driver knows by its own, the same where there is no other; null: not yet known. */
+export function nodeUuid(child: Child | undefined, driverUuid: string): string | null {
+  if (child?.seen === null) return null;
   const found = [...(child?.uuids ?? [])].find(([, own]) => own === driverUuid);
   return found?.[0] ?? driverUuid;
 }
