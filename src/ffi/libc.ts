@@ -29,11 +29,16 @@ export const ERRNO = {
   EIO: 5,
   ENXIO: 6,
   EAGAIN: 11,
+  ENOMEM: 12,
   EACCES: 13,
   ENODEV: 19,
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
+  ENOSPC: 28,
+  EROFS: 30,
   ELOOP: 40,
 } as const;
 const NAMES = new Map<number, string>(Object.entries(ERRNO).map(([name, code]) => [code, name]));

@@ -6,6 +6,7 @@ import { FleetHardwareList } from "../../src/contract/hardware.ts";
 import { Problem } from "../../src/contract/problem-schema.ts";
 import { endAll, type RunningSinew, sinew, startSinew, until } from "../support/process.ts";
 import { makeTree } from "../support/tree.ts";
+import { cleanEnv, run } from "./run.ts";
 
 const home = mkdtempSync(join(tmpdir(), "sinew-remote-"));
 const tree = makeTree();
@@ -86,6 +87,21 @@ test.each(cases)(
   },
   60_000,
 );
+
+test("at a conductor a change is one of one node; plans are of all, and one that cannot be made hides no other", async () => {
+  const cli = (...args: string[]) => run([...args, "--state", join(home, "c")], cleanEnv(home));
+  const refused = await cli("apply", "17:00.0");
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toContain("these are devices of 4 nodes (");
+  expect((await cli("revert", "17:00.0")).err).toContain("name a device by its uuid");
+  const plans = await cli("plan", "17:00.0");
+  expect(plans).toMatchObject({ code: 1, err: expect.stringContaining("1 of 4 could not be planned") });
+  expect(plans.out).toContain("at 0000:17:00.0, node off\n  http://");
+  for (const name of ["plan", "apply", "unset"]) {
+    expect(plans.out).toContain(`at 0000:17:00.0, node ${name}\n  wanted   nothing`);
+  }
+  expect((await cli("expect", "show")).err).toContain("no agent runs here");
+}, 60_000);
 
 test("--remote-setup takes no other word", async () => {
   await expect(startSinew(["--state", join(home, "x"), "--remote-setup", "yes"])).rejects.toThrow(

@@ -42,14 +42,20 @@ export function define(command: Command): void {
       if (expected.condition?.status === "false") process.exitCode = 1;
     });
   sub("clear", "expect nothing any more").action(async (flags: Flags) => {
-    await (await deviceTier(flags)).ask({ method: "DELETE", path: "/expected" });
+    await (await deviceTier(flags)).ask({ method: "DELETE", path: "/expected", refusal });
     await print("nothing is expected any more\n");
   });
 }
 
+/** Of a conductor alone: it reads what is expected, and only the node says it. */
+const refusal = (problem: object): string | null =>
+  "code" in problem && problem.code === "not_found"
+    ? "no agent runs here, and what is expected of a node is said at the node itself; its condition is in GET /nodes"
+    : null;
+
 /** Our own agent's answer, whose schema its tests check. */
 async function ask(flags: Flags, request: { method?: string; path: string; body?: unknown }): Promise<Expected> {
-  const expected = (await (await deviceTier(flags)).ask(request)) as Expected | null;
+  const expected = (await (await deviceTier(flags)).ask({ ...request, refusal })) as Expected | null;
   if (Array.isArray(expected?.counts)) return expected;
   throw new Exit(1, "expected what is to be on the node, got something else");
 }

@@ -4,7 +4,7 @@ import type { Operation } from "../../contract/operation.ts";
 import { Exit } from "../exit.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
-import { allDevices, carryOut, chosen, type DeviceTier, deviceTier, titleOf, whereOptions } from "./tier.ts";
+import { allDevices, carryOut, chosen, type DeviceTier, deviceTier, onOneNode, titleOf, whereOptions } from "./tier.ts";
 
 export const examples = `
 It asks the agent of this node, which knows the configuration (\`sinew start --config FILE\`). \`sinew plan\` shows
@@ -38,12 +38,16 @@ export function define(command: Command): void {
     });
 }
 
-/** One device after the other; what fails keeps none of the others from its turn. Throws Exit 1 where one failed. */
+/**
+ * One device of a node after the other; what fails keeps none of the others from its turn. Throws Exit 1 where one
+ * failed, and where they are of several nodes.
+ */
 export async function forEach(
   tier: DeviceTier,
   devices: readonly Hardware[],
   { body, json, nothing }: { body: { revert?: boolean; force?: string[] }; json: boolean; nothing: string },
 ): Promise<void> {
+  onOneNode(devices);
   const done: { uuid: string; operation: Operation | null; error: string | null }[] = [];
   const tell = async (line: string) => (json ? undefined : print(line));
   for (const device of devices) {

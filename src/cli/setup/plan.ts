@@ -5,7 +5,16 @@ import { Exit } from "../exit.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { printable } from "../text.ts";
-import { allDevices, chosen, deviceTier, refusalLines, titleOf, whereOptions } from "./tier.ts";
+import {
+  allDevices,
+  chosen,
+  type DeviceTier,
+  deviceTier,
+  nodesOf,
+  refusalLines,
+  titleOf,
+  whereOptions,
+} from "./tier.ts";
 
 export const examples = `
 It asks the agent of this node, which knows the configuration (\`sinew start --config FILE\`), and writes nothing.
@@ -30,22 +39,38 @@ export function define(command: Command): void {
 async function plan(device: string | undefined, flags: Where & { revert?: true; json?: true }): Promise<void> {
   const tier = await deviceTier(flags);
   const devices = chosen(await allDevices(tier), device);
-  const plans: { uuid: string; address: string | null; plan: SetupPlan }[] = [];
+  const node = nodesOf(devices).length > 1;
+  const plans: { uuid: string; address: string | null; plan: SetupPlan | null; error: string | null }[] = [];
   for (const one of devices) {
     const body = { dry_run: true, ...(flags.revert ? { revert: true } : {}) };
-    const answer = (await tier.ask({ method: "POST", path: `/hardware/${one.uuid}/setup`, body })) as {
+    const { plan, error } = await planOf(tier, one.uuid, body);
+    plans.push({ uuid: one.uuid, address: one.pci?.address ?? null, plan, error });
+    if (flags.json) continue;
+    const text = plan ? planText(one, plan, { node }) : `${titleOf(one, { node })}\n  ${error}\n`;
+    await print(`${plans.length > 1 ? "\n" : ""}${text}`);
+  }
+  if (flags.json) await print(`${JSON.stringify({ plans }, null, 2)}\n`);
+  else if (devices.length === 0) await print("No rule of this node's configuration is about a device that is here.\n");
+  const failed = plans.filter(({ plan }) => plan === null).length;
+  if (failed > 0) throw new Exit(1, `${failed} of ${plans.length} could not be planned`);
+}
+
+/** One that cannot be asked keeps none of the others from being shown. */
+async function planOf({ ask }: DeviceTier, uuid: string, body: object) {
+  try {
+    const answer = (await ask({ method: "POST", path: `/hardware/${uuid}/setup`, body })) as {
       plan?: SetupPlan;
     } | null;
     if (!Array.isArray(answer?.plan?.writes)) throw new Exit(1, "expected a plan, got something else");
-    plans.push({ uuid: one.uuid, address: one.pci?.address ?? null, plan: answer.plan });
-    if (!flags.json) await print(`${plans.length > 1 ? "\n" : ""}${planText(one, answer.plan)}`);
+    return { plan: answer.plan, error: null };
+  } catch (error) {
+    if (error instanceof Exit) return { plan: null, error: error.message };
+    throw error;
   }
-  if (flags.json) return print(`${JSON.stringify({ plans }, null, 2)}\n`);
-  if (devices.length === 0) await print("No rule of this node's configuration is about a device that is here.\n");
 }
 
 /** A plan as a person reads it before pressing the button. */
-export function planText(device: Hardware, plan: SetupPlan): string {
+export function planText(device: Hardware, plan: SetupPlan, more: { node?: boolean } = {}): string {
   const { desired, writes, group, holders, reboot, undo, refusals } = plan;
   const lines: [label: string, lines: string[]][] = [
     ["wanted", [desired === null ? "nothing" : wantedText(desired)]],
@@ -66,7 +91,7 @@ export function planText(device: Hardware, plan: SetupPlan): string {
   const body = lines.flatMap(([label, all]) =>
     all.map((line, at) => `  ${(at === 0 ? label : "").padEnd(9)}${line}\n`),
   );
-  return `${titleOf(device)}\n${body.join("")}`;
+  return `${titleOf(device, more)}\n${body.join("")}`;
 }
 
 const numbered = (writes: SetupPlan["writes"]) =>

@@ -82,14 +82,31 @@ export function chosen(devices: readonly Hardware[], wanted: string | undefined)
   );
 }
 
+/** Throws Exit where a change would be one of several nodes: at a conductor an address is one in each machine. */
+export function onOneNode(devices: readonly Hardware[]): void {
+  const nodes = nodesOf(devices);
+  if (nodes.length < 2) return;
+  const some = `${nodes.slice(0, 5).join(", ")}${nodes.length > 5 ? ", ..." : ""}`;
+  const instead = "name a device by its uuid, which `sinew plan --json` shows, or ask at its node";
+  throw new Exit(
+    1,
+    printable(`these are devices of ${nodes.length} nodes (${some}), and nothing was done: ${instead}`),
+  );
+}
+
+export const nodesOf = (devices: readonly Hardware[]): string[] => [
+  ...new Map(devices.map(({ node }) => [node?.id, node?.name ?? "?"])).values(),
+];
+
 const configured = ({ acc_status }: Hardware) => acc_status?.conditions?.some(({ type }) => type === "Configured");
 
-/** `GPU NVIDIA A100 at 0000:3b:00.0, slot 4` */
-export function titleOf({ name, acc_specs, pci, uuid }: Hardware): string {
+/** `GPU NVIDIA A100 at 0000:3b:00.0, slot 4`, and where `node` is wanted, `, node rack7`. */
+export function titleOf({ name, acc_specs, pci, uuid, node }: Hardware, more: { node?: boolean } = {}): string {
   const slot = pci?.slot ? `, slot ${pci.slot}` : "";
   // Without a pci.ids its name is its type and ids.
   const type = name.startsWith(acc_specs.device_type) ? "" : `${acc_specs.device_type} `;
-  return printable(`${type}${name} at ${pci?.address ?? uuid}${slot}`);
+  const where = more.node && node ? `, node ${node.name}` : "";
+  return printable(`${type}${name} at ${pci?.address ?? uuid}${slot}${where}`);
 }
 
 /** What stands against it, a line each, and what overrides it where something does. */
