@@ -9,6 +9,9 @@ import type { NodeSetup } from "../setup/node.ts";
 import type { World } from "../world.ts";
 import type { Bus } from "./bus.ts";
 
+/** An agent takes a driver that looks for a minute for one that does not answer; what is set up later shows by itself. */
+const PATIENCE_MS = 30_000;
+
 /** The built-in driver of one kind: a view of the bus, which is taken anew after each look at the bus. */
 export async function builtIn(
   kind: string,
@@ -44,7 +47,12 @@ export async function builtIn(
       options.world.log("error", "devices could not be set up", { driver: kind, error: String(error) });
       return false;
     });
-    return waits && (await tried) === true;
+    if (!waits || tried === undefined) return false;
+    let cancel = () => {};
+    const late = new Promise<boolean>((resolve) => {
+      cancel = options.world.timer(PATIENCE_MS, () => resolve(true));
+    });
+    return Promise.race([tried, late]).finally(() => cancel());
   }
 
   const driver = await createDriver({

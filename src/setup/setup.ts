@@ -36,6 +36,7 @@ const DEADLINES: Deadlines = { stepMs: 30_000, vfMs: 1000, settleMs: 3000, pollM
 /** After a failure `auto` waits so long, and twice as long after each further one, up to the most. */
 const BACK_OFF_MS = 60_000;
 const MOST_MS = 3_600_000;
+const AUTO = "auto";
 /** Between two attempts in any case, so that nothing that undoes a setup makes a loop with it. */
 const REST_MS = 10_000;
 /** At once: each is a process, which goes through all others of the machine. */
@@ -173,7 +174,7 @@ export function createSetup(options: SetupOptions) {
     async function automatic(uuid: string, rule: Rule): Promise<void> {
       const operation = world.uuid();
       try {
-        await engine.apply(uuid, {}, { operation, actor: "auto", onProgress() {} });
+        await engine.apply(uuid, {}, { operation, actor: AUTO, onProgress() {} });
         world.log("info", "set up as configured", { device: uuid, operation });
       } catch (error) {
         const code = error instanceof SinewError ? error.code : null;
@@ -191,9 +192,10 @@ export function createSetup(options: SetupOptions) {
 
     return {
       ...engine,
-      apply: async (...args) => {
+      apply: async (uuid, request, asked) => {
         await ready();
-        await engine.apply(...args);
+        // The node itself is called so, and nobody else.
+        await engine.apply(uuid, request, asked.actor === AUTO ? { ...asked, actor: `"${AUTO}"` } : asked);
       },
       judge,
       auto,

@@ -82,9 +82,12 @@ describe("a plan", () => {
 
   test("says what a reboot has to change where there is no IOMMU: in the firmware, or on the command line", async () => {
     const { kernel, plan, apply, configured } = host([BOTH[0]!], { iommu: false });
+    expect((await plan(GPU)).reboot).toMatchObject({ reason: expect.stringContaining("cannot be seen from here") });
     expect((await plan(GPU)).reboot?.setting).toContain("in the firmware");
     expect(await configured(GPU)).toMatchObject({ reason: "RebootNeeded", reboot_required: true, ready: false });
     mkdirSync(join(kernel.tree.sysfs, "firmware/acpi/tables"), { recursive: true });
+    writeFileSync(join(kernel.tree.sysfs, "firmware/acpi/tables/FACP"), "");
+    expect((await plan(GPU)).reboot).toMatchObject({ reason: expect.stringContaining("describes none") });
     writeFileSync(join(kernel.tree.sysfs, "firmware/acpi/tables/DMAR"), "");
     expect((await plan(GPU)).reboot?.setting).toBe("intel_iommu=on on the kernel command line");
     writeFileSync(join(kernel.proc, "cmdline"), "quiet intel_iommu=off\n");

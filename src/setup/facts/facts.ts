@@ -35,6 +35,8 @@ export interface Holder extends SetupHolder {
 
 /** What the host says of its IOMMU: no table at all, a table but no groups, or groups. */
 export interface IommuFacts {
+  /** The firmware's tables can be seen, which a container lays an empty directory over. */
+  told: boolean;
   /** Which ACPI table describes it. */
   table: "DMAR" | "IVRS" | "IORT" | null;
   groups: number;

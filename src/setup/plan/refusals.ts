@@ -43,12 +43,15 @@ export function rebootOf({ facts, target, steps }: Pick<Planned, "facts" | "targ
 }
 
 /** The setting that gives this host an IOMMU. Not to be asked where it has groups. */
-export function rebootFor({ table, offBy, vendor }: IommuFacts): { reason: string; setting: string } {
+export function rebootFor({ told, table, offBy, vendor }: IommuFacts): { reason: string; setting: string } {
   const name =
     vendor === "AMD" || table === "IVRS" ? "AMD-Vi" : vendor === "Intel" || table === "DMAR" ? "VT-d" : "IOMMU";
   if (table === null) {
+    const none = told
+      ? "the firmware describes none"
+      : "the kernel has made no groups; the firmware's tables cannot be seen from here";
     return {
-      reason: `vfio-pci needs an IOMMU, and the firmware describes none${offBy ? `, with ${offBy} on the kernel command line` : ""}`,
+      reason: `vfio-pci needs an IOMMU, and ${none}${offBy ? `, with ${offBy} on the kernel command line` : ""}`,
       setting: `${name} in the firmware (a virtual machine: an IOMMU device)`,
     };
   }
