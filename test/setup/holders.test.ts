@@ -175,6 +175,11 @@ describe("holders", () => {
     expect(look(GPU)).toEqual([]);
     file(below(GPU, "drm/card0/dev"), "226:0\n");
     expect(look(GPU)).toEqual([["unseen", "processes", "unseen"]]);
+    // A container of its own sees no process of the host, and none of its mounts.
+    rmSync(join(kernel.proc, "20"), { recursive: true });
+    expect(look(GPU)).toEqual([]);
+    link("proc/1/ns/pid", "pid:[4026532001]");
+    expect(look(GPU)).toEqual([["unseen", "processes", "unseen"]]);
     block(below(NIC, "nvme/nvme0"), "nvme0n1", "259:0");
     rmSync(join(kernel.proc, "swaps"));
     expect(look(NIC)).toEqual([

@@ -28,6 +28,7 @@ export function define(command: Command): void {
     )
     .option("--json", "one JSON document")
     .action(async (device: string | undefined, flags: Where & { force?: string[]; json?: true }) => {
+      forceOfOne(flags, device);
       const tier = await deviceTier(flags);
       const devices = chosen(await allDevices(tier), device);
       if (devices.length === 0 && !flags.json) {
@@ -36,6 +37,12 @@ export function define(command: Command): void {
       const body = flags.force ? { force: flags.force } : {};
       await forEach(tier, devices, { body, json: flags.json === true, nothing: "as wanted; nothing was written" });
     });
+}
+
+/** What is forced is forced on a device that somebody looked at, and on no other that happens to be refused for the same. */
+export function forceOfOne({ force }: { force?: string[] }, device: string | undefined): void {
+  if (force === undefined || device !== undefined) return;
+  throw new Exit(2, `--force ${force.join(" --force ")}: expected the DEVICE for which, found none`);
 }
 
 /**

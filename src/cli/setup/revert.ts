@@ -3,7 +3,7 @@ import type { Hardware } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
-import { forEach } from "./apply.ts";
+import { forceOfOne, forEach } from "./apply.ts";
 import { allDevices, chosen, type DeviceTier, deviceTier, whereOptions } from "./tier.ts";
 
 export const examples = `
@@ -31,6 +31,7 @@ export function define(command: Command): void {
       if ((device === undefined) === (flags.all === undefined)) {
         throw new Exit(2, `revert: expected a DEVICE or --all, found ${device === undefined ? "neither" : "both"}`);
       }
+      forceOfOne(flags, device);
       const tier = await deviceTier(flags);
       const all = await allDevices(tier);
       const devices = device === undefined ? await everSetUp(tier, all) : chosen(all, device);

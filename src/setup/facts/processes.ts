@@ -1,17 +1,17 @@
 import { readdirSync, readlinkSync, statSync } from "node:fs";
 import type { Block } from "./blocks.ts";
 import type { FactsQuery, FunctionFacts, Holder } from "./facts.ts";
-import { addressIn, attribute, contents, isAddress, names, numbersOf } from "./tree.ts";
+import { addressIn, attribute, contents, isAddress, link, names, numbersOf } from "./tree.ts";
 
 /** Folders of a function's directory that are deep enough for `nvme/nvme0/nvme0n1/dev` and `drm/card0/dev`. */
 const DEPTH = 5;
 
-/** Processes that have a node of these functions open; of how many it cannot be seen, where there is one to open. */
+/** Processes that have a node of these functions open; and of whom it cannot be seen, where there is one to open. */
 export function processHolders(
   { sysfs, proc }: FactsQuery,
   functions: readonly FunctionFacts[],
   blocks: readonly Block[],
-): { holders: Holder[]; unseen: number } {
+): { holders: Holder[]; unseen: string | null } {
   const nodes = new Map<string, string>();
   let canBeOpened = blocks.length > 0;
   for (const fn of functions) {
@@ -42,7 +42,20 @@ export function processHolders(
       holders.push({ kind: "process", name, address, message: `${name} has ${target} open`, refusal: "held-open" });
     }
   }
-  return { holders, unseen: canBeOpened ? unseen : 0 };
+  return { holders, unseen: canBeOpened ? unseenOf(proc, unseen) : null };
+}
+
+/** The inode of the PID namespace that the kernel starts with: PROC_PID_INIT_INO of linux/proc_ns.h. */
+const FIRST_NAMESPACE = "pid:[4026531836]";
+
+function unseenOf(proc: string, unseen: number): string | null {
+  // Of a tree that is no procfs there is no such link.
+  const namespace = link(`${proc}/1/ns/pid`);
+  if (namespace !== null && namespace !== FIRST_NAMESPACE) {
+    return "processes and mounts outside this container cannot be seen: that takes the host's PID namespace";
+  }
+  if (unseen === 0) return null;
+  return `of ${unseen} ${unseen > 1 ? "processes" : "process"} it cannot be seen what they have open: that takes root with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH`;
 }
 
 /** PF_KTHREAD of linux/sched.h. */

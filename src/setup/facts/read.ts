@@ -46,9 +46,8 @@ function readHolders(query: FactsQuery, functions: FunctionFacts[]): Holder[] {
     ...consoles(query.sysfs, addresses),
     ...processes,
   ];
-  if (unseen > 0 && first) {
-    const message = `of ${unseen} ${unseen > 1 ? "processes" : "process"} it cannot be seen what they have open: that takes root with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH`;
-    all.push({ kind: "unseen", name: "processes", address: first.address, message, refusal: "unseen" });
+  if (unseen !== null && first) {
+    all.push({ kind: "unseen", name: "processes", address: first.address, message: unseen, refusal: "unseen" });
   }
   const shown = new Map<string, Holder[]>();
   for (const holder of all) {

@@ -98,6 +98,10 @@ describe("sinew apply", () => {
       "console: it is the display that the firmware started; force console to do it nevertheless",
     );
     expect((await cli("plan", "4")).out).toContain("(--force console does it nevertheless)");
+    for (const all of [["apply"], ["revert", "--all"]]) {
+      const given = await cli(...all, "--force", "console");
+      expect(given).toMatchObject({ code: 2, err: expect.stringContaining("expected the DEVICE") });
+    }
     const forced = await cli("apply", "4", "--force", "console", "--json");
     expect(JSON.parse(forced.out).setups[0].operation.children.length).toBeGreaterThan(0);
     kernel.tree.setAttribute(GPU, "boot_vga", "0\n");
