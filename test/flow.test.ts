@@ -296,6 +296,7 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     expect(await scanned()).toEqual([]);
     expect(await atAgent()).toEqual([]);
     expect((await atConductor()).map(({ uuid, freshness }) => [uuid, freshness])).toEqual([[uuid, "GONE"]]);
+    expect(await atConductor("?ready=true")).toEqual([]);
     expect((await kindsSince(revision)).filter(([kind]) => kind !== "state")).toEqual([["gone", uuid]]);
   });
 

@@ -1,4 +1,5 @@
 import type { Change } from "../../contract/change.ts";
+import type { Condition } from "../../contract/condition.ts";
 import type { Freshness, Hardware, Source } from "../../contract/hardware.ts";
 import type { Report } from "../../contract/peer.ts";
 import { bodyOf } from "../../db/hardware.ts";
@@ -63,13 +64,30 @@ export function reconcile(
     if (seen.has(key) || row.freshness === "GONE") continue;
     const freshness = good.has(row.source) ? "GONE" : "STALE";
     if (freshness === row.freshness) continue;
-    changes.push({
-      kind: freshness === "GONE" ? "gone" : "changed",
-      device: { ...parse(row.body), freshness },
-      body: row.body,
-    });
+    if (freshness === "GONE") {
+      const device = departed(parse(row.body), now);
+      changes.push({ kind: "gone", device, body: bodyOf(device) });
+    } else changes.push({ kind: "changed", device: { ...parse(row.body), freshness }, body: row.body });
   }
   return { changes, sources };
+}
+
+/** A device that left stays as it was known last, but for this: nobody can use it, and since when that is so. */
+function departed(device: Hardware, now: string): Hardware {
+  const present: Condition = {
+    type: "Present",
+    status: "false",
+    reason: "Gone",
+    message: "its node looked, and it was not there any more; all else said of it is what was known last",
+    action: "if it was not taken out on purpose: read `dmesg` on the node, power-cycle it, reseat the card",
+    since: now,
+  };
+  const others = device.acc_status.conditions.filter(({ type }) => type !== present.type);
+  return {
+    ...device,
+    freshness: "GONE",
+    acc_status: { ...device.acc_status, ready: false, conditions: [present, ...others] },
+  };
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Source } from "../../../src/contract/hardware.ts";
 import { parseReport } from "../../../src/contract/peer.ts";
 import { bodyOf } from "../../../src/db/hardware.ts";
 import { adopt } from "../../../src/tiers/adopt.ts";
-import { changedSources, reconcile } from "../../../src/tiers/conductor/reconcile.ts";
+import { changedSources, reconcile, type StoredDevice } from "../../../src/tiers/conductor/reconcile.ts";
 import { CARD, NODE } from "../../support/tiers.ts";
 
 const T = (minute: number) => `2026-11-23T10:${String(minute).padStart(2, "0")}:00.000Z`;
@@ -33,6 +33,26 @@ function fate(next: ReturnType<typeof report>, stored = source()) {
 
 test("a device is gone when its source answered well without it", () => {
   expect(fate(report([], source({ count: 0, observed_at: T(2) })))).toEqual([["gone", "GONE"]]);
+});
+
+test("a device that is gone is not ready, and says since when it is not present; one that returns is as it is", () => {
+  const take = (rows: StoredDevice[], hardware: object[], minute: number) => {
+    const next = report(hardware, source({ count: hardware.length, observed_at: T(minute) }));
+    const { changes } = reconcile(rows, next, { node: NODE, now: T(minute), endpoint: null, sources: [source()] });
+    return changes.map(({ device, body }) => {
+      expect(JSON.parse(body)).toEqual({ ...device, freshness: undefined });
+      return { device, row: { source: "crypto", uuid: device.uuid, freshness: device.freshness, path: null, body } };
+    })[0];
+  };
+  const listed = { type: "Present", status: "true", reason: "Listed", message: "", action: null, since: T(0) };
+  const status = { setup_required: false, reboot_required: false, ready: true, conditions: [listed] };
+  const first = take([], [{ ...card, acc_status: status }], 1);
+  expect(first?.device.acc_status.ready).toBe(true);
+  const gone = take(first ? [first.row] : [], [], 2);
+  expect(gone?.device).toMatchObject({ freshness: "GONE", acc_status: { ready: false } });
+  expect(gone?.device.acc_status.conditions).toMatchObject([{ status: "false", reason: "Gone", since: T(2) }]);
+  const back = take(gone ? [gone.row] : [], [{ ...card, acc_status: status }], 3);
+  expect(back?.device).toMatchObject({ freshness: "FRESH", acc_status: status });
 });
 
 test("a source that failed makes no device gone", () => {
