@@ -21,7 +21,16 @@ test.each(["all", "agent"])(
   "sinew expect asks the agent of the node, which runs as --role %s",
   async (role) => {
     tree.add({ address: "0000:17:00.0", vendor: "10de", device: "2331", class: "030200", slot: "4", driver: "nvidia" });
-    await startSinew(["--role", role, "--state", join(home, role), "--sysfs", tree.sysfs, "--auth", "required"]);
+    const agent = await startSinew([
+      "--role",
+      role,
+      "--state",
+      join(home, role),
+      "--sysfs",
+      tree.sysfs,
+      "--auth",
+      "required",
+    ]);
     expect(await sinew(role, "show")).toMatchObject({ code: 0, out: expect.stringContaining("nothing is expected") });
     const learned = await sinew(role, "learn");
     expect(learned).toMatchObject({ code: 0, err: "" });
@@ -31,6 +40,7 @@ test.each(["all", "agent"])(
     tree.remove("0000:17:00.0");
     // Nobody has asked it to look: it is watched.
     await until(async () => (await shown()).condition?.status === "false", 30_000);
+    expect(agent.log()).toMatch(/warn {2}hardware is missing what="0 of 1 GPU 10de:2331 present; missing /);
     const missing = await sinew(role, "show");
     expect(missing.code).toBe(1);
     expect(missing.out).toMatch(/0 of 1 GPU 10de:2331 present; missing [\da-f-]{36}, last seen \S+Z, slot 4\n/);

@@ -24,7 +24,7 @@ interface Keeper extends ExpectedHardware {
 /** `store` shows what has changed, and keeps it: rejects where it cannot. */
 export function keepExpected(
   initial: Expectation | null,
-  options: { world: Pick<World, "now">; seen: () => Seen; store: () => Promise<void> },
+  options: { world: Pick<World, "now" | "log">; seen: () => Seen; store: () => Promise<void> },
 ): Keeper {
   const { world, seen, store } = options;
   let kept = initial;
@@ -33,8 +33,18 @@ export function keepExpected(
   function conditions(of: Seen): Condition[] {
     if (kept === null) return [];
     kept = risen(kept, of);
+    const before = kept.condition;
     kept.condition = conditionOf(kept, standing(kept, of), now());
+    tell(before, kept.condition);
     return [kept.condition];
+  }
+
+  /** Whoever reads the log of the night finds it there, too. */
+  function tell(before: Condition | null, { status, message }: Condition): void {
+    if (before?.status === status && before.message === message) return;
+    if (status === "false") world.log("warn", "hardware is missing", { what: message });
+    else if (status === "true" && before?.status === "false")
+      world.log("info", "the expected hardware is all there again");
   }
 
   function show(): Expected {
