@@ -10,7 +10,7 @@ import { realWorld, type World } from "../world.ts";
 import { nodeKey, operatorToken } from "./credentials/secrets.ts";
 import { codeOf, Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostKinds, hostName } from "./host/facts.ts";
-import { nodeId } from "./host/node-id.ts";
+import { inState, nodeId } from "./host/node-id.ts";
 import { openOrigin } from "./host/origin.ts";
 import { withoutProxies } from "./host/proxy.ts";
 import { enterState } from "./host/state.ts";
@@ -146,7 +146,7 @@ async function start(config: Config): Promise<void> {
     tier = assembled;
     await assembled.start();
     if (stopping.begun) return;
-    await writeAddress(config, listener.url, tls?.ca ?? null);
+    await inState(config.state, () => writeAddress(config, listener.url, tls?.ca ?? null));
     const { introduction } = await import("./start/welcome.ts");
     await print(await introduction({ config, tier: assembled, url: listener.url, caHash: settled.caHash }));
     await print(`sinew ${config.role} ready on ${listener.url}\n`);

@@ -48,6 +48,17 @@ describe("sinew start", () => {
     expect(readdirSync(home).filter((name) => name !== ".bun")).toEqual([]);
   });
 
+  test("names the state directory where something cannot be written there, however late", async () => {
+    // A folder in the place of the file stops root, too.
+    mkdirSync(join(state(), "agent.url/x"), { recursive: true, mode: 0o700 });
+    const { code, err } = await run(
+      ["start", "--role", "agent", ...local(), "--listen", "127.0.0.1:0"],
+      cleanEnv(home),
+    );
+    expect(code).toBe(1);
+    expect(err).toContain(`sinew: cannot use the state directory ${state()}: `);
+  });
+
   test("prints what was found, the addresses and the auth mode, then as its last line that it is ready", async () => {
     const { output, url } = await agent();
     const text = lines(output);

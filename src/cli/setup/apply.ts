@@ -32,7 +32,9 @@ export function define(command: Command): void {
       const tier = await deviceTier(flags);
       const devices = chosen(await allDevices(tier), device);
       if (devices.length === 0 && !flags.json) {
-        return print("No rule of this node's configuration is about a device that is here.\n");
+        return print(
+          "No rule of this node's configuration (sinew start --config FILE) is about a device that is here.\n",
+        );
       }
       const body = flags.force ? { force: flags.force } : {};
       await forEach(tier, devices, { body, json: flags.json === true, nothing: "as wanted; nothing was written" });

@@ -50,7 +50,8 @@ async function plan(device: string | undefined, flags: Where & { revert?: true; 
     await print(`${plans.length > 1 ? "\n" : ""}${text}`);
   }
   if (flags.json) await print(`${JSON.stringify({ plans }, null, 2)}\n`);
-  else if (devices.length === 0) await print("No rule of this node's configuration is about a device that is here.\n");
+  else if (devices.length === 0)
+    await print("No rule of this node's configuration (sinew start --config FILE) is about a device that is here.\n");
   const failed = plans.filter(({ plan }) => plan === null).length;
   if (failed > 0) throw new Exit(1, `${failed} of ${plans.length} could not be planned`);
 }
