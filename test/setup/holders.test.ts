@@ -145,6 +145,13 @@ describe("holders", () => {
     expect(look(NIC)).toEqual([["mount", "/srv", "mounted"]]);
   });
 
+  test("of a controller that is a bus of its own are those of the disks behind it", () => {
+    const { block, look, file, below } = host();
+    block(below(GPU, "pci10000:e0/10000:e0:06.0/10000:e1:00.0/nvme/nvme0"), "nvme0n1", "259:0");
+    file("proc/self/mountinfo", "36 35 259:0 / / rw - ext4 /dev/root rw\n");
+    expect(look(GPU)).toEqual([["mount", "/", "mounted"]]);
+  });
+
   test("are processes that have a node, its VFIO group or a BAR of it open; and the console's display", () => {
     const { process, look, file, below, kernel } = host();
     file(below(GPU, "drm/card0/dev"), "226:0\n");

@@ -16,18 +16,18 @@ export interface Block {
 export function readBlocks(sysfs: string, addresses: ReadonlySet<string>): Block[] {
   return names(`${sysfs}/class/block`).flatMap((name) => {
     const at = `${sysfs}/class/block/${name}`;
-    const owners = new Set([...ownersOf(real(at) ?? at)].filter((address) => addresses.has(address)));
+    const owners = ownersOf(real(at) ?? at, addresses);
     if (owners.size === 0) return [];
     return [{ name, dev: attribute(`${at}/dev`), owners, holders: names(`${at}/holders`) }];
   });
 }
 
-/** The functions at the bottom of a block device. */
-function ownersOf(path: string, seen = new Set<string>()): Set<string> {
+/** Which of these functions are at the bottom of a block device. */
+function ownersOf(path: string, addresses: ReadonlySet<string>, seen = new Set<string>()): Set<string> {
   const owners = new Set<string>();
   if (seen.has(path)) return owners;
   seen.add(path);
-  const own = addressIn(path);
+  const own = addressIn(path, addresses);
   if (own) owners.add(own);
   // A namespace that several controllers can reach hangs on none of them (drivers/nvme/host/multipath.c).
   const subsystem = /^.*\/nvme-subsys\d+(?=\/|$)/.exec(path)?.[0];
@@ -37,7 +37,7 @@ function ownersOf(path: string, seen = new Set<string>()): Set<string> {
     // A partition is on what its disk is on.
     ...(exists(`${path}/partition`) ? [path.slice(0, path.lastIndexOf("/"))] : []),
   ];
-  for (const one of below) for (const owner of ownersOf(real(one) ?? one, seen)) owners.add(owner);
+  for (const one of below) for (const owner of ownersOf(real(one) ?? one, addresses, seen)) owners.add(owner);
   return owners;
 }
 

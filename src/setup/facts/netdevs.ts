@@ -15,8 +15,8 @@ export function netdevHolders(
   const seen = ownNames(proc);
   for (const name of names(`${sysfs}/class/net`)) {
     const path = real(`${sysfs}/class/net/${name}`);
-    const address = path && addressIn(path);
-    if (!address || !addresses.has(address)) continue;
+    const address = path && addressIn(path, addresses);
+    if (!address) continue;
     const all = withUppers(sysfs, name);
     const through = all.length > 1 ? `, through ${all.slice(1).join(", ")}` : "";
     const say = (refusal: string | null, message: string) =>

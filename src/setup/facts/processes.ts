@@ -92,10 +92,7 @@ const isGone = (error: unknown) =>
 
 function holds(path: string, target: string, nodes: Map<string, string>, addresses: Set<string>): string | null {
   // A BAR that is mapped through sysfs.
-  if (/\/resource\d+(_wc)?$/.test(target)) {
-    const address = addressIn(target);
-    return address && addresses.has(address) ? address : null;
-  }
+  if (/\/resource\d+(_wc)?$/.test(target)) return addressIn(target, addresses);
   // Only in /dev: a look at a file elsewhere may wait for a server that is away.
   if (!target.startsWith("/dev/")) return null;
   return nodes.get(target) ?? nodes.get(numbers(path) ?? "") ?? null;

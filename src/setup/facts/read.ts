@@ -71,7 +71,7 @@ function consoles(sysfs: string, addresses: ReadonlySet<string>): Holder[] {
   );
   const buffers = framed ? names(`${sysfs}/class/graphics`).filter((name) => /^fb\d+$/.test(name)) : [];
   return [...addresses].flatMap((address) => {
-    const fb = buffers.find((name) => addressIn(real(`${sysfs}/class/graphics/${name}`) ?? "") === address);
+    const fb = buffers.find((name) => addressIn(real(`${sysfs}/class/graphics/${name}`) ?? "", addresses) === address);
     const boot = attribute(`${sysfs}/bus/pci/devices/${address}/boot_vga`) === "1";
     if (!fb && !boot) return [];
     const message = fb

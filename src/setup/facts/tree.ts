@@ -51,5 +51,9 @@ export function numbersOf(rdev: number): string {
 const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 export const isAddress = (name: string): boolean => ADDRESS.test(name);
 
-/** The function that a path below /sys/devices belongs to: the deepest address in it. */
-export const addressIn = (path: string): string | null => path.split("/").findLast(isAddress) ?? null;
+/**
+ * Which of these functions a path below /sys/devices belongs to: the deepest in it. What is below another one still, as a
+ * disk behind a controller that is a bus of its own (Intel VMD), goes with it.
+ */
+export const addressIn = (path: string, of: ReadonlySet<string>): string | null =>
+  path.split("/").findLast((part) => of.has(part)) ?? null;
