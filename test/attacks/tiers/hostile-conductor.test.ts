@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { FleetHardwareList } from "../../src/contract/hardware.ts";
-import { NodeList } from "../../src/contract/node.ts";
-import { Operation } from "../../src/contract/operation.ts";
-import { HOSTILE, resetting, startHostile } from "../support/hostile.ts";
-import { CARD, NODE, type Running, startAgent, startConductor, until } from "../support/tiers.ts";
+import { FleetHardwareList } from "../../../src/contract/hardware.ts";
+import { NodeList } from "../../../src/contract/node.ts";
+import { Operation } from "../../../src/contract/operation.ts";
+import { HOSTILE, resetting, startHostile } from "../../support/hostile.ts";
+import { CARD, NODE, type Running, startAgent, startConductor, until } from "../../support/tiers.ts";
 
 let conductor: Running;
 let agent: Running;

@@ -1,8 +1,8 @@
 // A program that sets up the GPU of a tree and is killed at one of its writes, like by a power switch.
 import { readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readFacts } from "../../src/setup/facts/read.ts";
-import { BOTH, GPU, makeSetup } from "./support.ts";
+import { readFacts } from "../../../src/setup/facts/read.ts";
+import { BOTH, GPU, makeSetup } from "../../setup/support.ts";
 
 const [sysfs = "", state = "", at = "1", when = "before"] = process.argv.slice(2);
 const bus = join(sysfs, "bus/pci");

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { make } from "../../src/cli/tls/maker.ts";
-import { HardwareList } from "../../src/contract/hardware.ts";
-import { Problem } from "../../src/contract/problem-schema.ts";
-import { endAll, type RunningSinew, startSinew, until } from "../support/process.ts";
-import { CARD } from "../support/tiers.ts";
+import { make } from "../../../src/cli/tls/maker.ts";
+import { HardwareList } from "../../../src/contract/hardware.ts";
+import { Problem } from "../../../src/contract/problem-schema.ts";
+import { endAll, type RunningSinew, startSinew, until } from "../../support/process.ts";
+import { CARD } from "../../support/tiers.ts";
 
 // A running agent, and peers in other processes that would have it call what they like.
 const home = mkdtempSync(join(tmpdir(), "sinew-dial-"));
@@ -48,7 +48,7 @@ beforeAll(async () => {
     secure[name] = Bun.serve({ hostname: "127.0.0.1", port: 0, tls, fetch: answer });
   writeFileSync(join(home, "ca.pem"), ca.cert);
 
-  wireProcess = Bun.spawn([process.execPath, new URL("../support/wire-process.ts", import.meta.url).pathname], {
+  wireProcess = Bun.spawn([process.execPath, new URL("../../support/wire-process.ts", import.meta.url).pathname], {
     stdout: "pipe",
   });
   const { value } = await (wireProcess.stdout as ReadableStream<Uint8Array>).getReader().read();

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
-import { FleetHardwareList, type HardwareList } from "../../src/contract/hardware.ts";
-import { CARD, type Running, startAgent, startConductor, until } from "../support/tiers.ts";
+import { FleetHardwareList, type HardwareList } from "../../../src/contract/hardware.ts";
+import { CARD, type Running, startAgent, startConductor, until } from "../../support/tiers.ts";
 
 // What one driver says must not cost its node: the agent stays one that a conductor takes.
 let stopping: { stop(force?: boolean): Promise<void> }[] = [];
