@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childHands } from "../../../src/setup/hands/child.ts";
 import { BlockedError, type Hands, KernelError } from "../../../src/setup/hands/hands.ts";
-import { until } from "../../support/process.ts";
 import { BOTH, GPU, makeHost, makeSetup } from "../../setup/support.ts";
+import { until } from "../../support/process.ts";
 
 /** The process that really reads and writes, with files in the place of attributes; a pipe blocks as a store can. */
 const home = () => mkdtempSync(join(tmpdir(), "sinew-child-"));
