@@ -49,7 +49,7 @@ export interface Bus {
 /** Opens nothing yet: the first scan does. */
 export function openBus(options: BusOptions, world: World): Bus {
   const { sysfs, kinds, healthInterval } = options;
-  // What is watched is read at any moment, and a start of the thread would be most of the time until it is shown.
+  // What is watched is read at any moment, and a start of the thread would come on top until it is shown.
   const scanner = createScanner({
     sysfs,
     wanted: wantedBy({ kinds }),
