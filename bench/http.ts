@@ -1,11 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../test/support/ports.ts";
 import { alternate, compared, type Row } from "./measure.ts";
 import {
   ask,
   type Child,
   cpuMs,
-  freePort,
   pollUntil,
   ready,
   scratch,

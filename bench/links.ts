@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { LINK_LEASE_SECONDS } from "../src/tiers/lease.ts";
+import { freePort } from "../test/support/ports.ts";
 import { type Row, row, spread } from "./measure.ts";
-import { cpuMs, freePort, memoryMb, scratch } from "./processes.ts";
+import { cpuMs, memoryMb, scratch } from "./processes.ts";
 import { output } from "./programs.ts";
 
 const LINKS = 10_000;

@@ -1,6 +1,7 @@
+import { freePort } from "../test/support/ports.ts";
 import { load } from "./http.ts";
 import { type Row, row, spread } from "./measure.ts";
-import { freePort, memoryMb, pollUntil, ready, spawn, startRole, syntheticSysfs } from "./processes.ts";
+import { memoryMb, pollUntil, ready, spawn, startRole, syntheticSysfs } from "./processes.ts";
 
 const REQUESTS = 10_000;
 /** 60 MB, counted as /proc does in kB of 1,024 and given in millions of bytes. */

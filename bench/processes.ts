@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { freePort } from "../test/support/ports.ts";
 import { syntheticHost } from "../test/support/tree.ts";
 
 export const main = new URL("../src/main.ts", import.meta.url).pathname;
@@ -57,14 +58,6 @@ export function syntheticSysfs(count: number): string {
   const { sysfs } = syntheticHost(count);
   directories.add(sysfs);
   return sysfs;
-}
-
-/** A port that was free a moment ago: who is polled has to be known before it starts. */
-export function freePort(): number {
-  const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = server;
-  server.stop(true);
-  return port;
 }
 
 /** The operator token of every process here, so that one lets in another, and what benchmarks send. */

@@ -1,5 +1,6 @@
+import { freePort } from "../test/support/ports.ts";
 import { alternate, compared, type Row } from "./measure.ts";
-import { freePort, pollUntil, spawn, startRole } from "./processes.ts";
+import { pollUntil, spawn, startRole } from "./processes.ts";
 
 const ROUNDS = 9;
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { cleanEnv } from "../cli/run.ts";
+import { freePort } from "../support/ports.ts";
 import { assignment, type CurlRequest, curlRequest, redirection, SHORTENED, sinewArguments, words } from "./command.ts";
 import { root, type Step } from "./markdown.ts";
 
@@ -89,9 +90,7 @@ export class Session {
   #port(shown: number): number {
     const known = this.#ports.get(shown);
     if (known !== undefined) return known;
-    const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-    const free = server.port ?? 0;
-    void server.stop(true);
+    const free = freePort();
     this.#ports.set(shown, free);
     return free;
   }

