@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Condition } from "../../src/contract/condition.ts";
 import { closeGuests, type Guest, startGuest } from "./support/guest.ts";
-import { type GuestSinew, startInGuest } from "./support/sinew.ts";
+import { configure, type GuestSinew, startInGuest } from "./support/sinew.ts";
 import { crypto, nvme, nvmePf, port } from "./support/topology.ts";
 
 const SSD = "0000:01:00.0";
@@ -41,8 +41,7 @@ describe("setup on a real kernel with an IOMMU", () => {
       ],
       modules: ["nvme", "virtio_crypto", "vfio_pci", "vfio_iommu_type1"],
     });
-    await guest.sh(`cat > /tmp/sinew.json <<'END'\n${JSON.stringify({ setup: RULES })}\nEND`);
-    sinew = await startInGuest(guest, "--role", "agent", "--config", "/tmp/sinew.json");
+    sinew = await startInGuest(guest, "--role", "agent", "--config", await configure(guest, RULES));
   });
   afterAll(closeGuests);
 
@@ -140,8 +139,8 @@ describe("setup on a real kernel without an IOMMU", () => {
 
   test("wants a reboot, says for which setting, and nothing is written", async () => {
     const guest = await startGuest({ parts: [port("p1"), nvme("ssd", { bus: "p1" })], modules: ["nvme", "vfio_pci"] });
-    await guest.sh(`cat > /tmp/sinew.json <<'END'\n${JSON.stringify({ setup: [RULES[0]] })}\nEND`);
-    const sinew = await startInGuest(guest, "--role", "agent", "--config", "/tmp/sinew.json");
+    const config = await configure(guest, RULES.slice(0, 1));
+    const sinew = await startInGuest(guest, "--role", "agent", "--config", config);
     const { acc_status } = await sinew.at(SSD);
     expect(acc_status).toMatchObject({ reboot_required: true, ready: false });
     const iommu = acc_status.conditions.find(({ type }: Condition) => type === "IommuReady");

@@ -49,14 +49,16 @@ export function blockHolders({ sysfs, proc }: FactsQuery, blocks: readonly Block
     for (const address of block.owners) found.push({ kind, name, address, message, refusal });
   };
   for (const { point, source, dev } of mounts(proc)) {
-    for (const block of blocks.filter((one) => one.dev === dev || sourcesOf(sysfs, source).includes(one.name))) {
+    const sources = sourcesOf(sysfs, source);
+    for (const block of blocks.filter((one) => one.dev === dev || sources.includes(one.name))) {
       hold("mount", point, "mounted", block, `${point} is mounted from ${block.name}`);
     }
   }
   const swaps = contents(`${proc}/swaps`);
   for (const line of (swaps ?? "").split("\n").slice(1)) {
     const [file = ""] = line.split(/\s+/);
-    const block = blocks.find(({ name }) => file !== "" && sourcesOf(sysfs, unescaped(file)).includes(name));
+    const sources = sourcesOf(sysfs, unescaped(file));
+    const block = blocks.find(({ name }) => sources.includes(name));
     if (block) hold("swap", file, "swap", block, `swap is on ${block.name}`);
   }
   const told = new Set(found.map(({ address }) => address));
@@ -84,8 +86,8 @@ export function blockHolders({ sysfs, proc }: FactsQuery, blocks: readonly Block
 function isClaimed({ name, dev }: Block): boolean {
   const path = `/dev/${name}`;
   try {
-    const rdev = statSync(path).rdev;
-    if (dev === null || !statSync(path).isBlockDevice() || numbersOf(rdev) !== dev) return false;
+    const stat = statSync(path);
+    if (dev === null || !stat.isBlockDevice() || numbersOf(stat.rdev) !== dev) return false;
     closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK));
     return false;
   } catch (error) {
