@@ -5,14 +5,17 @@ import type { Writer } from "./connection.ts";
 // Each size is a statement of its own that the driver keeps: this bounds how many, and stays below every parameter limit.
 const ROWS_PER_STATEMENT = 64;
 
-type Rows<T extends SQLiteTable> = Omit<T["$inferSelect"], "id">[] | T["$inferSelect"][];
+/** `Left`: columns that others write; an insert leaves them to their default. */
+type Rows<T extends SQLiteTable, Left extends PropertyKey = never> =
+  | Omit<T["$inferSelect"], "id" | Left>[]
+  | T["$inferSelect"][];
 
 /** Inserts whole rows, many to a statement; a row whose `key` is there already is replaced. Of two equal keys the last wins. */
-export async function upsert<T extends SQLiteTable>(
+export async function upsert<T extends SQLiteTable, Left extends PropertyKey = never>(
   w: Writer,
   table: T,
   key: (keyof T["_"]["columns"] & string)[],
-  rows: Rows<T>,
+  rows: Rows<T, Left>,
 ): Promise<void> {
   // PostgreSQL refuses a statement that meets one key twice.
   const last = new Map(rows.map((row: Record<string, unknown>) => [JSON.stringify(key.map((name) => row[name])), row]));

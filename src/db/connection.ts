@@ -44,8 +44,29 @@ export interface Database {
   readonly epoch: string;
   /** The newest revision, whoever wrote it; on SQLite cheap enough to be asked at each request. */
   revision(): Promise<number>;
+  /**
+   * Hears that something may have been committed: by this process at once, by another one soon on PostgreSQL and never on
+   * SQLite, so look now and then as well. The result ends it.
+   */
+  watch(wake: () => void): () => void;
   /** Finishes the writes that have begun. Safe to call twice. */
   close(): Promise<void>;
+}
+
+/** Those who wait for a commit. */
+export function createWatchers(): { watch: Database["watch"]; wake: () => void } {
+  const watchers = new Set<() => void>();
+  return {
+    watch(wake) {
+      // An object of its own: one function may watch twice.
+      const own = () => wake();
+      watchers.add(own);
+      return () => void watchers.delete(own);
+    },
+    wake() {
+      for (const wake of watchers) wake();
+    },
+  };
 }
 
 /** A Writer (handed out as a Reader where only reading is meant) over one connection. */

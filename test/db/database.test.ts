@@ -4,9 +4,9 @@ import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
-import { currentRevision, reserveRevisions } from "../../src/db/changes.ts";
 import { type Database, openDatabase, type Writer } from "../../src/db/database.ts";
-import { countNodes, getNode, nodeRow, saveNode } from "../../src/db/nodes.ts";
+import { currentRevision, reserveRevisions } from "../../src/db/queries/changes.ts";
+import { countNodes, getNode, nodeRow, saveNode } from "../../src/db/queries/nodes.ts";
 import { databases, type TestDatabase } from "../support/databases.ts";
 import { node } from "./rows.ts";
 

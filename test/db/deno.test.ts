@@ -4,11 +4,11 @@ import { denoPath } from "../support/deno.ts";
 
 /** Everything that a runtime's own SQLite driver could do differently. */
 const PROGRAM = `
-  import { currentRevision } from "./src/db/changes.ts";
+  import { currentRevision } from "./src/db/queries/changes.ts";
   import { openDatabase } from "./src/db/database.ts";
-  import { hardwareOfNode } from "./src/db/hardware.ts";
-  import { countNodes, nodeRow, saveNode } from "./src/db/nodes.ts";
-  import { failedSources, replaceSources, sourceRow } from "./src/db/sources.ts";
+  import { hardwareOfNode } from "./src/db/queries/hardware.ts";
+  import { countNodes, nodeRow, saveNode } from "./src/db/queries/nodes.ts";
+  import { failedSources, replaceSources, sourceRow } from "./src/db/queries/sources.ts";
   import { device, node, saveReport } from "./test/db/rows.ts";
   const db = await openDatabase(Deno.args[0]);
   const of = node("n", { name: "its name" });

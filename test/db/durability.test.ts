@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { changesSince, currentRevision } from "../../src/db/changes.ts";
 import { openDatabase } from "../../src/db/database.ts";
-import { hardwareOfNode } from "../../src/db/hardware.ts";
-import { nodeRow, saveNode } from "../../src/db/nodes.ts";
+import { changesSince, currentRevision } from "../../src/db/queries/changes.ts";
+import { hardwareOfNode } from "../../src/db/queries/hardware.ts";
+import { nodeRow, saveNode } from "../../src/db/queries/nodes.ts";
 import { databases } from "../support/databases.ts";
 import { device, node, saveReport } from "./rows.ts";
 
@@ -51,7 +51,7 @@ describe.each(databases)("the database on $name", ({ open }) => {
     const id = crypto.randomUUID();
     const program = `
       import { openDatabase } from "${import.meta.dir}/../../src/db/database.ts";
-      import { nodeRow, saveNode } from "${import.meta.dir}/../../src/db/nodes.ts";
+      import { nodeRow, saveNode } from "${import.meta.dir}/../../src/db/queries/nodes.ts";
       import { device, node, saveReport } from "${import.meta.dir}/rows.ts";
       const db = await openDatabase(process.argv[1]);
       const of = node(process.argv[2]);

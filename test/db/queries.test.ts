@@ -2,8 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Change } from "../../src/contract/change.ts";
 import { Hardware } from "../../src/contract/hardware.ts";
 import type { Operation } from "../../src/contract/operation.ts";
-import { appendChanges, changesSince, currentRevision, reserveRevisions, toChange } from "../../src/db/changes.ts";
 import { type Database, openDatabase } from "../../src/db/database.ts";
+import {
+  appendChanges,
+  changesSince,
+  currentRevision,
+  reserveRevisions,
+  toChange,
+} from "../../src/db/queries/changes.ts";
 import {
   hardwareByUuid,
   hardwareOfNode,
@@ -12,7 +18,7 @@ import {
   listHardware,
   saveHardware,
   setNodeFreshness,
-} from "../../src/db/hardware.ts";
+} from "../../src/db/queries/hardware.ts";
 import {
   allNodes,
   compareAndSetGeneration,
@@ -22,8 +28,8 @@ import {
   saveNode,
   toNode,
   touchNodes,
-} from "../../src/db/nodes.ts";
-import { failInterrupted, getOperation, saveOperation } from "../../src/db/operations.ts";
+} from "../../src/db/queries/nodes.ts";
+import { failInterrupted, getOperation, saveOperation } from "../../src/db/queries/operations.ts";
 import {
   failedSources,
   replaceSources,
@@ -31,7 +37,7 @@ import {
   sourcesOfNode,
   sourcesSummary,
   toSource,
-} from "../../src/db/sources.ts";
+} from "../../src/db/queries/sources.ts";
 import { databases, type TestDatabase } from "../support/databases.ts";
 import { device, node, saveReport, TIME } from "./rows.ts";
 

@@ -1,8 +1,8 @@
 import type { Hardware } from "../../src/contract/hardware.ts";
 import type { Node } from "../../src/contract/node.ts";
-import { appendChanges, reserveRevisions } from "../../src/db/changes.ts";
 import type { Writer } from "../../src/db/database.ts";
-import { hardwareRow, saveHardware } from "../../src/db/hardware.ts";
+import { appendChanges, reserveRevisions } from "../../src/db/queries/changes.ts";
+import { hardwareRow, saveHardware } from "../../src/db/queries/hardware.ts";
 
 export const TIME = "2026-11-23T00:00:00.000Z";
 

@@ -224,7 +224,7 @@ function invitation({ endpoint, certificateName, caHash }: RoleConfig, credentia
 
 /** A conductor at the root, its agent below it and the agent's drivers: three tiers, one process, the same calls. */
 async function allRole(given: RoleConfig, world: World): Promise<Tier> {
-  const [db, { databaseTokens }] = await Promise.all([openDatabaseOf(given), import("../../db/tokens.ts")]);
+  const [db, { databaseTokens }] = await Promise.all([openDatabaseOf(given), import("../../db/queries/tokens.ts")]);
   // One set of tokens for all that this listener serves.
   const config = { ...given, auth: { ...given.auth, tokens: databaseTokens(db) } };
   // A socket's path can't be extended: in process any address will do that nobody else has.
@@ -243,7 +243,7 @@ async function allRole(given: RoleConfig, world: World): Promise<Tier> {
 
   /** Whether the conductor has taken in what the agent found just now, not in an earlier run. */
   async function firstScanServed(): Promise<boolean> {
-    const { getNode } = await import("../../db/nodes.ts");
+    const { getNode } = await import("../../db/queries/nodes.ts");
     const tag = (
       await agent.fetch(new Request("http://localhost/hardware?limit=1"), { caller: IN_PROCESS })
     ).headers.get("etag");

@@ -1,8 +1,16 @@
 import { drizzle } from "drizzle-orm/pg-proxy";
 import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import { SinewError } from "../../contract/problem.ts";
-import { currentRevision } from "../changes.ts";
-import { type Connection, createWriter, type Database, type Drizzle, type Value, whileOpen } from "../connection.ts";
+import {
+  type Connection,
+  createWatchers,
+  createWriter,
+  type Database,
+  type Drizzle,
+  type Value,
+  whileOpen,
+} from "../connection.ts";
+import { currentRevision } from "../queries/changes.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../schema/migrate.ts";
 import * as tables from "../schema/tables-postgres.ts";
 import { explain, isLoss, isRepeatable, translate } from "./errors.ts";
@@ -71,6 +79,7 @@ async function prepare(sql: Sql): Promise<string> {
 function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
   const read = createWriter("postgres", prepared(reader), tables, adapt);
   let closed: Promise<void> | null = null;
+  const { watch, wake } = createWatchers();
   const writing = new Set<Promise<unknown>>();
   const repeated = async <T>(work: () => Promise<T>): Promise<T> => {
     for (let attempt = 1; ; attempt++) {
@@ -91,10 +100,11 @@ function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
     write: (work) => {
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
       const result = repeated(() => begin(writer, (own) => work(createWriter("postgres", own, tables, adapt))));
-      const ended: Promise<unknown> = result.catch(() => {}).finally(() => writing.delete(ended));
+      const ended: Promise<unknown> = result.then(wake, () => {}).finally(() => writing.delete(ended));
       writing.add(ended);
       return result;
     },
+    watch,
     close: () => {
       closed ??= (async () => {
         let timer: ReturnType<typeof setTimeout> | undefined;

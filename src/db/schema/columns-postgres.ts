@@ -7,6 +7,7 @@ const own = {
   text: (name: string) => text(name),
   // PostgreSQL's integer has 32 bits: a busy fleet's revision outgrows it.
   bigint: (name: string) => bigint(name, { mode: "number" }),
+  counter: (name: string) => bigint(name, { mode: "number" }).notNull().default(0),
   boolean: (name: string) => boolean(name),
   id: (name: string) => bigint(name, { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
   primaryKey,

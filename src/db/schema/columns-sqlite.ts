@@ -6,6 +6,8 @@ export const columns = {
   text: (name: string) => text(name),
   /** A 64-bit integer that stays below 2^53, a `number` here. */
   bigint: (name: string) => integer(name),
+  /** As `bigint`, from 0: also where an older Sinew, which does not know the column, inserts the row. */
+  counter: (name: string) => integer(name).notNull().default(0),
   boolean: (name: string) => integer(name, { mode: "boolean" }),
   // AUTOINCREMENT never gives an id twice, so a keyset page taken before a delete stays right.
   id: (name: string) => integer(name).primaryKey({ autoIncrement: true }),

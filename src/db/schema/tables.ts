@@ -1,7 +1,8 @@
+import { sql } from "drizzle-orm";
 import type { Columns } from "./columns-sqlite.ts";
 
 /** The one definition of the database. `bun scripts/migrations.ts` turns an edit here into migrations for both dialects. */
-export function defineTables({ table, text, bigint, boolean, id, primaryKey, index, uniqueIndex }: Columns) {
+export function defineTables({ table, text, bigint, counter, boolean, id, primaryKey, index, uniqueIndex }: Columns) {
   const nodes = table(
     "nodes",
     {
@@ -24,8 +25,13 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
       conditions: text("conditions"),
       /** JSON of what the node says of itself; null: nothing */
       reported: text("reported"),
+      /** The conductor that asks it, and that says when it is LOST; null: none yet */
+      owner: text("owner"),
+      /** Counts its signs of life: a conductor that did not hear them sees the number change, and looks at its own clock. */
+      renewals: counter("renewals"),
     },
     (t) => [
+      index("nodes_owner").on(t.owner, t.id),
       index("nodes_name").on(t.name),
       index("nodes_state").on(t.state, t.id),
       // One key is one node, whatever two conductors do at the same time.
@@ -70,6 +76,8 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
       freshness: text("freshness").notNull(),
       path: text("path"),
       revision: bigint("revision").notNull(),
+      /** The types of the conditions that alarm, with commas between; null: none */
+      trouble: text("trouble"),
       /** The Hardware JSON without `freshness`, so that a node falling silent rewrites no body. */
       body: text("body").notNull(),
     },
@@ -81,6 +89,7 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
       index("hardware_vendor_id").on(t.vendor_id, t.id),
       index("hardware_ready").on(t.ready, t.id),
       index("hardware_freshness").on(t.freshness, t.id),
+      index("hardware_trouble").on(t.trouble, t.id).where(sql`trouble IS NOT NULL`),
     ],
   );
 
@@ -107,6 +116,10 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
       finished_at: text("finished_at"),
       /** JSON */
       children: text("children").notNull(),
+      /** The conductor that carries it out */
+      owner: text("owner"),
+      /** JSON of what was asked for */
+      request: text("request"),
     },
     (t) => [index("operations_started_at").on(t.started_at)],
   );
@@ -137,12 +150,105 @@ export function defineTables({ table, text, bigint, boolean, id, primaryKey, ind
     request_id: text("request_id"),
   });
 
+  /** Who serves this database. A conductor whose `renewals` have stood still for its lease is dead. */
+  const conductors = table("conductors", {
+    id: text("id").primaryKey(),
+    /** One run of it: another one with the same id is found out. */
+    session: text("session").notNull(),
+    renewals: bigint("renewals").notNull(),
+    ttl_ms: bigint("ttl_ms").notNull(),
+    leaving: boolean("leaving").notNull(),
+    name: text("name").notNull(),
+    endpoint: text("endpoint"),
+    version: text("version").notNull(),
+    started_at: text("started_at").notNull(),
+  });
+
+  /** What one conductor asks of a node whose link another one holds. */
+  const requests = table(
+    "requests",
+    {
+      id: text("id").primaryKey(),
+      owner: text("owner").notNull(),
+      asker: text("asker").notNull(),
+      node_id: text("node_id").notNull(),
+      kind: text("kind").notNull(),
+      /** JSON */
+      request: text("request").notNull(),
+      /** JSON; null until it is answered */
+      response: text("response"),
+      created_at: text("created_at").notNull(),
+    },
+    (t) => [index("requests_owner").on(t.owner, t.id), index("requests_asker").on(t.asker, t.id)],
+  );
+
+  const alarms = table(
+    "alarms",
+    {
+      position: id("position"),
+      id: text("id").notNull(),
+      fingerprint: text("fingerprint").notNull(),
+      /** The fingerprint until the alarm is resolved, then null: one trouble is one alarm, whoever sees it first. */
+      open: text("open"),
+      kind: text("kind").notNull(),
+      state: text("state").notNull(),
+      severity: text("severity").notNull(),
+      node_id: text("node_id"),
+      node_name: text("node_name"),
+      source: text("source"),
+      uuid: text("uuid"),
+      since: text("since").notNull(),
+      fired_at: text("fired_at"),
+      resolved_at: text("resolved_at"),
+      /** JSON of the rest: reason, message, action, members, acknowledgement */
+      body: text("body").notNull(),
+      revision: bigint("revision").notNull(),
+    },
+    (t) => [
+      uniqueIndex("alarms_id").on(t.id),
+      uniqueIndex("alarms_open").on(t.open),
+      index("alarms_state").on(t.state, t.position),
+    ],
+  );
+
+  /** Maintenance: what it matches fires no alarm meanwhile. */
+  const windows = table("windows", {
+    id: text("id").primaryKey(),
+    starts_at: text("starts_at").notNull(),
+    ends_at: text("ends_at").notNull(),
+    /** JSON */
+    matcher: text("matcher").notNull(),
+    comment: text("comment"),
+    created_by: text("created_by").notNull(),
+    created_at: text("created_at").notNull(),
+  });
+
+  /** What is still to be told, in order for each target; written with the alarm's transition. */
+  const deliveries = table(
+    "deliveries",
+    {
+      id: id("id"),
+      target: text("target").notNull(),
+      alarm: text("alarm").notNull(),
+      /** JSON of the event as it is sent */
+      event: text("event").notNull(),
+      attempts: bigint("attempts").notNull(),
+      error: text("error"),
+      claimed_by: text("claimed_by"),
+      created_at: text("created_at").notNull(),
+    },
+    (t) => [index("deliveries_target").on(t.target, t.id)],
+  );
+
   const meta = table("meta", {
     key: text("key").primaryKey(),
     value: text("value").notNull(),
   });
 
-  return { nodes, sources, hardware, changes, operations, tokens, audit, meta };
+  return {
+    ...{ nodes, sources, hardware, changes, operations, tokens, audit, meta },
+    ...{ conductors, requests, alarms, windows, deliveries },
+  };
 }
 
 export type Tables = ReturnType<typeof defineTables>;
@@ -154,4 +260,9 @@ export type NewHardwareRow = Omit<HardwareRow, "id">;
 export type ChangeRow = Tables["changes"]["$inferSelect"];
 export type TokenRow = Tables["tokens"]["$inferSelect"];
 export type AuditRow = Tables["audit"]["$inferSelect"];
+export type ConductorRow = Tables["conductors"]["$inferSelect"];
+export type RequestRow = Tables["requests"]["$inferSelect"];
+export type AlarmRow = Tables["alarms"]["$inferSelect"];
+export type WindowRow = Tables["windows"]["$inferSelect"];
+export type DeliveryRow = Tables["deliveries"]["$inferSelect"];
 export type OperationRow = Tables["operations"]["$inferSelect"];

@@ -1,7 +1,14 @@
 import { drizzle } from "drizzle-orm/sqlite-proxy";
 import { SinewError } from "../../contract/problem.ts";
-import { currentRevision } from "../changes.ts";
-import { type Connection, createWriter, type Database, type Drizzle, whileOpen } from "../connection.ts";
+import {
+  type Connection,
+  createWatchers,
+  createWriter,
+  type Database,
+  type Drizzle,
+  whileOpen,
+} from "../connection.ts";
+import { currentRevision } from "../queries/changes.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../schema/migrate.ts";
 import * as tables from "../schema/tables-sqlite.ts";
 import { createConnection, openDriver, type SqliteDriver } from "./driver.ts";
@@ -80,6 +87,7 @@ function createDatabase(writer: SqliteDriver, reader: SqliteDriver, epoch: strin
   const dataVersion = reader.prepare("PRAGMA data_version");
   let version: unknown;
   let revision = 0;
+  const { watch, wake } = createWatchers();
   let closed = false;
   let last: Promise<unknown> = Promise.resolve();
   /** SQLite has one writer: they take turns here, in order, so that none waits inside SQLite and stops the process. */
@@ -101,10 +109,15 @@ function createDatabase(writer: SqliteDriver, reader: SqliteDriver, epoch: strin
     },
     write: (work) => {
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
-      return inTurn(() =>
-        transaction(writer, () => whileOpen(connection, (own) => work(createWriter("sqlite", own, tables, adapt)))),
-      );
+      return inTurn(async () => {
+        const result = await transaction(writer, () =>
+          whileOpen(connection, (own) => work(createWriter("sqlite", own, tables, adapt))),
+        );
+        wake();
+        return result;
+      });
     },
+    watch,
     close: async () => {
       if (closed) return last.then(() => {});
       closed = true;

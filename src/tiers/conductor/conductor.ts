@@ -6,8 +6,8 @@ import type { Hello, Registered } from "../../contract/hello.ts";
 import type { Operation } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
-import { hardwareOfNode } from "../../db/hardware.ts";
-import { failInterrupted, getOperation, saveOperation } from "../../db/operations.ts";
+import { hardwareOfNode } from "../../db/queries/hardware.ts";
+import { failInterrupted, getOperation, saveOperation } from "../../db/queries/operations.ts";
 import type { World } from "../../world.ts";
 import type { Care } from "../care/care.ts";
 import { type Below, relayCare } from "../care/relay.ts";
@@ -17,14 +17,14 @@ import { createLimiter } from "../limiter.ts";
 import { type ChildWork, createOperations } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
 import type { RequestEnv } from "../tier.ts";
-import { type Admission, createAdmission } from "./admission.ts";
-import { createClaims } from "./claims.ts";
 import { type Fleet, isCurrent, isSeed, stateOf, type Tracked } from "./fleet.ts";
-import { createLinks } from "./links.ts";
-import { createMembership } from "./membership.ts";
-import { createPulls } from "./pulls.ts";
+import { createPulls } from "./inventory/pulls.ts";
+import { type Admission, createAdmission } from "./members/admission.ts";
+import { createClaims } from "./members/claims.ts";
+import { createLinks } from "./members/links.ts";
+import { createMembership } from "./members/membership.ts";
+import { createRoster } from "./members/roster.ts";
 import { createReads, type Reads } from "./reads.ts";
-import { createRoster } from "./roster.ts";
 
 /** What one agent may cost its conductor: a little more than an agent lets itself report. */
 export const AGENT_LIMITS: Limits = {

@@ -3,14 +3,14 @@ import type { Limits } from "../../client/wrangle.ts";
 import type { Hardware } from "../../contract/hardware.ts";
 import type { NodeState } from "../../contract/node.ts";
 import type { Database } from "../../db/database.ts";
-import type { NodeRow } from "../../db/schema/tables.ts";
+import type { NodeFacts } from "../../db/queries/nodes.ts";
 import type { World } from "../../world.ts";
-import type { Claims } from "./claims.ts";
-import type { Links } from "./links.ts";
+import type { Claims } from "./members/claims.ts";
+import type { Links } from "./members/links.ts";
 
 /** One agent as its conductor holds it: its row, and what only memory needs. */
 export interface Tracked {
-  row: Omit<NodeRow, "revision" | "reported">;
+  row: Omit<NodeFacts, "revision" | "reported">;
   peer: Peer;
   /** Whether the database has its row: without one nothing that it reports can be taken in. */
   stored: boolean;

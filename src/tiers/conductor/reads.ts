@@ -1,10 +1,10 @@
 import type { Node, NodeState } from "../../contract/node.ts";
 import { SinewError } from "../../contract/problem.ts";
-import { changesSince, changeText } from "../../db/changes.ts";
 import type { Database } from "../../db/database.ts";
-import { type HardwareFilter, hardwareByUuid, hardwareText, listHardware } from "../../db/hardware.ts";
-import { listNodes, toNode } from "../../db/nodes.ts";
-import { failedSources, sourcesSummary, toSource } from "../../db/sources.ts";
+import { changesSince, changeText } from "../../db/queries/changes.ts";
+import { type HardwareFilter, hardwareByUuid, hardwareText, listHardware } from "../../db/queries/hardware.ts";
+import { listNodes, toNode } from "../../db/queries/nodes.ts";
+import { failedSources, sourcesSummary, toSource } from "../../db/queries/sources.ts";
 
 /** The conductor lists this many of the sources that are not OK; the summary counts all. */
 const SOURCES_SHOWN = 100;

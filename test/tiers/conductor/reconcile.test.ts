@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import type { Source } from "../../../src/contract/hardware.ts";
 import { parseReport } from "../../../src/contract/peer.ts";
-import { bodyOf } from "../../../src/db/hardware.ts";
+import { bodyOf } from "../../../src/db/queries/hardware.ts";
 import { adopt } from "../../../src/tiers/adopt.ts";
-import { changedSources, reconcile, type StoredDevice } from "../../../src/tiers/conductor/reconcile.ts";
+import { changedSources, reconcile, type StoredDevice } from "../../../src/tiers/conductor/inventory/reconcile.ts";
 import { CARD, NODE } from "../../support/tiers.ts";
 
 const T = (minute: number) => `2026-11-23T10:${String(minute).padStart(2, "0")}:00.000Z`;

@@ -1,6 +1,6 @@
 import { and, eq, inArray, isNull, sql } from "drizzle-orm";
-import type { Reader, Writer } from "./connection.ts";
-import type { NodeRow } from "./schema/tables.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { NodeRow } from "../schema/tables.ts";
 
 /** Counts every change of a node's key: what another conductor changed is found by reading one row. */
 const COUNTER = "keys";

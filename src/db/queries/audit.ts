@@ -1,8 +1,8 @@
 import { desc, lt, lte } from "drizzle-orm";
-import type { AuditEntry } from "../contract/access/audit.ts";
-import { insert } from "./bulk.ts";
-import type { Database } from "./connection.ts";
-import type { AuditRow } from "./schema/tables.ts";
+import type { AuditEntry } from "../../contract/access/audit.ts";
+import { insert } from "../bulk.ts";
+import type { Database } from "../connection.ts";
+import type { AuditRow } from "../schema/tables.ts";
 
 const KEPT = 100_000;
 

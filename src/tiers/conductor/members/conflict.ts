@@ -1,7 +1,7 @@
-import type { Condition } from "../../contract/condition.ts";
-import type { NodeRow } from "../../db/nodes.ts";
+import type { Condition } from "../../../contract/condition.ts";
+import type { NodeRow } from "../../../db/queries/nodes.ts";
+import type { Fleet, Tracked } from "../fleet.ts";
 import type { Claimant } from "./claims.ts";
-import type { Fleet, Tracked } from "./fleet.ts";
 import type { Roster } from "./roster.ts";
 
 /** How long a node is in conflict after two runs of it were last heard. */

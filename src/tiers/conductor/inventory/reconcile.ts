@@ -1,9 +1,9 @@
-import type { Change } from "../../contract/change.ts";
-import type { Condition } from "../../contract/condition.ts";
-import type { Freshness, Hardware, Source } from "../../contract/hardware.ts";
-import type { Report } from "../../contract/peer.ts";
-import { bodyOf } from "../../db/hardware.ts";
-import { adopt, keepKnown } from "../adopt.ts";
+import type { Change } from "../../../contract/change.ts";
+import type { Condition } from "../../../contract/condition.ts";
+import type { Freshness, Hardware, Source } from "../../../contract/hardware.ts";
+import type { Report } from "../../../contract/peer.ts";
+import { bodyOf } from "../../../db/queries/hardware.ts";
+import { adopt, keepKnown } from "../../adopt.ts";
 
 /** A device as the database holds it. */
 export interface StoredDevice {

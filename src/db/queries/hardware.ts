@@ -1,10 +1,10 @@
 import { and, asc, eq, gt, inArray, or } from "drizzle-orm";
-import type { Freshness, Hardware } from "../contract/hardware.ts";
-import { upsert } from "./bulk.ts";
-import type { Reader, Writer } from "./connection.ts";
-import type { HardwareRow, NewHardwareRow } from "./schema/tables.ts";
+import type { Freshness, Hardware } from "../../contract/hardware.ts";
+import { upsert } from "../bulk.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { HardwareRow, NewHardwareRow } from "../schema/tables.ts";
 
-export type { HardwareRow, NewHardwareRow } from "./schema/tables.ts";
+export type { HardwareRow, NewHardwareRow } from "../schema/tables.ts";
 
 /** A row as the contract's Hardware JSON: the one way out. The body passes as it came, fields unknown here included. */
 export const hardwareText = (row: Pick<HardwareRow, "freshness" | "body">): string =>
@@ -28,6 +28,7 @@ export function hardwareRow(device: Hardware, revision: number, body = bodyOf(de
     ready: device.acc_status.ready,
     freshness: device.freshness,
     path: device.pci?.path ?? null,
+    trouble: null,
     revision,
     body,
   };

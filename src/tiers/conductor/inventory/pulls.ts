@@ -1,10 +1,10 @@
-import { PeerError } from "../../client/peer.ts";
-import { pullReport } from "../../client/wrangle.ts";
-import type { Report } from "../../contract/peer.ts";
-import { getNode } from "../../db/nodes.ts";
-import { generationOf } from "../generation.ts";
-import { createLimiter } from "../limiter.ts";
-import { type Fleet, isSeed, nodeRef, stateOf, type Tracked } from "./fleet.ts";
+import { PeerError } from "../../../client/peer.ts";
+import { pullReport } from "../../../client/wrangle.ts";
+import type { Report } from "../../../contract/peer.ts";
+import { getNode } from "../../../db/queries/nodes.ts";
+import { generationOf } from "../../generation.ts";
+import { createLimiter } from "../../limiter.ts";
+import { type Fleet, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
 import { AGENT_SOURCE } from "./reconcile.ts";
 import { writeFailure, writeReport } from "./write.ts";
 

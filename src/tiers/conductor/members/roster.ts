@@ -1,10 +1,10 @@
-import type { Peer } from "../../client/peer.ts";
-import type { Condition } from "../../contract/condition.ts";
-import type { NodeState } from "../../contract/node.ts";
-import { allNodes, getNode, touchNodes } from "../../db/nodes.ts";
-import type { Peers } from "../greeting.ts";
-import { type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
-import { writeState } from "./write.ts";
+import type { Peer } from "../../../client/peer.ts";
+import type { Condition } from "../../../contract/condition.ts";
+import type { NodeState } from "../../../contract/node.ts";
+import { allNodes, getNode, touchNodes } from "../../../db/queries/nodes.ts";
+import type { Peers } from "../../greeting.ts";
+import { type Fleet, isCurrent, stateOf, type Tracked } from "../fleet.ts";
+import { writeState } from "../inventory/write.ts";
 
 const FLUSH_MS = 1_000;
 

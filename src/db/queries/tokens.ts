@@ -1,7 +1,7 @@
 import { and, asc, eq, gt, isNull, or, sql } from "drizzle-orm";
-import type { Token, TokenStore } from "../auth/token.ts";
-import type { Database } from "./connection.ts";
-import type { TokenRow } from "./schema/tables.ts";
+import type { Token, TokenStore } from "../../auth/token.ts";
+import type { Database } from "../connection.ts";
+import type { TokenRow } from "../schema/tables.ts";
 
 // `add` alone writes roles: what is read here was typed there.
 const toToken = (row: TokenRow): Token => ({ ...row, role: row.role as Token["role"] });

@@ -1,10 +1,10 @@
 import { asc, eq, gt, sql } from "drizzle-orm";
-import type { Change } from "../contract/change.ts";
-import { insert } from "./bulk.ts";
-import type { Reader, Writer } from "./connection.ts";
-import type { ChangeRow } from "./schema/tables.ts";
+import type { Change } from "../../contract/change.ts";
+import { insert } from "../bulk.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { ChangeRow } from "../schema/tables.ts";
 
-export type { ChangeRow } from "./schema/tables.ts";
+export type { ChangeRow } from "../schema/tables.ts";
 
 /** A row as the contract's Change JSON: the one way out. The device passes as it was written. */
 export function changeText(row: ChangeRow): string {

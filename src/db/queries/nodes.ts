@@ -1,11 +1,11 @@
 import { and, asc, count, eq, gt, isNull, sql } from "drizzle-orm";
-import type { Condition } from "../contract/condition.ts";
-import type { Node, NodeState } from "../contract/node.ts";
-import { upsert } from "./bulk.ts";
-import type { Reader, Writer } from "./connection.ts";
-import type { NodeRow } from "./schema/tables.ts";
+import type { Condition } from "../../contract/condition.ts";
+import type { Node, NodeState } from "../../contract/node.ts";
+import { upsert } from "../bulk.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { NodeRow } from "../schema/tables.ts";
 
-export type { NodeRow } from "./schema/tables.ts";
+export type { NodeRow } from "../schema/tables.ts";
 
 export const toNode = (row: NodeRow): Node => ({
   id: row.id,
@@ -25,7 +25,10 @@ export const toNode = (row: NodeRow): Node => ({
   ),
 });
 
-export const nodeRow = (node: Node, revision: number): NodeRow => ({
+/** What a hello says. Who owns a node, and how often it was heard, has statements of its own (owners.ts). */
+export type NodeFacts = Omit<NodeRow, "owner" | "renewals">;
+
+export const nodeRow = (node: Node, revision: number): NodeFacts => ({
   id: node.id,
   name: node.name,
   state: node.state,
@@ -82,7 +85,10 @@ export async function findNode(r: Reader, idOrName: string): Promise<NodeRow | n
   return rows.length === 1 ? (rows[0] ?? null) : null;
 }
 
-export const saveNode = (w: Writer, row: NodeRow): Promise<void> => upsert(w, w.tables.nodes, ["id"], [row]);
+export function saveNode(w: Writer, row: NodeFacts & Partial<NodeRow>): Promise<void> {
+  const { owner: _, renewals: __, ...facts } = row;
+  return upsert<typeof w.tables.nodes, "owner" | "renewals">(w, w.tables.nodes, ["id"], [facts]);
+}
 
 /** What a node says of itself: JSON, or null for nothing. */
 export const setReported = async (w: Writer, id: string, reported: string | null): Promise<void> => {

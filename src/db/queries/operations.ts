@@ -1,8 +1,8 @@
 import { and, desc, eq, lt, ne, sql } from "drizzle-orm";
-import type { Operation, OperationChild, OperationStatus } from "../contract/operation.ts";
-import { upsert } from "./bulk.ts";
-import type { Reader, Writer } from "./connection.ts";
-import type { OperationRow } from "./schema/tables.ts";
+import type { Operation, OperationChild, OperationStatus } from "../../contract/operation.ts";
+import { upsert } from "../bulk.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { OperationRow } from "../schema/tables.ts";
 
 const KEPT = 1_000;
 
@@ -17,7 +17,12 @@ export const toOperation = (row: OperationRow): Operation => ({
 });
 
 export const saveOperation = (w: Writer, operation: Operation): Promise<void> =>
-  upsert(w, w.tables.operations, ["uuid"], [{ ...operation, children: JSON.stringify(operation.children) }]);
+  upsert(
+    w,
+    w.tables.operations,
+    ["uuid"],
+    [{ ...operation, children: JSON.stringify(operation.children), owner: null, request: null }],
+  );
 
 export async function getOperation(r: Reader, uuid: string): Promise<Operation | null> {
   const [row] = await r.query((db, { operations }) => db.select().from(operations).where(eq(operations.uuid, uuid)));

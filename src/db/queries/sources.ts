@@ -1,10 +1,10 @@
 import { and, asc, count, eq, inArray, ne, or } from "drizzle-orm";
-import type { Source, SourceErrorCode } from "../contract/hardware.ts";
-import { upsert } from "./bulk.ts";
-import type { Reader, Writer } from "./connection.ts";
-import type { SourceRow, Tables } from "./schema/tables.ts";
+import type { Source, SourceErrorCode } from "../../contract/hardware.ts";
+import { upsert } from "../bulk.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { SourceRow, Tables } from "../schema/tables.ts";
 
-export type { SourceRow } from "./schema/tables.ts";
+export type { SourceRow } from "../schema/tables.ts";
 
 export const toSource = (row: SourceRow): Source => ({
   name: row.name,

@@ -1,19 +1,19 @@
-import { addressKey, createAttempts } from "../../auth/attempts.ts";
-import type { Visitor } from "../../auth/caller.ts";
-import { type Proof, verifyProof } from "../../auth/node-key.ts";
-import type { TokenStore } from "../../auth/token.ts";
-import { acceptLink } from "../../client/link/handshake.ts";
-import type { Socket } from "../../client/link/socket.ts";
-import type { Join, Joined } from "../../contract/access/join.ts";
-import type { NodeState } from "../../contract/node.ts";
-import { SinewError } from "../../contract/problem.ts";
-import { forgetKey, keysOf, keysVersion, nodeByKey, setKey } from "../../db/keys.ts";
-import { findNode, getNode, type NodeRow } from "../../db/nodes.ts";
-import type { RequestEnv } from "../tier.ts";
+import { addressKey, createAttempts } from "../../../auth/attempts.ts";
+import type { Visitor } from "../../../auth/caller.ts";
+import { type Proof, verifyProof } from "../../../auth/node-key.ts";
+import type { TokenStore } from "../../../auth/token.ts";
+import { acceptLink } from "../../../client/link/handshake.ts";
+import type { Socket } from "../../../client/link/socket.ts";
+import type { Join, Joined } from "../../../contract/access/join.ts";
+import type { NodeState } from "../../../contract/node.ts";
+import { SinewError } from "../../../contract/problem.ts";
+import { forgetKey, keysOf, keysVersion, nodeByKey, setKey } from "../../../db/queries/keys.ts";
+import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
+import type { RequestEnv } from "../../tier.ts";
+import { type Fleet, isCurrent, type Tracked } from "../fleet.ts";
+import { writeState } from "../inventory/write.ts";
 import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
-import { type Fleet, isCurrent, type Tracked } from "./fleet.ts";
 import type { Roster } from "./roster.ts";
-import { writeState } from "./write.ts";
 
 /** How long a node is shown in conflict after somebody with a token tried to be it. */
 const TWO_KEYS_MS = 600_000;

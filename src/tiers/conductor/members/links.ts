@@ -1,7 +1,7 @@
-import type { Link } from "../../client/link/link.ts";
-import { createPeer, type Peer } from "../../client/peer.ts";
-import { SinewError } from "../../contract/problem.ts";
-import type { World } from "../../world.ts";
+import type { Link } from "../../../client/link/link.ts";
+import { createPeer, type Peer } from "../../../client/peer.ts";
+import { SinewError } from "../../../contract/problem.ts";
+import type { World } from "../../../world.ts";
 
 /** What a linked node's address is shown as: it has none that could be called. */
 const SHOWN = { kind: "http", base: "http://link" } as const;

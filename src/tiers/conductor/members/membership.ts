@@ -1,11 +1,11 @@
-import type { Caller, Visitor } from "../../auth/caller.ts";
-import type { Hello, Registered } from "../../contract/hello.ts";
-import { SinewError } from "../../contract/problem.ts";
-import { findNode, getNode } from "../../db/nodes.ts";
-import { uuidV5 } from "../../pci/identity.ts";
-import { agreeOnVersion, type Peers } from "../greeting.ts";
+import type { Caller, Visitor } from "../../../auth/caller.ts";
+import type { Hello, Registered } from "../../../contract/hello.ts";
+import { SinewError } from "../../../contract/problem.ts";
+import { findNode, getNode } from "../../../db/queries/nodes.ts";
+import { uuidV5 } from "../../../pci/identity.ts";
+import { agreeOnVersion, type Peers } from "../../greeting.ts";
+import { type Fleet, isCurrent, stateOf, type Tracked } from "../fleet.ts";
 import { secondBoot } from "./conflict.ts";
-import { type Fleet, isCurrent, stateOf, type Tracked } from "./fleet.ts";
 import type { Roster } from "./roster.ts";
 
 /** Names agents that send no node id: by their endpoint, the same at each hello. */

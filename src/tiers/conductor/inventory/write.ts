@@ -1,13 +1,13 @@
-import type { Freshness, Hardware, Source } from "../../contract/hardware.ts";
-import type { NodeState } from "../../contract/node.ts";
-import type { Report } from "../../contract/peer.ts";
-import { appendChanges, reserveRevisions } from "../../db/changes.ts";
-import type { Database, Writer } from "../../db/database.ts";
-import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../db/hardware.ts";
-import { compareAndSetGeneration, getNode, saveNode, setReported } from "../../db/nodes.ts";
-import type { HardwareRow, NodeRow } from "../../db/schema/tables.ts";
-import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../db/sources.ts";
-import { isCurrent } from "./fleet.ts";
+import type { Freshness, Hardware, Source } from "../../../contract/hardware.ts";
+import type { NodeState } from "../../../contract/node.ts";
+import type { Report } from "../../../contract/peer.ts";
+import type { Database, Writer } from "../../../db/database.ts";
+import { appendChanges, reserveRevisions } from "../../../db/queries/changes.ts";
+import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../../db/queries/hardware.ts";
+import { compareAndSetGeneration, getNode, type NodeFacts, saveNode, setReported } from "../../../db/queries/nodes.ts";
+import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
+import type { HardwareRow, NodeRow } from "../../../db/schema/tables.ts";
+import { isCurrent } from "../fleet.ts";
 import { changedSources, type DeviceChange, reconcile } from "./reconcile.ts";
 
 /** What is said of a node rather than of a device. */
@@ -89,7 +89,7 @@ async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "stat
 /** Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. */
 export function writeState(
   db: Database,
-  row: Omit<NodeRow, "revision" | "reported">,
+  row: Omit<NodeFacts, "revision" | "reported">,
   options: { now: string; devices: "stale" | "keep" },
 ): Promise<void> {
   const node = { id: row.id, name: row.name };
