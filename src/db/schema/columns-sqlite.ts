@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 /** What `defineTables` builds with, for SQLite. Every name is written out: the proxy driver ignores `casing`. */
@@ -7,7 +8,8 @@ export const columns = {
   /** A 64-bit integer that stays below 2^53, a `number` here. */
   bigint: (name: string) => integer(name),
   /** As `bigint`, from 0: also where an older Sinew, which does not know the column, inserts the row. */
-  counter: (name: string) => integer(name).notNull().default(0),
+  // In SQL, as drizzle would bind a value: one parameter more than the row has.
+  counter: (name: string) => integer(name).notNull().default(sql`0`),
   boolean: (name: string) => integer(name, { mode: "boolean" }),
   // AUTOINCREMENT never gives an id twice, so a keyset page taken before a delete stays right.
   id: (name: string) => integer(name).primaryKey({ autoIncrement: true }),
