@@ -1,17 +1,21 @@
 import { z } from "zod";
+import { Alarm } from "./fleet/alarm.ts";
 import { Hardware, Source } from "./hardware.ts";
 import { NodeState } from "./node.ts";
 
 /**
  * One line of the append-only log. `state` is about a node, what it says of itself, or with `sources` those of its sources that
- * changed; the others are about one device.
+ * changed; `alarm` about an alarm; `forgotten` about a device, or with no uuid a node, that is in no list any more; the others
+ * are about one device.
  */
 export const Change = z
   .object({
     revision: z.int(),
     time: z.iso.datetime({ offset: true }),
-    kind: z.enum(["added", "changed", "moved", "gone", "state"]),
-    node: z.object({ id: z.guid(), name: z.string() }),
+    kind: z.enum(["added", "changed", "moved", "gone", "state", "alarm", "forgotten"]),
+    node: z
+      .object({ id: z.guid(), name: z.string() })
+      .meta({ description: "kind alarm: the node that set it off, also where the alarm is about many" }),
     source: z
       .string()
       .nullable()
@@ -20,6 +24,7 @@ export const Change = z
     state: NodeState.nullable().meta({ description: "kind state: what the node is now, whatever its sources are" }),
     sources: z.array(Source).nullable().meta({ description: "kind state: the sources that changed, as they are now" }),
     hardware: Hardware.nullable().meta({ description: "The device as of this revision; null for kind state" }),
+    alarm: Alarm.nullable().optional().meta({ description: "kind alarm: the alarm as of this revision" }),
   })
   .meta({ id: "Change" });
 export type Change = z.infer<typeof Change>;

@@ -36,6 +36,10 @@ export const Hello = z
     }),
     generation: text(128).optional(),
     boot_id: text(128).optional(),
+    sent_at: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .meta({ description: "By the sender's own clock: a difference is shown as condition ClockInSync" }),
   })
   .meta({ id: "Hello" });
 export type Hello = z.infer<typeof Hello>;

@@ -9,7 +9,7 @@ export type { ChangeRow } from "../schema/tables.ts";
 /** A row as the contract's Change JSON: the one way out. The device passes as it was written. */
 export function changeText(row: ChangeRow): string {
   // `appendChanges` is given typed changes: kind and state are of the contract's words.
-  const change: Omit<Change, "hardware" | "sources"> = {
+  const change: Omit<Change, "hardware" | "sources" | "alarm"> = {
     revision: row.revision,
     time: row.time,
     kind: row.kind as Change["kind"],
@@ -19,8 +19,13 @@ export function changeText(row: ChangeRow): string {
     state: row.state as Change["state"],
   };
   const body = row.body ?? "null";
-  const rest = row.kind === "state" ? `"sources":${body},"hardware":null` : `"sources":null,"hardware":${body}`;
-  return `${JSON.stringify(change).slice(0, -1)},${rest}}`;
+  return `${JSON.stringify(change).slice(0, -1)},${partsOf(row.kind, body)}}`;
+}
+
+function partsOf(kind: string, body: string): string {
+  if (kind === "state") return `"sources":${body},"hardware":null`;
+  if (kind === "alarm") return `"sources":null,"hardware":null,"alarm":${body}`;
+  return `"sources":null,"hardware":${body}`;
 }
 
 export const toChange = (row: ChangeRow): Change => JSON.parse(changeText(row)) as Change;

@@ -16,7 +16,7 @@ export interface StoredDevice {
 }
 
 export interface DeviceChange {
-  kind: Exclude<Change["kind"], "state">;
+  kind: Exclude<Change["kind"], "state" | "alarm" | "forgotten">;
   device: Hardware;
   body: string;
 }
