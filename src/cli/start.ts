@@ -116,6 +116,7 @@ async function start(config: Config): Promise<void> {
     throw new Exit(1, `cannot listen on ${written(config.listen)}: ${reasonOf(error)}`);
   });
   tls?.onRenew(listener);
+  stopping.add(async () => tier?.release?.());
   stopping.add(() => listener.stop({ graceMs: 3000 }));
   stopping.add(async () => tier?.stop());
   stopping.add(async () => {

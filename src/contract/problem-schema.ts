@@ -21,5 +21,6 @@ export const Problem: z.ZodType<ProblemBody> = z
       )
       .optional(),
     retry_after: z.int().optional().meta({ description: "Seconds, as in the header Retry-After" }),
+    revision: z.int().optional().meta({ description: "too_old: list again, then ask for changes since this revision" }),
   })
   .meta({ id: "Problem" });

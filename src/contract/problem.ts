@@ -37,6 +37,8 @@ export interface Problem {
   errors?: { pointer: string; detail: string }[] | undefined;
   /** Seconds, as in the header Retry-After. */
   retry_after?: number | undefined;
+  /** too_old: list again, then ask for changes since this revision. */
+  revision?: number | undefined;
 }
 
 /** The one error class. `detail` is for the caller; `cause` is for the log only. */
@@ -45,21 +47,23 @@ export class SinewError extends Error {
   readonly errors: Problem["errors"];
   /** Seconds after which the same request may succeed. */
   readonly retryAfter: number | undefined;
+  readonly revision: number | undefined;
   constructor(
     code: ProblemCode,
     detail: string,
-    options: { cause?: unknown; errors?: Problem["errors"]; retryAfter?: number | undefined } = {},
+    options: { cause?: unknown; errors?: Problem["errors"]; retryAfter?: number | undefined; revision?: number } = {},
   ) {
     super(detail, { cause: options.cause });
     this.name = "SinewError";
     this.code = code;
     this.errors = options.errors;
     this.retryAfter = options.retryAfter;
+    this.revision = options.revision;
   }
 }
 
 /** An error as it is answered; the status and the title follow from its code. */
-export function problemOf({ code, message, errors, retryAfter }: SinewError, request_id: string): Problem {
+export function problemOf({ code, message, errors, retryAfter, revision }: SinewError, request_id: string): Problem {
   const [status, title] = PROBLEMS[code];
   return {
     type: `urn:sinew:problem:${code}`,
@@ -70,6 +74,7 @@ export function problemOf({ code, message, errors, retryAfter }: SinewError, req
     request_id,
     ...(errors ? { errors } : {}),
     ...(retryAfter === undefined ? {} : { retry_after: Math.ceil(retryAfter) }),
+    ...(revision === undefined ? {} : { revision }),
   };
 }
 

@@ -74,6 +74,7 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
       await pruneAudit(db);
       await conductor.start();
     },
+    release: conductor.release,
     async stop() {
       await conductor.stop();
       await access.audit.flush();

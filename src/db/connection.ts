@@ -19,16 +19,18 @@ type Changing = Selecting & Pick<Drizzle, "insert" | "update" | "delete">;
 /** Where queries run. The builder is lent only inside `query`, so that every failure passes the one place that reports it. */
 export interface Reader {
   readonly dialect: Dialect;
+  readonly tables: Tables;
   query<T>(build: (db: Selecting, tables: Tables) => PromiseLike<T>): Promise<T>;
+  /** A statement whose text is already made: `builder` makes it once, `run` sends it. For hot statements (prepared.ts, bulk.ts). */
+  readonly builder: Selecting;
+  /** Rows as arrays in column order, as the driver gives them: PostgreSQL's bigint is text. */
+  run(text: string, params: unknown[]): Promise<unknown[][]>;
 }
 
 /** One open transaction: it ends when the work given to `Database.write` does. */
 export interface Writer extends Reader {
   query<T>(build: (db: Changing, tables: Tables) => PromiseLike<T>): Promise<T>;
-  /** A statement whose text is already made: `builder` makes it once, `run` sends it. For hot writes (bulk.ts). */
   readonly builder: Changing;
-  readonly tables: Tables;
-  run(text: string, params: unknown[]): Promise<unknown[][]>;
 }
 
 export interface Database {

@@ -2,10 +2,14 @@ import { z } from "@hono/zod-openapi";
 import { READERS } from "../auth/caller.ts";
 import { ChangeList } from "../contract/change.ts";
 import { NodeList, NodeState } from "../contract/node.ts";
+import { SinewError } from "../contract/problem.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
 import { guarded } from "./access/guard.ts";
 import { type App, jsonText, problems } from "./app.ts";
 import { paging } from "./hardware.ts";
+
+const CLOSING_SECONDS = 10;
+const EVENTS = "text/event-stream";
 
 const listNodes = guarded(READERS, {
   method: "get",
@@ -24,7 +28,8 @@ const listChanges = guarded(READERS, {
   path: "/changes",
   operationId: "listChanges",
   summary: "What changed after a revision, oldest first",
-  description: "Read a list, then ask for changes since its `revision`; then again since the last one read.",
+  description:
+    "Read a list, then ask for changes since its `revision`; then again since the last one read. With `Accept: text/event-stream` the answer is a stream without end of the same: an event `epoch` first, then an event of each change, its `kind` the event's name and its revision the id; a stream has no pages.",
   request: {
     query: z.strictObject({
       since: z.coerce.number().int().min(0).default(0),
@@ -32,9 +37,22 @@ const listChanges = guarded(READERS, {
       ...paging,
       page_token: paging.page_token.meta({ description: "next_page_token of the page before; instead of `since`" }),
     }),
+    headers: z.object({
+      "last-event-id": z
+        .string()
+        .regex(/^\d{0,15}$/, "expected the id of an event, a revision")
+        .optional()
+        .meta({ description: "Of a stream that goes on: instead of `since`" }),
+    }),
   },
   responses: {
-    200: { description: "Changes", content: { "application/json": { schema: ChangeList } } },
+    200: {
+      description: "Changes",
+      content: {
+        "application/json": { schema: ChangeList },
+        [EVENTS]: { schema: z.string().meta({ description: "Events (HTML standard, 9.2)" }) },
+      },
+    },
     ...problems(400, 410),
   },
 });
@@ -48,5 +66,25 @@ export const nodeRoutes = <A extends App>(app: A, conductor: Conductor) =>
 export const changeRoutes = <A extends App>(app: A, conductor: Conductor) =>
   app.openapi(listChanges, async (c) => {
     const { since, ...options } = c.req.valid("query");
-    return jsonText(c, await conductor.changes(since, options));
+    if (!asksForEvents(c.req.header("accept"))) return jsonText(c, await conductor.changes(since, options));
+    if (options.page_token !== undefined)
+      throw new SinewError("invalid", "page_token: a stream of events has no pages");
+    // An EventSource says where it was in a header, and calls the same URL again.
+    const last = c.req.valid("header")["last-event-id"];
+    const stream = await conductor.follow(last ? Number(last) : since, {
+      epoch: options.epoch,
+      // One that reads no more is left to the listener, which closes what has been idle.
+      onClose: () => c.env?.extend?.(CLOSING_SECONDS),
+    });
+    c.env?.extend?.(0);
+    const headers = { "content-type": EVENTS, "cache-control": "no-store", "x-accel-buffering": "no" };
+    // The routes' types know the JSON of the declared schema alone.
+    return c.body(stream, 200, headers) as never;
+  });
+
+/** Whether events are named in Accept, and not refused there (RFC 9110, 12.5.1). */
+const asksForEvents = (accept: string | undefined) =>
+  (accept ?? "").split(",").some((range) => {
+    const [type, ...parameters] = range.split(";").map((part) => part.trim().toLowerCase());
+    return type === EVENTS && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
   });

@@ -3,7 +3,7 @@ import type { Socket } from "../client/link/socket.ts";
 
 /** What a handler may ask of the listener that carries the request. Absent in process and on foreign listeners. */
 export interface RequestEnv {
-  /** Keeps a silent response open this many seconds (Bun cuts one after about 10). */
+  /** Keeps a silent response open this many seconds, 0 without end (Bun cuts one after about 10). */
   extend?: (seconds: number) => void;
   /** The caller's address without port; null on a unix socket. */
   remoteAddress?: string | null;
@@ -28,6 +28,8 @@ export interface Tier {
   fetch(request: Request, env?: RequestEnv): Promise<Response> | Response;
   /** Begins its work (first scan, leases, hellos upward); resolves once the first scan is served. */
   start(): Promise<void>;
+  /** Ends the answers that have no end of their own, before the listener waits for those in flight. */
+  release?(): void;
   /** Says LEAVING upward, stops its timers, finishes writes. Safe to call twice. */
   stop(): Promise<void>;
 }

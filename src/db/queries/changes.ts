@@ -2,6 +2,7 @@ import { asc, eq, gt, sql } from "drizzle-orm";
 import type { Change } from "../../contract/change.ts";
 import { insert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
+import { textOf } from "../prepared.ts";
 import type { ChangeRow } from "../schema/tables.ts";
 
 export type { ChangeRow } from "../schema/tables.ts";
@@ -51,15 +52,33 @@ export async function reserveRevisions(w: Writer, n: number): Promise<number> {
 
 export const appendChanges = (w: Writer, rows: ChangeRow[]): Promise<void> => insert(w, w.tables.changes, rows);
 
-/** Changes after `since`, oldest first. */
-export const changesSince = (r: Reader, since: number, limit: number): Promise<ChangeRow[]> =>
-  r.query((db, { changes }) =>
-    db.select().from(changes).where(gt(changes.revision, since)).orderBy(asc(changes.revision)).limit(limit),
+/** Changes after `since`, oldest first. Of those that retention has forgotten nothing tells here: see `keptAfter`. */
+export async function changesSince(r: Reader, since: number, limit: number): Promise<ChangeRow[]> {
+  const text = textOf(r, "changesSince", (db, { changes }) =>
+    db.select().from(changes).where(gt(changes.revision, 0)).orderBy(asc(changes.revision)).limit(1),
   );
+  return (await r.run(text, [since, limit])).map(toRow);
+}
 
-export async function currentRevision(r: Reader): Promise<number> {
-  const [row] = await r.query((db, { meta }) =>
-    db.select({ value: meta.value }).from(meta).where(eq(meta.key, "revision")),
+/** The columns of `changes`, in their order. */
+function toRow([revision, time, kind, node_id, node_name, source, uuid, state, body]: unknown[]): ChangeRow {
+  const [at, of] = [
+    { revision: Number(revision), time, kind },
+    { node_id, node_name, source, uuid, state, body },
+  ];
+  return { ...at, ...of } as ChangeRow; // each as the schema declares it: text or null
+}
+
+/** The newest revision. */
+export const currentRevision = (r: Reader): Promise<number> => revisionIn(r, "revision");
+
+/** The newest revision that retention has forgotten: the feed goes back to it and no further. Read it after the changes. */
+export const keptAfter = (r: Reader): Promise<number> => revisionIn(r, "kept_after");
+
+async function revisionIn(r: Reader, key: "revision" | "kept_after"): Promise<number> {
+  const text = textOf(r, "meta", (db, { meta }) =>
+    db.select({ value: meta.value }).from(meta).where(eq(meta.key, key)),
   );
-  return Number(row?.value ?? 0);
+  const [row] = await r.run(text, [key]);
+  return Number(row?.[0] ?? 0);
 }

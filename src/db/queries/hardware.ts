@@ -1,5 +1,4 @@
 import { and, asc, eq, gt, inArray, or } from "drizzle-orm";
-import { troubleOf } from "../../contract/device/trouble.ts";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
@@ -29,7 +28,7 @@ export function hardwareRow(device: Hardware, revision: number, body = bodyOf(de
     ready: device.acc_status.ready,
     freshness: device.freshness,
     path: device.pci?.path ?? null,
-    trouble: troubleOf(device),
+    trouble: null,
     revision,
     body,
   };

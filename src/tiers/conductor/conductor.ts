@@ -17,6 +17,7 @@ import { createLimiter } from "../limiter.ts";
 import { type ChildWork, createOperations } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
 import type { RequestEnv } from "../tier.ts";
+import { createFeed, type Feed } from "./feed/feed.ts";
 import { type Fleet, isCurrent, isSeed, stateOf, type Tracked } from "./fleet.ts";
 import { createPulls } from "./inventory/pulls.ts";
 import { type Admission, createAdmission } from "./members/admission.ts";
@@ -54,7 +55,7 @@ export interface ConductorOptions extends DialOptions {
 }
 
 /** The fleet: wrangles its agents and keeps the database right. */
-export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "rekey"> {
+export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "rekey">, Pick<Feed, "follow"> {
   readonly ready: boolean;
   readonly care: Care;
   hello(hello: Hello, from: Visitor): Promise<Registered>;
@@ -63,6 +64,8 @@ export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "r
   /** Resolves once no pull is under way. */
   settled(): Promise<void>;
   start(): Promise<void>;
+  /** Ends what followers would hold open for ever. */
+  release(): void;
   stop(): Promise<void>;
 }
 
@@ -95,6 +98,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   const admission = createAdmission(fleet, roster, options);
   const { pull, pullNow, failed } = createPulls(fleet, roster.renew);
   const reads = createReads(db);
+  const feed = createFeed(db, world);
   const operations = createOperations(world, (operation) => db.write((tx) => saveOperation(tx, operation)));
   const limited = createLimiter(DISCOVERIES_AT_ONCE);
   let ready = false;
@@ -167,6 +171,8 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       return (await operations.wait(uuid, waitMs)) ?? (await getOperation(db.read, uuid));
     },
     settled,
+    follow: feed.follow,
+    release: feed.stop,
     async start() {
       await db.write((tx) => failInterrupted(tx, world.now()));
       await roster.start(peers);
@@ -177,6 +183,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     },
     async stop() {
       fleet.stopped = true;
+      feed.stop();
       for (const tracked of members.values()) tracked.cancel();
       admission.stop();
       await roster.stop();

@@ -5,6 +5,7 @@ import { changesSince, changeText } from "../../db/queries/changes.ts";
 import { type HardwareFilter, hardwareByUuid, hardwareText, listHardware } from "../../db/queries/hardware.ts";
 import { listNodes, toNode } from "../../db/queries/nodes.ts";
 import { failedSources, sourcesSummary, toSource } from "../../db/queries/sources.ts";
+import { checkPosition } from "./feed/feed.ts";
 
 /** The conductor lists this many of the sources that are not OK; the summary counts all. */
 const SOURCES_SHOWN = 100;
@@ -26,7 +27,7 @@ export interface Reads {
     filter: { state?: NodeState },
     paging: Paging,
   ): Promise<{ nodes: Node[]; revision: number; next_page_token?: string }>;
-  /** Throws SinewError epoch for a position of another history. */
+  /** Throws SinewError epoch for a position of another history, too_old for one that is no longer kept. */
   changes(since: number, options: Paging & { epoch?: string }): Promise<string>;
 }
 
@@ -104,10 +105,9 @@ export function createReads(db: Database): Reads {
       if (position !== undefined && !/^\d{1,15}$/.test(position)) throw badToken();
       const since = position === undefined ? first : Number(position);
       const newest = await db.revision();
-      if ((epoch !== undefined && epoch !== db.epoch) || since > newest) {
-        throw new SinewError("epoch", `since=${since} belongs to another history: list again, this one is ${db.epoch}`);
-      }
       const rows = await changesSince(read, since, limit + 1);
+      // After the rows: what was still kept now was there when they were read.
+      await checkPosition(db, since, { epoch, newest });
       const page = rows.slice(0, limit);
       const last = page.at(-1)?.revision ?? since;
       const rest = {

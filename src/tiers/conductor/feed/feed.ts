@@ -1,0 +1,261 @@
+import { SinewError } from "../../../contract/problem.ts";
+import type { Database } from "../../../db/database.ts";
+import { keptAfter } from "../../../db/queries/changes.ts";
+import type { World } from "../../../world.ts";
+import { newIn, PAGE, type Page, readPage } from "./page.ts";
+
+/** SQLite tells of no commit of another process, and a word of PostgreSQL can be lost: so often it is looked anyway. */
+const LOOK_MS = 1_000;
+/** Between two looks: many small commits are one page for every follower. */
+const PAUSE_MS = 10;
+const PAUSE_MS_EACH = 0.05;
+const KEEP_ALIVE_MS = 15_000;
+/** Pages that were read last, for all who follow: one that reads nothing until its place has left here is closed. */
+const RECENT_BYTES = 8 * 2 ** 20;
+/** A follower comes again after this, with what credentials it has then. */
+const LONGEST_MS = 3_600_000;
+const FOLLOWERS = 4_096;
+
+const encoder = new TextEncoder();
+const KEEP_ALIVE = encoder.encode(": keep-alive\n\n");
+
+interface Follower {
+  /** What it has been given. */
+  at: number;
+  since: number;
+  /** It has met the pages that all share; until then it reads by itself. */
+  met: boolean;
+  ended: boolean;
+  /** Set while it waits for more. */
+  wake: (() => void) | null;
+  keepAlive: boolean;
+  close: () => void;
+}
+
+export interface Feed {
+  /**
+   * The changes after `since` as an event stream without end; `onClose` hears when it has ended on this side. Nothing is
+   * read for it before its first bytes are asked for. Throws SinewError epoch, too_old, rate_limited.
+   */
+  follow(since: number, options: { epoch?: string | undefined; onClose?: () => void }): Promise<ReadableStream>;
+  /** Ends all streams. Those that come later end at once. */
+  stop(): void;
+}
+
+/** One reader of the log for all who follow it: it looks once for each wake-up, and all are given the same bytes. */
+export function createFeed(db: Database, world: World): Feed {
+  const followers = new Set<Follower>();
+  let recent: Page[] = [];
+  let size = 0;
+  /** Where the shared pages end. */
+  let position = 0;
+  /** Resolves once the first follower's looking has begun. */
+  let begun: Promise<void> | null = null;
+  let failing = false;
+  let stopped = false;
+  let looking: Promise<void> | null = null;
+  let again = false;
+  let unwatch = () => {};
+  let cancelLook = () => {};
+  let cancelKeepAlive = () => {};
+
+  const pause = (ms: number) => new Promise<void>((resume) => world.timer(ms, resume));
+
+  function end(follower: Follower) {
+    if (follower.ended) return;
+    follower.ended = true;
+    followers.delete(follower);
+    follower.close();
+    follower.wake?.();
+    if (followers.size === 0) rest();
+  }
+
+  function share(page: Page) {
+    // All have gone, and others have come, while it was read.
+    if (page.after !== position) return;
+    recent.push(page);
+    size += page.bytes.byteLength;
+    position = page.last;
+    while (size > RECENT_BYTES && recent.length > 1) size -= recent.shift()?.bytes.byteLength ?? 0;
+    const oldest = recent[0]?.after ?? position;
+    for (const follower of followers) {
+      if (follower.met && follower.at < oldest) end(follower);
+      else follower.wake?.();
+    }
+  }
+
+  /** Reads what is new, one page after the other. */
+  async function read() {
+    do {
+      again = false;
+      for (;;) {
+        const page = await readPage(db, position);
+        if (page === "too old") for (const follower of followers) end(follower);
+        if (page === null || page === "too old" || followers.size === 0) break;
+        share(page);
+        await pause(page.revisions.length < PAGE ? PAUSE_MS + PAUSE_MS_EACH * followers.size : 0);
+      }
+    } while (again && followers.size > 0);
+  }
+
+  function look() {
+    again = true;
+    if (looking || followers.size === 0) return;
+    cancelLook();
+    looking = read()
+      .then(
+        () => {
+          failing = false;
+        },
+        (error) => {
+          if (!failing) world.log("warn", "the feed cannot read the changes", { error: String(error) });
+          failing = true;
+        },
+      )
+      .finally(() => {
+        looking = null;
+        if (followers.size > 0) cancelLook = world.timer(LOOK_MS, look);
+      });
+  }
+
+  function keepAlive() {
+    for (const follower of followers) {
+      // Quiet has to mean that nothing changed: who is told otherwise asks again, and hears why.
+      if (failing || world.monotonic() - follower.since > LONGEST_MS) end(follower);
+      follower.keepAlive = true;
+      follower.wake?.();
+    }
+    if (followers.size > 0) cancelKeepAlive = world.timer(KEEP_ALIVE_MS, keepAlive);
+  }
+
+  /** Nobody follows: nothing is read, and no timer runs. */
+  function rest() {
+    begun = null;
+    unwatch();
+    cancelLook();
+    cancelKeepAlive();
+    recent = [];
+    size = 0;
+  }
+
+  /** Those who come later than here by themselves begin where the log ends now. */
+  async function begin() {
+    const own = await db.revision();
+    if (followers.size === 0) return;
+    position = own;
+    unwatch = db.watch(look);
+    cancelKeepAlive = world.timer(KEEP_ALIVE_MS, keepAlive);
+    look();
+  }
+
+  /** The shared page that goes on from a revision; null: there is none, or it has left. */
+  function pageAfter(at: number): Page | null {
+    for (let index = recent.length - 1; index >= 0; index -= 1) {
+      const page = recent[index];
+      if (page && page.after <= at) return page.last > at ? page : null;
+    }
+    return null;
+  }
+
+  /** The next bytes; null: the stream ends. */
+  async function next(follower: Follower): Promise<Uint8Array | null> {
+    begun ??= begin();
+    await begun;
+    for (;;) {
+      if (follower.ended) return null;
+      const page = pageAfter(follower.at);
+      if (page) {
+        follower.met = true;
+        const bytes = newIn(page, follower.at);
+        follower.at = page.last;
+        if (bytes.byteLength > 0) return bytes;
+      } else if (follower.at < position) {
+        const own = await readPage(db, follower.at);
+        if (own === "too old") return null;
+        if (own) {
+          follower.at = own.last;
+          follower.met = own.last >= position;
+          return own.bytes;
+        }
+      } else {
+        follower.met = true;
+        if (follower.keepAlive) {
+          follower.keepAlive = false;
+          return KEEP_ALIVE;
+        }
+        await new Promise<void>((resume) => {
+          follower.wake = resume;
+        });
+        follower.wake = null;
+      }
+    }
+  }
+
+  return {
+    async follow(since, { epoch, onClose = () => {} }) {
+      const newest = await db.revision();
+      await checkPosition(db, since, { epoch, newest });
+      if (followers.size >= FOLLOWERS)
+        throw new SinewError("rate_limited", `${FOLLOWERS} streams are open already`, { retryAfter: 10 });
+      const hello = { epoch: db.epoch, revision: newest };
+      let opening: Uint8Array | null = encoder.encode(`event: epoch\ndata: ${JSON.stringify(hello)}\n\n`);
+      const follower: Follower = {
+        ...{ at: since, since: world.monotonic(), met: false, ended: stopped, wake: null, keepAlive: false },
+        close: () => {},
+      };
+      return new ReadableStream<Uint8Array>(
+        {
+          start(controller) {
+            follower.close = () => {
+              try {
+                // One that never reads is asked for nothing more: it ends here.
+                if (!follower.wake) controller.close();
+              } catch {
+                // The far end has gone already.
+              }
+              onClose();
+            };
+          },
+          async pull(controller) {
+            // Not earlier: an answer to HEAD is never read.
+            if (!follower.ended) followers.add(follower);
+            const bytes = opening ?? (await next(follower).catch(() => null));
+            opening = null;
+            if (bytes && !follower.ended) return controller.enqueue(bytes);
+            end(follower);
+            try {
+              controller.close();
+            } catch {
+              // It is closed.
+            }
+          },
+          cancel: () => end(follower),
+        },
+        { highWaterMark: 0 },
+      );
+    },
+    stop() {
+      stopped = true;
+      for (const follower of followers) end(follower);
+    },
+  };
+}
+
+/** Throws SinewError epoch for a position of another history, too_old for one that is no longer kept. */
+export async function checkPosition(
+  db: Database,
+  since: number,
+  { epoch, newest }: { epoch: string | undefined; newest: number },
+): Promise<void> {
+  if ((epoch !== undefined && epoch !== db.epoch) || since > newest)
+    throw new SinewError("epoch", `since=${since} belongs to another history: list again, this one is ${db.epoch}`);
+  const oldest = await keptAfter(db.read);
+  if (since < oldest) throw tooOld({ since, oldest, newest });
+}
+
+const tooOld = ({ since, oldest, newest }: { since: number; oldest: number; newest: number }) =>
+  new SinewError(
+    "too_old",
+    `since=${since}: changes are kept from ${oldest} on; list again, then ask since the list's revision`,
+    { revision: newest },
+  );

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { ChangeList } from "../../src/contract/change.ts";
+import { Problem } from "../../src/contract/problem-schema.ts";
+import { eventsOf } from "../support/events.ts";
+import { type Running, startAgent, startConductor, until } from "../support/tiers.ts";
+
+let conductor: Running;
+let agent: Running;
+beforeAll(async () => {
+  conductor = await startConductor();
+  agent = await startAgent({ conductor: conductor.url });
+  await until("the agent's card", async () => (await changes()).revision > 1);
+});
+afterAll(async () => {
+  await agent.stop();
+  await conductor.stop();
+});
+
+const get = (query = "", headers: Record<string, string> = {}) =>
+  fetch(`${conductor.url}/changes${query}`, { headers });
+const changes = async () => ChangeList.parse(await (await get()).json());
+const STREAM = { accept: "text/event-stream" };
+const idsOf = async (answer: Response, count: number) => {
+  const ids: string[] = [];
+  if (!answer.body) throw new Error("expected a body");
+  for await (const { id } of eventsOf(answer.body)) {
+    if (id !== null) ids.push(id);
+    if (ids.length === count) break;
+  }
+  return ids;
+};
+
+test("GET /changes is a list, and a stream of the same to who asks for events", async () => {
+  const list = await changes();
+  for (const accept of ["*/*", "application/json", "text/event-stream;q=0"])
+    expect((await get("", { accept })).headers.get("content-type")).toStartWith("application/json");
+  const answer = await get("", STREAM);
+  expect(answer.headers.get("content-type")).toBe("text/event-stream");
+  expect(await idsOf(answer, list.changes.length)).toEqual(list.changes.map(({ revision }) => String(revision)));
+});
+
+test("GET /changes as a stream goes on after Last-Event-ID, whatever `since` says", async () => {
+  expect((await idsOf(await get("?since=0", { ...STREAM, "last-event-id": "1" }), 1))[0]).toBe("2");
+  expect((await idsOf(await get("?since=0", { ...STREAM, "last-event-id": "" }), 1))[0]).toBe("1");
+});
+
+test("GET /changes as a stream refuses what it cannot follow", async () => {
+  const bad: [string, Record<string, string>, number, string][] = [
+    ["?since=999999", {}, 410, "epoch"],
+    [`?epoch=${crypto.randomUUID()}`, {}, 410, "epoch"],
+    ["?since=x", {}, 400, "invalid"],
+    ["?page_token=MQ", {}, 400, "invalid"],
+    ["?unknown=1", {}, 400, "invalid"],
+    ["", { "last-event-id": "x" }, 400, "invalid"],
+    ["", { "last-event-id": "-1" }, 400, "invalid"],
+    ["", { "last-event-id": "99999" }, 410, "epoch"],
+  ];
+  for (const [query, headers, status, code] of bad) {
+    const answer = await get(query, { ...STREAM, ...headers });
+    expect([query, headers, answer.status]).toEqual([query, headers, status]);
+    expect(Problem.parse(await answer.json()).code).toBe(code as Problem["code"]);
+  }
+});
+
+test("HEAD of the stream follows nothing", async () => {
+  const answer = await fetch(`${conductor.url}/changes`, { method: "HEAD", headers: STREAM });
+  expect(answer.status).toBe(200);
+});

@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { Change } from "../../../../src/contract/change.ts";
+import type { Database, Writer } from "../../../../src/db/database.ts";
+import { openDatabase } from "../../../../src/db/database.ts";
+import { appendChanges, reserveRevisions } from "../../../../src/db/queries/changes.ts";
+import { createFeed, type Feed } from "../../../../src/tiers/conductor/feed/feed.ts";
+import { databases, type TestDatabase } from "../../../support/databases.ts";
+import { eventsOf } from "../../../support/events.ts";
+import { quiet } from "../../../support/tiers.ts";
+import { virtualWorld } from "../../../support/world.ts";
+
+const NODE = { id: "6f1a3f0e-9f57-4c8e-8f5e-0d0c1a2b3c4d", name: "n1" };
+const TIME = "2026-11-23T00:00:00.000Z";
+
+/** Appends changes of the node, each with `size` bytes that say nothing. */
+async function append(tx: Writer, count: number, size = 10): Promise<number> {
+  const first = await reserveRevisions(tx, count);
+  const body = JSON.stringify([{ name: "x".repeat(size) }]);
+  const common = { time: TIME, kind: "state", node_id: NODE.id, node_name: NODE.name, state: "LIVE" };
+  const rows = Array.from({ length: count }, (_, index) => ({
+    ...common,
+    ...{ revision: first + index, source: null, uuid: null, body },
+  }));
+  await appendChanges(tx, rows);
+  return first;
+}
+
+/** The ids of the next `count` changes. */
+async function idsOf(stream: ReadableStream, count: number): Promise<number[]> {
+  const ids: number[] = [];
+  if (count === 0) return ids;
+  for await (const { id } of eventsOf(stream)) {
+    if (id !== null) ids.push(Number(id));
+    if (ids.length === count) break;
+  }
+  return ids;
+}
+const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, index) => first + index);
+
+describe.each(databases)("the feed on $name", ({ open }) => {
+  let database: TestDatabase;
+  let db: Database;
+  let feed: Feed;
+  beforeEach(async () => {
+    database = await open();
+    db = await openDatabase(database.url);
+    feed = createFeed(db, quiet());
+  });
+  afterEach(async () => {
+    feed.stop();
+    await db.close();
+    await database.close();
+  });
+  const write = (count: number, size?: number) => db.write((tx) => append(tx, count, size));
+
+  test("says its epoch first, then each change after `since` as an event with its revision and kind", async () => {
+    await write(3);
+    const seen = [];
+    for await (const event of eventsOf(await feed.follow(1, {}))) {
+      seen.push(event);
+      if (seen.length === 3) await write(1);
+      if (seen.length === 4) break;
+    }
+    expect(seen[0]).toEqual({ id: null, event: "epoch", data: JSON.stringify({ epoch: db.epoch, revision: 3 }) });
+    expect(seen.slice(1).map(({ id, event }) => [id, event])).toEqual([
+      ["2", "state"],
+      ["3", "state"],
+      ["4", "state"],
+    ]);
+    expect(JSON.parse(seen[1]?.data ?? "")).toMatchObject({ revision: 2, kind: "state", node: NODE });
+    expect(Change.shape.revision.parse(JSON.parse(seen[3]?.data ?? "").revision)).toBe(4);
+  });
+
+  test("gives everyone every change once, in order, whenever they come and while several write", async () => {
+    const COUNT = 600;
+    const writers = Promise.all(
+      [1, 2, 3, 4].map(async () => {
+        for (let done = 0; done < COUNT / 4; done += 3) await write(3);
+      }),
+    );
+    const readers = upTo(20).map(async (index) => {
+      await Bun.sleep(index * 7);
+      const since = (index * 37) % ((await db.revision()) + 1);
+      expect(await idsOf(await feed.follow(since, {}), COUNT - since)).toEqual(upTo(COUNT, since + 1));
+    });
+    await Promise.all([writers, ...readers]);
+  });
+
+  test("closes one that does not read once the shared pages have passed it, and it goes on from its last event", async () => {
+    const stalled = eventsOf(await feed.follow(0, {}));
+    await write(1);
+    await stalled.next();
+    expect((await stalled.next()).value?.id).toBe("1");
+    const keeping = idsOf(await feed.follow(0, {}), 241);
+    for (let round = 0; round < 12; round += 1) await write(20, 64 * 1024);
+    expect(await keeping).toEqual(upTo(241));
+    expect((await stalled.next()).done).toBe(true);
+    expect(await idsOf(await feed.follow(1, {}), 240)).toEqual(upTo(241, 2));
+  });
+
+  test("refuses a position that is not kept, saying from where to go on, and one of another history", async () => {
+    await write(5);
+    await db.write(async (tx) => {
+      await tx.query((q, { meta }) => q.insert(meta).values({ key: "kept_after", value: "3" }));
+    });
+    await expect(feed.follow(2, {})).rejects.toMatchObject({ code: "too_old", revision: 5 });
+    expect(await idsOf(await feed.follow(3, { epoch: db.epoch }), 2)).toEqual([4, 5]);
+    await expect(feed.follow(6, {})).rejects.toMatchObject({ code: "epoch" });
+    await expect(feed.follow(5, { epoch: NODE.id })).rejects.toMatchObject({ code: "epoch" });
+  });
+
+  test("ends a stream whose next change was forgotten meanwhile, rather than pass over it", async () => {
+    const { world, advance } = virtualWorld();
+    const own = createFeed(db, world);
+    await write(2);
+    const following = eventsOf(await own.follow(0, {}));
+    for (let index = 0; index < 3; index += 1) await following.next();
+    await db.write(async (tx) => {
+      await append(tx, 5);
+      await tx.query((q, { changes }) => q.delete(changes));
+      await tx.query((q, { meta }) => q.insert(meta).values({ key: "kept_after", value: "7" }));
+    });
+    const ended = following.next();
+    for (let turn = 0; turn < 20; turn += 1) await advance(100);
+    expect((await ended).done).toBe(true);
+  });
+
+  test("says that nothing changed every 15 s, and ends all streams when it stops", async () => {
+    const { world, advance } = virtualWorld();
+    const own = createFeed(db, world);
+    const following = eventsOf(await own.follow(0, {}));
+    expect((await following.next()).value?.event).toBe("epoch");
+    const next = following.next();
+    // Its I/O is real: it waits before the clock goes on.
+    for (let turn = 0; turn < 20; turn += 1) await advance(0);
+    await advance(15_000);
+    expect((await next).value).toMatchObject({ id: null, comment: "keep-alive" });
+    const last = following.next();
+    own.stop();
+    expect((await last).done).toBe(true);
+    const late = eventsOf(await own.follow(0, {}));
+    expect((await late.next()).done).toBe(true);
+  });
+
+  test("hears of what another process has written", async () => {
+    const other = await openDatabase(database.url);
+    const following = idsOf(await feed.follow(0, {}), 2);
+    await other.write((tx) => append(tx, 2));
+    expect(await following).toEqual([1, 2]);
+    await other.close();
+  });
+});
