@@ -23,12 +23,14 @@ export function cachedByRevision(
 ): Fetch {
   let kept = new Map<string, Entry>();
   let keptAt = -1;
+  /** Nothing changed since the request before: where each request meets another revision, what is kept helps nobody. */
+  let calm = false;
   let size = 0;
 
   async function refill(key: string, request: Request, env: RequestEnv | undefined): Promise<Response> {
     const response = await app(request, env);
     const tag = response.headers.get("etag");
-    if (response.status !== 200 || tag !== `W/"${keptAt}"`) return response;
+    if (!calm || response.status !== 200 || tag !== `W/"${keptAt}"`) return response;
     const bytes = new Uint8Array(await response.arrayBuffer());
     const headers = [...response.headers];
     // One reader that asks for everything page by page must not hold memory for good.
@@ -56,7 +58,8 @@ export function cachedByRevision(
       return app(request, env);
     }
     const now = await revision();
-    if (now !== keptAt) {
+    calm = now === keptAt;
+    if (!calm) {
       kept = new Map();
       keptAt = now;
       size = 0;

@@ -96,14 +96,16 @@ export const hardwareRoutes = <A extends App>(app: A, tier: Holder) =>
 export const fleetRoutes = <A extends App>(app: A, conductor: Conductor) =>
   app
     .openapi(listFleet, async (c) => {
-      const tag = `W/"${await conductor.revision()}"`;
-      if (matchesTag(c, tag)) return c.body(null, 304, { etag: tag });
+      if (c.req.header("if-none-match") !== undefined) {
+        const tag = `W/"${await conductor.revision()}"`;
+        if (matchesTag(c, tag)) return c.body(null, 304, { etag: tag });
+      }
       const { limit, page_token, ready, ...filter } = c.req.valid("query");
-      const text = await conductor.hardware(
+      const { text, revision } = await conductor.hardware(
         { ...filter, ...(ready === undefined ? {} : { ready: ready === "true" }) },
         { limit, page_token },
       );
-      return jsonText(c, text, { etag: tag });
+      return jsonText(c, text, { etag: `W/"${revision}"` });
     })
     .openapi(get, async (c) => {
       const { uuid } = c.req.valid("param");

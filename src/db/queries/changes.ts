@@ -1,6 +1,6 @@
 import { asc, eq, gt, sql } from "drizzle-orm";
 import type { Change } from "../../contract/change.ts";
-import { insert } from "../bulk.ts";
+import { insert, upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { textOf } from "../prepared.ts";
 import type { ChangeRow } from "../schema/tables.ts";
@@ -75,7 +75,14 @@ export const currentRevision = (r: Reader): Promise<number> => revisionIn(r, "re
 /** The newest revision that retention has forgotten: the feed goes back to it and no further. Read it after the changes. */
 export const keptAfter = (r: Reader): Promise<number> => revisionIn(r, "kept_after");
 
-async function revisionIn(r: Reader, key: "revision" | "kept_after"): Promise<number> {
+/** The newest revision at which a source became another one to its readers. */
+export const sourcesRevision = (r: Reader): Promise<number> => revisionIn(r, "sources");
+
+/** Notes that sources have changed. After `reserveRevisions`, so that two writers take the rows in one order. */
+export const markSources = (w: Writer, revision: number): Promise<void> =>
+  upsert(w, w.tables.meta, ["key"], [{ key: "sources", value: String(revision) }]);
+
+async function revisionIn(r: Reader, key: "revision" | "kept_after" | "sources"): Promise<number> {
   const text = textOf(r, "meta", (db, { meta }) =>
     db.select({ value: meta.value }).from(meta).where(eq(meta.key, key)),
   );

@@ -1,8 +1,10 @@
-import { and, asc, eq, gt, inArray, or } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, or, sql } from "drizzle-orm";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
-import type { HardwareRow, NewHardwareRow } from "../schema/tables.ts";
+import { textOf } from "../prepared.ts";
+import type { HardwareRow, NewHardwareRow, Tables } from "../schema/tables.ts";
+import { currentRevision, sourcesRevision } from "./changes.ts";
 
 export type { HardwareRow, NewHardwareRow } from "../schema/tables.ts";
 
@@ -52,25 +54,32 @@ export interface HardwareFilter {
   freshness?: Freshness;
 }
 
-/** One page by id; the id of its last row is `after` for the next. */
-export const listHardware = (
+/** What a list shows of a device. */
+export type ListedRow = Pick<HardwareRow, "id" | "freshness" | "body">;
+
+/** One page by id, and the revision at which it was exactly that; the id of its last row is `after` for the next. */
+export async function listHardware(
   r: Reader,
   filter: HardwareFilter,
-  { after, limit }: { after?: number; limit: number },
-): Promise<HardwareRow[]> =>
-  r.query((db, { hardware, nodes }) => {
-    const { node, device_type, vendor_id, ready, freshness } = filter;
-    const named = (name: string) =>
-      db
-        .select({ id: nodes.id })
-        .from(nodes)
-        .where(or(eq(nodes.id, name), eq(nodes.name, name)));
+  { after, limit }: { after?: number | undefined; limit: number },
+): Promise<{ rows: ListedRow[]; revision: number; sourcesAt: number }> {
+  const { node, device_type, vendor_id, ready, freshness } = filter;
+  const given = { device_type, vendor_id, ready, freshness, after };
+  const used = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+  const name = `listHardware ${[...used.map((one) => one.name), ...(node === undefined ? [] : ["node"])]}`;
+  const text = textOf(r, name, (db, { hardware, nodes, meta }) => {
+    const named = db
+      .select({ id: nodes.id })
+      .from(nodes)
+      .where(or(eq(nodes.id, ""), eq(nodes.name, "")));
+    // In one statement, which sees one state of the database: the revision is that of the rows, not about that of them.
+    const at = (key: string) => sql`(SELECT ${meta.value} FROM ${meta} WHERE ${meta.key} = ${sql.raw(`'${key}'`)})`;
     return db
-      .select()
+      .select({ ...shown(hardware), revision: at("revision").as("at"), sources: at("sources").as("sources_at") })
       .from(hardware)
       .where(
         and(
-          node === undefined ? undefined : inArray(hardware.node_id, named(node)),
+          node === undefined ? undefined : inArray(hardware.node_id, named),
           device_type === undefined ? undefined : eq(hardware.device_type, device_type),
           vendor_id === undefined ? undefined : eq(hardware.vendor_id, vendor_id),
           ready === undefined ? undefined : eq(hardware.ready, ready),
@@ -79,8 +88,29 @@ export const listHardware = (
         ),
       )
       .orderBy(asc(hardware.id))
-      .limit(limit);
+      .limit(1);
   });
+  const values = [...(node === undefined ? [] : [node, node]), ...used.map(({ value }) => value), limit];
+  const look = () => r.run(text, r.dialect === "sqlite" ? values.map(asStored) : values);
+  let rows = await look();
+  let at: unknown[] = rows[0] ?? [];
+  if (rows.length === 0) {
+    // Nothing says when there was nothing. So first when, and then whether that still is so.
+    at = [0, "", "", await currentRevision(r), await sourcesRevision(r)];
+    rows = await look();
+    at = rows[0] ?? at;
+  }
+  return {
+    rows: rows.map(([id, freshness, body]) => ({ id: Number(id), freshness: String(freshness), body: String(body) })),
+    revision: Number(at[3]),
+    sourcesAt: Number(at[4] ?? 0),
+  };
+}
+
+const shown = ({ id, freshness, body }: Tables["hardware"]) => ({ id, freshness, body });
+
+/** SQLite has no booleans. */
+const asStored = (value: string | number | boolean) => (typeof value === "boolean" ? Number(value) : value);
 
 /** Adds devices, or replaces those with the same node, source and uuid; a replaced one keeps its id. */
 export const saveHardware = (w: Writer, rows: NewHardwareRow[]): Promise<void> =>

@@ -4,6 +4,7 @@ import type { Node, NodeState } from "../../contract/node.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import type { NodeRow } from "../schema/tables.ts";
+import { currentRevision } from "./changes.ts";
 
 export type { NodeRow } from "../schema/tables.ts";
 
@@ -53,24 +54,38 @@ export async function countNodes(r: Reader): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** One page by id; the id of its last row is `after` for the next. */
-export const listNodes = (
+/** One page by id, and the revision at which it was exactly that; the id of its last row is `after` for the next. */
+export async function listNodes(
   r: Reader,
-  { state, after, limit }: { state?: string; after?: string; limit: number },
-): Promise<NodeRow[]> =>
-  r.query((db, { nodes }) =>
-    db
-      .select()
-      .from(nodes)
-      .where(
-        and(
-          state === undefined ? undefined : eq(nodes.state, state),
-          after === undefined ? undefined : gt(nodes.id, after),
-        ),
-      )
-      .orderBy(asc(nodes.id))
-      .limit(limit),
-  );
+  { state, after, limit }: { state?: string | undefined; after?: string | undefined; limit: number },
+): Promise<{ rows: NodeRow[]; revision: number }> {
+  const look = () =>
+    r.query((db, { nodes, meta }) =>
+      db
+        .select({
+          row: nodes,
+          revision: sql<string>`(SELECT ${meta.value} FROM ${meta} WHERE ${meta.key} = 'revision')`,
+        })
+        .from(nodes)
+        .where(
+          and(
+            state === undefined ? undefined : eq(nodes.state, state),
+            after === undefined ? undefined : gt(nodes.id, after),
+          ),
+        )
+        .orderBy(asc(nodes.id))
+        .limit(limit),
+    );
+  let rows = await look();
+  let revision = Number(rows[0]?.revision);
+  if (rows.length === 0) {
+    // Nothing says when there was nothing. So first when, and then whether that still is so.
+    revision = await currentRevision(r);
+    rows = await look();
+    revision = Number(rows[0]?.revision ?? revision);
+  }
+  return { rows: rows.map(({ row }) => row), revision };
+}
 
 export async function getNode(r: Reader, id: string): Promise<NodeRow | null> {
   const [row] = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.id, id)));

@@ -18,7 +18,7 @@ export interface Paging {
 /** What the fleet's readers ask for, from the database alone. Texts are JSON bodies. */
 export interface Reads {
   revision(): Promise<number>;
-  hardware(filter: HardwareFilter, paging: Paging): Promise<string>;
+  hardware(filter: HardwareFilter, paging: Paging): Promise<{ text: string; revision: number }>;
   /** Null: no such device. Throws SinewError ambiguous_uuid naming every source of it. */
   device(uuid: string): Promise<string | null>;
   /** Which node has a device. Throws SinewError not_found, and ambiguous_uuid as `device`. */
@@ -57,28 +57,44 @@ export function createReads(db: Database): Reads {
     throw new SinewError("ambiguous_uuid", `expected one device with uuid ${uuid}, got ${rows.length}: ${named}`);
   }
 
+  /** Members of the list's JSON about the sources that are not OK, and of all how many are. */
+  async function sourcesText(node?: string): Promise<string> {
+    const failed = await failedSources(read, SOURCES_SHOWN, node);
+    const sources = failed.map((row) => ({ ...toSource(row), node: { id: row.node_id, name: row.node_name } }));
+    return JSON.stringify({ sources, sources_summary: await sourcesSummary(read, node) }).slice(1, -1);
+  }
+
+  let known: { at: number; text: Promise<string> } | null = null;
+
+  /** The same of the whole fleet, as of the revision at which a source changed last: to count them takes longer than a page. */
+  function fleetSources(at: number): Promise<string> {
+    if (known?.at === at) return known.text;
+    const text = sourcesText();
+    known = { at, text };
+    text.catch(() => {
+      known = null;
+    });
+    return text;
+  }
+
   return {
     revision: () => db.revision(),
 
     async hardware(filter, { limit, page_token }) {
       const position = decode(page_token);
       if (position !== undefined && !/^\d{1,15}$/.test(position)) throw badToken();
-      // Before the rows: a reader that goes on with the feed from here may see a change twice, never miss one.
-      const revision = await db.revision();
       const after = position === undefined ? undefined : Number(position);
-      const rows = await listHardware(read, filter, { after, limit: limit + 1 });
+      const { rows, revision, sourcesAt } = await listHardware(read, filter, { after, limit: limit + 1 });
       const page = rows.slice(0, limit);
-      const failed = await failedSources(read, SOURCES_SHOWN, filter.node);
-      const sources = failed.map((row) => ({ ...toSource(row), node: { id: row.node_id, name: row.node_name } }));
       const rest = {
-        sources,
-        sources_summary: await sourcesSummary(read, filter.node),
         generation: String(revision),
         revision,
         ...(rows.length > limit ? { next_page_token: encode(String(page.at(-1)?.id)) } : {}),
       };
+      const sources = filter.node === undefined ? await fleetSources(sourcesAt) : await sourcesText(filter.node);
       // The bodies are JSON text already: put together, never parsed.
-      return `{"hardware":[${page.map(hardwareText).join(",")}],${JSON.stringify(rest).slice(1)}`;
+      const text = `{"hardware":[${page.map(hardwareText).join(",")}],${sources},${JSON.stringify(rest).slice(1)}`;
+      return { text, revision };
     },
 
     async device(uuid) {
@@ -93,8 +109,7 @@ export function createReads(db: Database): Reads {
     },
 
     async nodes(filter, { limit, page_token }) {
-      const revision = await db.revision();
-      const rows = await listNodes(read, { ...filter, after: decode(page_token), limit: limit + 1 });
+      const { rows, revision } = await listNodes(read, { ...filter, after: decode(page_token), limit: limit + 1 });
       const nodes = rows.slice(0, limit).map(toNode);
       const last = rows.length > limit ? nodes.at(-1) : undefined;
       return { nodes, revision, ...(last ? { next_page_token: encode(last.id) } : {}) };

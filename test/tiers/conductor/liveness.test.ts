@@ -32,7 +32,7 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     await conductor.start();
   };
   const state = async () => (await conductor.nodes({}, { limit: 10 })).nodes[0]?.state;
-  const freshness = async () => JSON.parse(await conductor.hardware({}, { limit: 10 })).hardware[0]?.freshness;
+  const freshness = async () => JSON.parse((await conductor.hardware({}, { limit: 10 })).text).hardware[0]?.freshness;
   /** Time passes in steps, each waiting for the pulls it set off: their I/O is real. */
   const pass = async (seconds: number) => {
     for (let passed = 0; passed < seconds; passed += 2) {
@@ -82,7 +82,7 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     await pass(TTL);
     await becomes(state, "LOST", 500);
     await becomes(freshness, "STALE");
-    const { sources, sources_summary } = JSON.parse(await conductor.hardware({ node: "n1" }, { limit: 10 }));
+    const { sources, sources_summary } = JSON.parse((await conductor.hardware({ node: "n1" }, { limit: 10 })).text);
     expect(sources).toMatchObject([{ name: "crypto", status: "STALE", error: { message: "node n1 is LOST" } }]);
     expect(sources_summary).toEqual({ total: 1, ok: 0, stale: 1, never: 0 });
     await conductor.hello(hello(), VISITOR);
@@ -153,7 +153,7 @@ describe.each(databases)("liveness on $name", ({ open }) => {
   test("an agent that does not answer while it says hello is LIVE with a failed source", async () => {
     answers = false;
     await conductor.hello(hello(), VISITOR);
-    const source = async () => JSON.parse(await conductor.hardware({}, { limit: 10 })).sources[0]?.error?.code;
+    const source = async () => JSON.parse((await conductor.hardware({}, { limit: 10 })).text).sources[0]?.error?.code;
     await becomes(source, "unreachable");
     expect(await state()).toBe("LIVE");
     answers = true;

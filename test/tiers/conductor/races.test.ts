@@ -44,7 +44,7 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
   };
   const state = async () => (await conductor.nodes({}, { limit: 10 })).nodes[0]?.state;
   const freshness = async () =>
-    JSON.parse(await conductor.hardware({}, { limit: 10 })).hardware.map(
+    JSON.parse((await conductor.hardware({}, { limit: 10 })).text).hardware.map(
       (device: typeof OK & { freshness: string }) => device.freshness,
     );
   const discover = () => conductor.operation(conductor.startDiscovery().uuid, 10_000);

@@ -2,7 +2,7 @@ import type { Freshness, Hardware, Source } from "../../../contract/hardware.ts"
 import type { NodeState } from "../../../contract/node.ts";
 import type { Report } from "../../../contract/peer.ts";
 import type { Database, Writer } from "../../../db/database.ts";
-import { appendChanges, reserveRevisions } from "../../../db/queries/changes.ts";
+import { appendChanges, markSources, reserveRevisions } from "../../../db/queries/changes.ts";
 import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../../db/queries/hardware.ts";
 import { compareAndSetGeneration, getNode, type NodeFacts, saveNode, setReported } from "../../../db/queries/nodes.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
@@ -15,6 +15,8 @@ interface NodeChange {
   state: NodeState;
   /** Those that changed. */
   sources: Source[];
+  /** How they are listed differs: there are fewer, or their node has another name. */
+  listed?: boolean;
 }
 
 /**
@@ -48,6 +50,7 @@ async function record(
     })),
     ...(state ? [{ ...common, revision: first + changes.length, ...stateRow(state) }] : []),
   ]);
+  if (state && (state.listed || state.sources.length > 0)) await markSources(tx, first);
   return first + count - 1;
 }
 
@@ -102,7 +105,11 @@ export function writeState(
     await saveNode(tx, { ...row, ...kept, revision: 0 });
     const stale = options.devices === "stale";
     const changes = stale ? await staleDevices(tx, row.id) : [];
-    const state = { state: row.state as NodeState, sources: stale ? await staleSources(tx, row) : [] };
+    const state = {
+      state: row.state as NodeState,
+      sources: stale ? await staleSources(tx, row) : [],
+      listed: stored !== null && stored.name !== row.name,
+    };
     const revision = await record(tx, node, options.now, changes, state);
     if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
   });
@@ -166,5 +173,11 @@ async function recordSources(
   await writeSources(tx, node.id, sources);
   const changed = changedSources(before, sources);
   const fewer = before.some(({ name }) => !sources.some((source) => source.name === name));
-  await record(tx, node, now, changes, changed.length > 0 || fewer || said ? { state, sources: changed } : null);
+  await record(
+    tx,
+    node,
+    now,
+    changes,
+    changed.length > 0 || fewer || said ? { state, sources: changed, listed: fewer } : null,
+  );
 }
