@@ -11,10 +11,13 @@ export interface Random {
 /** SINEW_TEST_SEED, or another one each time. */
 export const seed = Number(process.env.SINEW_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-/** mulberry32, begun by a hash (FNV-1a) of the seed and what it is for. */
-export function random(...purpose: (string | number)[]): Random {
+/** By this run's seed, and what it is for. */
+export const random = (...purpose: (string | number)[]): Random => randomOf(seed, ...purpose);
+
+/** mulberry32, begun by a hash (FNV-1a) of a seed and what it is for. */
+export function randomOf(...seeds: (string | number)[]): Random {
   let state = 0x811c9dc5;
-  for (const char of [seed, ...purpose].join("/")) state = Math.imul(state ^ (char.codePointAt(0) ?? 0), 0x01000193);
+  for (const char of seeds.join("/")) state = Math.imul(state ^ (char.codePointAt(0) ?? 0), 0x01000193);
   const next = () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);

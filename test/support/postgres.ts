@@ -51,15 +51,21 @@ export function postgresServer(): Promise<string> {
   return server;
 }
 
-async function start(): Promise<string> {
+/** What a server is made and run by, and as whom: root may not. */
+export async function postgresPrograms() {
   const folder = serverFolder();
   if (!folder) throw new Error(`there is no ${PACKAGE}`);
   await linkLibraries(folder);
   const { initdb, postgres }: { initdb: string; postgres: string } = await import(PACKAGE);
+  const user = process.getuid?.() === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
+  return { initdb, postgres, user };
+}
+
+async function start(): Promise<string> {
+  const { initdb, postgres, user } = await postgresPrograms();
   const data = await mkdtemp(join(tmpdir(), "sinew-postgres-"));
   const passwordFile = `${data}.password`;
   await writeFile(passwordFile, PASSWORD);
-  const user = process.getuid?.() === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {};
   if (user.uid) for (const path of [data, passwordFile]) await chown(path, user.uid, user.gid);
   const port = freePort();
   const child = spawn("/bin/sh", ["-c", SCRIPT, "sh", initdb, postgres, data, String(port)], {
