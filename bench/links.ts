@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { LINK_LEASE_SECONDS } from "../src/tiers/lease.ts";
 import { freePort } from "../test/support/ports.ts";
 import { type Row, row, spread } from "./measure.ts";
+import { type startPeer, withPeers as withAll } from "./peers.ts";
 import { cpuMs, memoryMb, scratch } from "./processes.ts";
 import { output } from "./programs.ts";
 
@@ -19,6 +20,9 @@ const HELLOS_A_DAY = 86_400 / BETWEEN_SECONDS;
 const MB_A_DAY = 2;
 
 const program = new URL("./link-peer.ts", import.meta.url).pathname;
+type Start = (args: string[], prefix?: string[]) => ReturnType<typeof startPeer>;
+const withPeers = <T>(work: (start: Start) => Promise<T>) =>
+  withAll((start) => work((args, prefix) => start(program, args, prefix)));
 
 /** What agents that hold their links cost: bytes and CPU of a heartbeat, and ten thousand that connect over TLS. */
 export async function links(): Promise<Row[]> {
@@ -29,73 +33,6 @@ export async function links(): Promise<Row[]> {
   const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
   await output(["openssl", "req", "-x509", ...kind, ...names, "-keyout", key, "-out", cert]);
   return [...(await bytes(cert, key)), ...(await cpu(cert, key)), ...(await storm(cert, key))];
-}
-
-interface Peer {
-  pid: number;
-  /** Resolves with the first line from now on, or already there, that has this field as large as that. */
-  told(field: string, atLeast?: number): Promise<number>;
-  write(line: string): void;
-  end(): Promise<void>;
-}
-
-/** One end in a process of its own, behind a command that runs it elsewhere. */
-function start(args: string[], prefix: string[] = []): Peer {
-  const child = Bun.spawn([...prefix, process.execPath, program, ...args], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  let wake = Promise.withResolvers<void>();
-  let ended: string | null = null;
-  const known = new Map<string, number>();
-  const read = async () => {
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const chunk of child.stdout) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines)
-        for (const [name, value] of Object.entries(JSON.parse(line))) known.set(name, Number(value));
-      wake.resolve();
-      wake = Promise.withResolvers();
-    }
-    ended = await new Response(child.stderr).text();
-    wake.resolve();
-  };
-  void read();
-  return {
-    pid: child.pid,
-    async told(field, atLeast = 1) {
-      for (;;) {
-        const value = known.get(field);
-        if (value !== undefined && value >= atLeast) return value;
-        if (ended !== null) throw new Error(`${args[0]} ended: ${ended}`);
-        await wake.promise;
-      }
-    },
-    write(line) {
-      child.stdin.write(line);
-      child.stdin.flush();
-    },
-    async end() {
-      child.kill("SIGKILL");
-      await child.exited;
-    },
-  };
-}
-
-async function withPeers<T>(work: (start_: typeof start) => Promise<T>): Promise<T> {
-  const peers: Peer[] = [];
-  try {
-    return await work((...given) => {
-      const peer = start(...given);
-      peers.push(peer);
-      return peer;
-    });
-  } finally {
-    for (const peer of peers) await peer.end();
-  }
 }
 
 /** All bytes of a link that only beats, as the interface of a machine with nothing else on it counts them. */

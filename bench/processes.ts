@@ -11,7 +11,7 @@ const children = new Set<Subprocess>();
 const directories = new Set<string>();
 
 // Nothing of the machine that runs the benchmark may steer what is measured.
-const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^SINEW_|_proxy$/i.test(name)));
+export const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^SINEW_|_proxy$/i.test(name)));
 
 export interface Child {
   pid: number;

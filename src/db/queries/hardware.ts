@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, inArray, or, sql } from "drizzle-orm";
+import { troubleOf } from "../../contract/device/trouble.ts";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
@@ -30,7 +31,7 @@ export function hardwareRow(device: Hardware, revision: number, body = bodyOf(de
     ready: device.acc_status.ready,
     freshness: device.freshness,
     path: device.pci?.path ?? null,
-    trouble: null,
+    trouble: troubleOf(device),
     revision,
     body,
   };

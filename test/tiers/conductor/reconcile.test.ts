@@ -26,7 +26,14 @@ function fate(next: ReturnType<typeof report>, stored = source()) {
   const [item] = report([card]).items;
   if (!item) throw new Error("refused");
   const device = adopt(item, { source: "crypto", type: null, node: NODE, now: T(0) });
-  const row = { source: "crypto", uuid: device.uuid, freshness: "FRESH" as const, path: null, body: bodyOf(device) };
+  const row = {
+    source: "crypto",
+    uuid: device.uuid,
+    freshness: "FRESH" as const,
+    path: null,
+    trouble: null,
+    body: bodyOf(device),
+  };
   const { changes } = reconcile([row], next, { node: NODE, now: T(9), endpoint: null, sources: [stored] });
   return changes.map(({ kind, device }) => [kind, device.freshness]);
 }
@@ -41,7 +48,10 @@ test("a device that is gone is not ready, and says since when it is not present;
     const { changes } = reconcile(rows, next, { node: NODE, now: T(minute), endpoint: null, sources: [source()] });
     return changes.map(({ device, body }) => {
       expect(JSON.parse(body)).toEqual({ ...device, freshness: undefined });
-      return { device, row: { source: "crypto", uuid: device.uuid, freshness: device.freshness, path: null, body } };
+      return {
+        device,
+        row: { source: "crypto", uuid: device.uuid, freshness: device.freshness, path: null, trouble: null, body },
+      };
     })[0];
   };
   const listed = { type: "Present", status: "true", reason: "Listed", message: "", action: null, since: T(0) };
@@ -77,4 +87,23 @@ test("changedSources() names what a reader sees differently, not times and wordi
   expect(changedSources(before, [source({ observed_at: T(5) }), source({ name: "gpu" })])).toEqual([]);
   const failed = source({ status: "STALE", error: { code: "timeout", message: "late" } });
   expect(changedSources(before, [failed, source({ name: "gpu" })])).toEqual([failed]);
+});
+
+test("a device whose trouble was stored by an older Sinew, which knew none, is written anew with its next report", () => {
+  const silent = { type: "Responding", status: "false", reason: "AllOnes", message: "", action: null, since: T(0) };
+  const ill = {
+    ...card,
+    acc_status: { setup_required: false, reboot_required: false, ready: false, conditions: [silent] },
+  };
+  const next = report([ill], source());
+  const [item] = next.items;
+  if (!item) throw new Error("refused");
+  const device = adopt(item, { source: "crypto", type: null, node: NODE, now: T(0) });
+  const row = { source: "crypto", uuid: device.uuid, freshness: "FRESH" as const, path: null, body: bodyOf(device) };
+  const kinds = (trouble: string | null) =>
+    reconcile([{ ...row, trouble }], next, { node: NODE, now: T(9), endpoint: null, sources: [source()] }).changes.map(
+      ({ kind }) => kind,
+    );
+  expect(kinds(null)).toEqual(["changed"]);
+  expect(kinds("Responding")).toEqual([]);
 });

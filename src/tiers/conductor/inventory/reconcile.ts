@@ -1,5 +1,6 @@
 import type { Change } from "../../../contract/change.ts";
 import type { Condition } from "../../../contract/condition.ts";
+import { troubleOf } from "../../../contract/device/trouble.ts";
 import type { Freshness, Hardware, Source } from "../../../contract/hardware.ts";
 import type { Report } from "../../../contract/peer.ts";
 import { bodyOf } from "../../../db/queries/hardware.ts";
@@ -11,6 +12,8 @@ export interface StoredDevice {
   uuid: string;
   freshness: Freshness;
   path: string | null;
+  /** As an older Sinew stored it, or none. */
+  trouble: string | null;
   /** Hardware JSON without freshness. */
   body: string;
 }
@@ -53,7 +56,7 @@ export function reconcile(
     if (old && item.value.first_seen === undefined)
       device = keepKnown(device, { ...parse(old.body), freshness: "FRESH" });
     const body = bodyOf(device);
-    if (old && old.body === body && old.freshness === device.freshness) continue;
+    if (old && old.body === body && old.freshness === device.freshness && old.trouble === troubleOf(device)) continue;
     const path = device.pci?.path ?? null;
     const returned = !old || old.freshness === "GONE";
     const kind = old && path !== old.path ? "moved" : returned ? "added" : "changed";
