@@ -21,6 +21,8 @@ export interface ConductorOptions extends TierOptions, DialOptions {
   id?: string;
   /** Makes a join token of its credential; throws SinewError where nobody could use it. Without it there are none. */
   invite?: (credential: string) => string;
+  /** Its place among the conductors of this database. Default: a new one at each start. */
+  self?: { id?: string; name?: string; version?: string };
   leaseSeconds?: number | null;
   limits?: Partial<Limits>;
   /** Tiers of this process to serve below, by path: `{ "/agent": agent }`. */
@@ -38,6 +40,7 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     world,
     id: options.id ?? db.epoch,
     tokens,
+    ...(options.self ? { self: options.self } : {}),
     fetch: (request, env) => app.fetch(request, env),
     onRefused: ({ from, error: { code } }) =>
       access.audit.record({

@@ -30,6 +30,7 @@ import {
   touchNodes,
 } from "../../src/db/queries/nodes.ts";
 import { failInterrupted, getOperation, saveOperation } from "../../src/db/queries/operations.ts";
+import { renewalsOf, takeNodes } from "../../src/db/queries/owners.ts";
 import {
   failedSources,
   replaceSources,
@@ -82,18 +83,27 @@ describe.each(databases)("queries on $name", ({ open }) => {
     expect((await allNodes(db.read)).length).toBeGreaterThanOrEqual(8);
   });
 
-  test("touchNodes() writes each node's own time and leaves the others", async () => {
+  test("touchNodes() writes each node's own time, and counts for an owner what another one has heard", async () => {
     const made = await Promise.all(Array.from({ length: 70 }, () => newNode()));
     const other = await newNode();
-    await db.write((tx) =>
-      touchNodes(
-        tx,
-        made.map(({ id }) => ({ id, last_seen: `seen ${id}` })),
-      ),
-    );
+    const seen = made.map(({ id }) => ({ id, last_seen: `seen ${id}` }));
+    const [first, second] = made;
+    await db.write((tx) => takeNodes(tx, [first?.id ?? ""], "a"));
+    await db.write((tx) => takeNodes(tx, [second?.id ?? ""], "b"));
+    expect(await db.write((tx) => touchNodes(tx, seen, { by: "a" }))).toEqual([]);
     for (const { id } of made) expect((await getNode(db.read, id))?.last_seen).toBe(`seen ${id}`);
     expect((await getNode(db.read, other.id))?.last_seen).toBe(TIME);
-    await db.write((tx) => touchNodes(tx, []));
+    const renewals = await renewalsOf(db.read, [first?.id ?? "", second?.id ?? ""]);
+    expect([first, second].map((node) => renewals.get(node?.id ?? ""))).toEqual([
+      { owner: "a", renewals: 0 },
+      { owner: "b", renewals: 1 },
+    ]);
+    const touched = await db.write((tx) => touchNodes(tx, seen.slice(0, 2), { by: "b", tell: true }));
+    expect(touched.toSorted((a, b) => (a.owner ?? "").localeCompare(b.owner ?? ""))).toEqual([
+      { id: first?.id ?? "", state: "LIVE", owner: "a" },
+      { id: second?.id ?? "", state: "LIVE", owner: "b" },
+    ]);
+    await db.write((tx) => touchNodes(tx, [], { by: "a" }));
   });
 
   test("compareAndSetGeneration() lets one of two racing reports win", async () => {

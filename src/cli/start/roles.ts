@@ -14,6 +14,7 @@ import { generic } from "../../drivers/generic.ts";
 import { createHealth } from "../../drivers/health/health.ts";
 import { builtIn } from "../../live/built-in.ts";
 import { type Bus, openBus } from "../../live/bus.ts";
+import { uuidV5 } from "../../pci/identity.ts";
 import type { Rule } from "../../setup/desired/rule.ts";
 import { type NodeSetup, nodeSetup } from "../../setup/node.ts";
 import type { Tier } from "../../tiers/tier.ts";
@@ -198,6 +199,8 @@ async function conductorRole(
   const conductor = await createConductor({
     ...common(config, world),
     id: config.node.id,
+    // The same after each start, so that its nodes are its own again at once; no node is called so.
+    self: { id: uuidV5(config.node.id, "conductor"), name: config.node.name, version: await programVersion() },
     invite: (credential) => invitation(config, credential),
     leaseSeconds: config.lease,
     endpoint: config.endpoint,
@@ -206,6 +209,8 @@ async function conductorRole(
   });
   return { ...closing(conductor, () => db.close()), db };
 }
+
+const programVersion = async () => (await import("../../../package.json", { with: { type: "json" } })).default.version;
 
 const openDatabaseOf = async ({ db }: RoleConfig) => (await import("../../db/database.ts")).openDatabase(db);
 

@@ -105,24 +105,49 @@ export function saveNode(w: Writer, row: NodeFacts & Partial<NodeRow>): Promise<
   return upsert<typeof w.tables.nodes, "owner" | "renewals">(w, w.tables.nodes, ["id"], [facts]);
 }
 
+/** Gives a node a row, unless it has one. */
+export const addNode = async (w: Writer, row: NodeFacts & Pick<NodeRow, "owner">): Promise<void> => {
+  await w.query((db, { nodes }) => db.insert(nodes).values(row).onConflictDoNothing());
+};
+
 /** What a node says of itself: JSON, or null for nothing. */
 export const setReported = async (w: Writer, id: string, reported: string | null): Promise<void> => {
   await w.query((db, { nodes }) => db.update(nodes).set({ reported }).where(eq(nodes.id, id)));
 };
 
-/** Writes down renewals, many to a statement: this is all that an idle fleet writes. */
-export async function touchNodes(w: Writer, seen: { id: string; last_seen: string }[]): Promise<void> {
-  for (let start = 0; start < seen.length; start += 64) {
-    const values = seen.slice(start, start + 64).map(({ id, last_seen }) => sql`(${id}, ${last_seen})`);
-    await w.query((db, { nodes }) =>
-      db
+/** A node as its owner left it. */
+export type Touched = Pick<NodeRow, "id" | "state" | "owner">;
+
+/**
+ * Writes down renewals, many to a statement: this is all that an idle fleet writes. For a node that `by` does not own its
+ * counter is raised, by which its owner sees that it was heard. `tell`: resolves to how each of them stands.
+ */
+export async function touchNodes(
+  w: Writer,
+  seen: { id: string; last_seen: string }[],
+  { by, tell = false }: { by: string; tell?: boolean },
+): Promise<Touched[]> {
+  const touched: Touched[] = [];
+  // In one order everywhere: two conductors must not wait for each other.
+  const ordered = seen.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  for (let start = 0; start < ordered.length; start += 64) {
+    const values = ordered.slice(start, start + 64).map(({ id, last_seen }) => sql`(${id}, ${last_seen})`);
+    const rows = await w.query((db, { nodes }) => {
+      const update = db
         .update(nodes)
         // Both dialects call the columns of VALUES column1, column2.
-        .set({ last_seen: sql`seen.column2` })
+        .set({
+          last_seen: sql`seen.column2`,
+          renewals: sql`${nodes.renewals} + CASE WHEN ${nodes.owner} = ${by} THEN 0 ELSE 1 END`,
+        })
         .from(sql`(VALUES ${sql.join(values, sql`, `)}) AS seen`)
-        .where(sql`${nodes.id} = seen.column1`),
-    );
+        .where(sql`${nodes.id} = seen.column1`);
+      if (!tell) return update.then(() => []);
+      return update.returning({ id: nodes.id, state: nodes.state, owner: nodes.owner });
+    });
+    touched.push(...rows);
   }
+  return touched;
 }
 
 /** False when another report was taken in meanwhile: two reports race, the one that saw `from` wins. */

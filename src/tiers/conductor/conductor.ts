@@ -18,13 +18,16 @@ import { type ChildWork, createOperations } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
 import type { RequestEnv } from "../tier.ts";
 import { createFeed, type Feed } from "./feed/feed.ts";
-import { type Fleet, isCurrent, isSeed, stateOf, type Tracked } from "./fleet.ts";
+import { type Fleet, isOwn, stateOf, type Tracked } from "./fleet.ts";
 import { createPulls } from "./inventory/pulls.ts";
 import { type Admission, createAdmission } from "./members/admission.ts";
 import { createClaims } from "./members/claims.ts";
 import { createLinks } from "./members/links.ts";
 import { createMembership } from "./members/membership.ts";
 import { createRoster } from "./members/roster.ts";
+import { createSilence } from "./members/silence.ts";
+import { createHoldings } from "./owners/holdings.ts";
+import { conductorTtlMs, createPresence, type Self } from "./owners/presence.ts";
 import { createReads, type Reads } from "./reads.ts";
 
 /** What one agent may cost its conductor: a little more than an agent lets itself report. */
@@ -51,6 +54,11 @@ export interface ConductorOptions extends DialOptions {
   fetch: (request: Request, env: RequestEnv) => Promise<Response> | Response;
   /** This conductor's own address, which no agent may claim. */
   endpoint?: string | null;
+  /**
+   * This conductor among those that serve the same database. Default: another one at each start, so that nodes of a run that
+   * was killed are its own again only when that one's lease has passed.
+   */
+  self?: Partial<Pick<Self, "id" | "name" | "version">>;
   limits?: Partial<Limits>;
 }
 
@@ -73,7 +81,15 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   const { db, world } = options;
   const members = new Map<string, Tracked>();
   const fixed = options.leaseSeconds ?? null;
+  const presence = createPresence({
+    ...{ db, world, ttlMs: conductorTtlMs(fixed) },
+    ...{ id: world.uuid(), name: "conductor", version: "embedded", endpoint: options.endpoint ?? null },
+    ...options.self,
+    onTaken: () => holdings.load(),
+    onExpelled: () => holdings.disown(),
+  });
   const fleet: Fleet = {
+    presence,
     db,
     world,
     limits: { ...AGENT_LIMITS, ...options.limits },
@@ -94,9 +110,11 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   };
   const peers = createPeers(options, world, "conductor");
   const roster = createRoster(fleet);
-  const greet = createMembership(fleet, roster, peers);
+  const silence = createSilence(fleet, roster);
+  const greet = createMembership(fleet, roster, { peers, silence });
   const admission = createAdmission(fleet, roster, options);
-  const { pull, pullNow, failed } = createPulls(fleet, roster.renew);
+  const { pull, pullNow, failed } = createPulls(fleet, roster);
+  const holdings = createHoldings(fleet, roster, { peers, pull });
   const reads = createReads(db);
   const feed = createFeed(db, world);
   const operations = createOperations(world, (operation) => db.write((tx) => saveOperation(tx, operation)));
@@ -137,15 +155,15 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   return {
     ...reads,
     get ready() {
-      return ready;
+      return ready && !presence.cutOff;
     },
     async nodes(filter, paging) {
       const list = await reads.nodes(filter, paging);
       // Leases are written in batches: memory knows better when a node was last heard.
-      const nodes = list.nodes.map((node) => ({
-        ...node,
-        last_seen: members.get(node.id)?.row.last_seen ?? node.last_seen,
-      }));
+      const nodes = list.nodes.map((node) => {
+        const tracked = members.get(node.id);
+        return { ...node, last_seen: (tracked && isOwn(fleet, tracked) && tracked.row.last_seen) || node.last_seen };
+      });
       return { ...list, nodes };
     },
     care: relayCare({ find, operations, world, deadlineMs: fleet.limits.deadlineMs }),
@@ -174,11 +192,12 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     follow: feed.follow,
     release: feed.stop,
     async start() {
-      await db.write((tx) => failInterrupted(tx, world.now()));
-      await roster.start(peers);
+      await presence.start();
+      // While others serve, what is under way may be theirs.
+      if (!presence.shared) await db.write((tx) => failInterrupted(tx, world.now()));
+      await holdings.start();
+      silence.start();
       admission.start();
-      // Any other says hello within a third of its lease, and shows who it is.
-      for (const tracked of members.values()) if (isSeed(tracked) && isCurrent(stateOf(tracked))) void pull(tracked);
       ready = true;
     },
     async stop() {
@@ -186,10 +205,11 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       feed.stop();
       for (const tracked of members.values()) tracked.cancel();
       admission.stop();
-      await roster.stop();
+      await silence.stop();
       fleet.links.closeAll("this conductor stops");
       // What has been answered is still taken in: whoever stops this closes the database next.
       await settled();
+      await presence.stop();
     },
   };
 }

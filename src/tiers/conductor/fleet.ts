@@ -7,10 +7,15 @@ import type { NodeFacts } from "../../db/queries/nodes.ts";
 import type { World } from "../../world.ts";
 import type { Claims } from "./members/claims.ts";
 import type { Links } from "./members/links.ts";
+import type { Presence } from "./owners/presence.ts";
 
 /** One agent as its conductor holds it: its row, and what only memory needs. */
 export interface Tracked {
   row: Omit<NodeFacts, "revision" | "reported">;
+  /** The conductor that asks it and says when it is LOST, as this one knows; null: none yet. */
+  owner: string | null;
+  /** How often others had heard it when that was last looked at; null: not looked at since it became this one's. */
+  renewals: number | null;
   peer: Peer;
   /** Whether the database has its row: without one nothing that it reports can be taken in. */
   stored: boolean;
@@ -33,9 +38,12 @@ export interface Fleet {
   db: Database;
   world: World;
   limits: Limits;
+  /** Those that this conductor owns, and those that it has heard of late. */
   members: Map<string, Tracked>;
   links: Links;
   claims: Claims;
+  /** This conductor among those that serve the same database. */
+  presence: Presence;
   /** The lease in force, in milliseconds; longer on a link, whose end shows when a node dies. */
   ttlMs(tracked?: Tracked): number;
   /** How much longer a lease is on a link. */
@@ -49,6 +57,9 @@ export const stateOf = ({ row }: Tracked): NodeState => row.state as NodeState; 
 
 /** A peer that names no API versions speaks the seed only: it is polled instead of renewing. */
 export const isSeed = ({ row }: Tracked): boolean => row.api === null && row.key === null;
+
+/** Whether it is this conductor that asks it, as far as it knows: what it writes of it is checked where it is written. */
+export const isOwn = ({ presence }: Pick<Fleet, "presence">, { owner }: Tracked): boolean => owner === presence.id;
 
 /** States in which a node's last answer is still what is there. */
 export const isCurrent = (state: NodeState) => state === "LIVE" || state === "LATE" || state === "CONFLICT";

@@ -4,7 +4,8 @@ import type { Report } from "../../../contract/peer.ts";
 import { getNode } from "../../../db/queries/nodes.ts";
 import { generationOf } from "../../generation.ts";
 import { createLimiter } from "../../limiter.ts";
-import { type Fleet, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
+import { type Fleet, isOwn, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
+import type { Roster } from "../members/roster.ts";
 import { AGENT_SOURCE } from "./reconcile.ts";
 import { writeFailure, writeReport } from "./write.ts";
 
@@ -22,7 +23,7 @@ export interface Pulls {
   pullNow(tracked: Tracked): Promise<void>;
 }
 
-export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<void>): Pulls {
+export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "renew" | "refresh">): Pulls {
   const { db, world, limits } = fleet;
   const limited = createLimiter(PULLS_AT_ONCE);
   const now = () => world.now().toISOString();
@@ -68,7 +69,8 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
       count: 0,
       error: { code: error.code, message: error.message },
     } as const;
-    await writeFailure(db, source, { node: nodeRef(tracked), state: stateOf(tracked), now: now() });
+    const context = { node: nodeRef(tracked), state: stateOf(tracked), now: now(), owner: fleet.presence.id };
+    if (!(await writeFailure(db, source, context))) await refresh(tracked);
   }
 
   async function attempt(tracked: Tracked) {
@@ -120,7 +122,7 @@ export function createPulls(fleet: Fleet, renew: (tracked: Tracked) => Promise<v
   function watch(tracked: Tracked) {
     tracked.cancel();
     const state = stateOf(tracked);
-    if (fleet.stopped || state === "LEFT" || state === "INCOMPATIBLE") return;
+    if (fleet.stopped || !isOwn(fleet, tracked) || state === "LEFT" || state === "INCOMPATIBLE") return;
     if (!isSeed(tracked) && tracked.failures === 0) return;
     const third = fleet.ttlMs(tracked) / 3;
     const ms = Math.min(LONGEST_BACKOFF_MS, third * 2 ** Math.max(0, Math.min(tracked.failures - 1, 10)));

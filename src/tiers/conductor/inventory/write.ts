@@ -4,7 +4,15 @@ import type { Report } from "../../../contract/peer.ts";
 import type { Database, Writer } from "../../../db/database.ts";
 import { appendChanges, markSources, reserveRevisions } from "../../../db/queries/changes.ts";
 import { hardwareOfNode, hardwareRow, hardwareText, saveHardware } from "../../../db/queries/hardware.ts";
-import { compareAndSetGeneration, getNode, type NodeFacts, saveNode, setReported } from "../../../db/queries/nodes.ts";
+import {
+  addNode,
+  compareAndSetGeneration,
+  getNode,
+  type NodeFacts,
+  saveNode,
+  setReported,
+} from "../../../db/queries/nodes.ts";
+import { holdNode, takeNode } from "../../../db/queries/owners.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
 import type { HardwareRow, NodeRow } from "../../../db/schema/tables.ts";
 import { isCurrent } from "../fleet.ts";
@@ -89,31 +97,48 @@ async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "stat
   return changedSources(before, after);
 }
 
-/** Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. */
+/**
+ * Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. `owner` has it
+ * from then on; `held`: only if it has it already, as silence is its owner's to judge. False: it has not, and nothing was
+ * written. What is the same already changes nothing, so that it can be said again when it is not known whether it was heard.
+ */
 export function writeState(
   db: Database,
   row: Omit<NodeFacts, "revision" | "reported">,
-  options: { now: string; devices: "stale" | "keep" },
-): Promise<void> {
+  options: { now: string; devices: "stale" | "keep"; owner: string; held?: boolean },
+): Promise<boolean> {
   const node = { id: row.id, name: row.name };
+  const { owner, held = false } = options;
   return db.write(async (tx) => {
+    let first = false;
+    let stored = held ? await holdNode(tx, row.id, owner) : await takeNode(tx, row.id, owner);
+    if (!stored) {
+      if (held) return false;
+      // Two conductors may both hear it for the first time: one row, and who comes second sees what the first one wrote.
+      await addNode(tx, { ...row, reported: null, owner: null, revision: 0 });
+      stored = await takeNode(tx, row.id, owner);
+      if (!stored) throw new Error(`node ${row.id} has just been written`);
+      first = stored.revision === 0;
+    }
     // These belong to writeReport, the key to admission: a hello that began before must not set them back.
-    const stored = await getNode(tx, row.id);
-    const { generation = null, reported = null, key = null } = stored ?? {};
-    const kept = { generation, reported, key };
-    // Before its revision is known: devices refer to the node's row.
-    await saveNode(tx, { ...row, ...kept, revision: 0 });
+    const { generation, reported, key, first_seen } = stored;
+    const kept = { generation, reported, key, first_seen };
     const stale = options.devices === "stale";
     const changes = stale ? await staleDevices(tx, row.id) : [];
-    const state = {
-      state: row.state as NodeState,
-      sources: stale ? await staleSources(tx, row) : [],
-      listed: stored !== null && stored.name !== row.name,
-    };
+    const sources = stale ? await staleSources(tx, row) : [];
+    if (!first && changes.length + sources.length === 0 && saysNothing(stored, row)) return true;
+    const state = { state: row.state as NodeState, sources, listed: !first && stored.name !== row.name };
     const revision = await record(tx, node, options.now, changes, state);
     if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
+    return true;
   });
 }
+
+/** Whether a row says of its node what is stored already; when it was heard last does not count. */
+const saysNothing = (stored: NodeRow, row: Omit<NodeFacts, "revision" | "reported">) =>
+  (["name", "state", "labels", "endpoint", "api", "boot_id", "conditions"] as const).every(
+    (column) => stored[column] === row[column],
+  );
 
 /**
  * Takes a report in: one transaction, one `changes` row per changed device. Null when another conductor was first; not
@@ -142,17 +167,22 @@ export function writeReport(
   });
 }
 
-/** Records that a node's agent did not give a good answer: its last-good devices are shown as old. */
+/**
+ * Records that a node's agent did not give a good answer: its last-good devices are shown as old. False: it is not `owner`'s
+ * any more, so that this is not for it to say.
+ */
 export function writeFailure(
   db: Database,
   source: Source,
-  context: { node: Hardware["node"]; state: NodeState; now: string },
-): Promise<void> {
+  context: { node: Hardware["node"]; state: NodeState; now: string; owner: string },
+): Promise<boolean> {
   return db.write(async (tx) => {
+    if (!(await holdNode(tx, context.node.id, context.owner))) return false;
     const before = await readSources(tx, context.node.id);
     const others = before.filter(({ name }) => name !== source.name);
     const changes = await staleDevices(tx, context.node.id);
     await recordSources(tx, { ...context, changes, before, sources: [...others, source] });
+    return true;
   });
 }
 

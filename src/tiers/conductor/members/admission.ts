@@ -10,7 +10,7 @@ import { SinewError } from "../../../contract/problem.ts";
 import { forgetKey, keysOf, keysVersion, nodeByKey, setKey } from "../../../db/queries/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import type { RequestEnv } from "../../tier.ts";
-import { type Fleet, isCurrent, type Tracked } from "../fleet.ts";
+import { type Fleet, isCurrent, isOwn, type Tracked } from "../fleet.ts";
 import { writeState } from "../inventory/write.ts";
 import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
 import type { Roster } from "./roster.ts";
@@ -61,8 +61,9 @@ export function createAdmission(
   const trackedOf = (row: NodeRow): Tracked => {
     const known = members.get(row.id);
     if (known) return known;
-    const { revision: _, ...rest } = row;
-    const tracked = roster.track(rest, links.peer(row.id), true);
+    const { revision: _, reported: __, owner: ___, renewals: ____, ...facts } = row;
+    const tracked = roster.track(facts, { peer: links.peer(row.id), owner: null, stored: true });
+    roster.learn(tracked, row);
     members.set(row.id, tracked);
     return tracked;
   };
@@ -113,7 +114,7 @@ export function createAdmission(
     if (!known) {
       const row = { id, name, state: "EXPECTED", labels: "{}", endpoint: null, last_seen: null, api: null };
       const rest = { generation: null, boot_id: null, first_seen: now(), key: null, conditions: null };
-      await writeState(db, { ...row, ...rest }, { now: now(), devices: "keep" });
+      await writeState(db, { ...row, ...rest }, { now: now(), devices: "keep", owner: fleet.presence.id });
     }
     // Where two machines do this at the same time the one that commits first is the node.
     const first = await db
@@ -158,6 +159,7 @@ export function createAdmission(
       );
     }
     const tracked = trackedOf(row);
+    if (!isOwn(fleet, tracked)) roster.learn(tracked, row);
     const second = await secondBoot(fleet, roster, tracked, { boot: proved.boot, from });
     if (!second) return { row, ...proved };
     // Soon enough that whoever is left shows itself as the only one, and both show themselves while both are there.

@@ -1,12 +1,14 @@
 import type { Caller, Visitor } from "../../../auth/caller.ts";
+import type { Peer } from "../../../client/peer.ts";
 import type { Hello, Registered } from "../../../contract/hello.ts";
 import { SinewError } from "../../../contract/problem.ts";
-import { findNode, getNode } from "../../../db/queries/nodes.ts";
+import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../../greeting.ts";
-import { type Fleet, isCurrent, stateOf, type Tracked } from "../fleet.ts";
+import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
 import { secondBoot } from "./conflict.ts";
 import type { Roster } from "./roster.ts";
+import type { Silence } from "./silence.ts";
 
 /** Names agents that send no node id: by their endpoint, the same at each hello. */
 const SEED_NAMESPACE = "8f5b54b0-6f0e-5d0c-9d07-52d1f0a2f9a1";
@@ -14,11 +16,33 @@ const SEED_NAMESPACE = "8f5b54b0-6f0e-5d0c-9d07-52d1f0a2f9a1";
 /** Registers or renews; `changed` is the node when its hardware should be asked for. */
 export type SayHello = (hello: Hello, from: Visitor) => Promise<{ answer: Registered; changed: Tracked | null }>;
 
-export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): SayHello {
+export function createMembership(
+  fleet: Fleet,
+  roster: Roster,
+  { peers, silence }: { peers: Peers; silence: Pick<Silence, "unwritten"> },
+): SayHello {
   const { db, world, members, links } = fleet;
   const now = () => world.now().toISOString();
   /** What is known of a node, by this conductor or by another one. */
-  const rowOf = async (id: string) => members.get(id)?.row ?? (await getNode(db.read, id));
+  const rowOf = async (id: string): Promise<Tracked["row"] | NodeRow | null> =>
+    members.get(id)?.row ?? (await getNode(db.read, id));
+
+  /** Looked up anew by whoever asks: two first hellos at once are still one node. */
+  function trackedOf(row: Tracked["row"], peer: Peer, stored: Tracked["row"] | NodeRow | null): Tracked {
+    const known = members.get(row.id);
+    if (known) return known;
+    const tracked = roster.track(row, { peer, owner: null, stored: false });
+    if (stored && "owner" in stored) roster.learn(tracked, stored);
+    members.set(row.id, tracked);
+    return tracked;
+  }
+
+  /** A good answer is a promise that the node is not given up: it takes that the others hear of it. */
+  function refuseCutOff(tracked: Tracked) {
+    const { presence } = fleet;
+    if (!presence.cutOff && (isOwn(fleet, tracked) || !silence.unwritten)) return;
+    throw new SinewError("unavailable", "this conductor does not reach its database", { retryAfter: 1 });
+  }
 
   /** Which node says this, and how it is asked. Throws SinewError where it is not for this caller to say. */
   async function speaker(body: Hello, from: Visitor) {
@@ -71,10 +95,16 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     };
     if (from.caller.role === "agent" && stored !== null && row.name !== stored.name) await refuseOthersName(row);
     const api = await agreed(body, row, known);
-    // Looked up anew: two first hellos at once are still one node.
-    const tracked = members.get(id) ?? roster.track(row, peer);
-    members.set(id, tracked);
+    const tracked = trackedOf(row, peer, stored);
     tracked.peer = peer;
+    refuseCutOff(tracked);
+    const isNews = () =>
+      !tracked.stored ||
+      differs(tracked.row, row) ||
+      body.generation === undefined ||
+      body.generation !== (isOwn(fleet, tracked) ? tracked.etag : tracked.row.generation);
+    // Another conductor may have heard the same before, and acted upon it.
+    if (fleet.presence.shared && tracked.stored && !links.has(id) && isNews()) await roster.refresh(tracked);
     await refuseSecond(tracked, body, from);
     if (tracked.conflict && row.state === "LIVE")
       Object.assign(row, { state: "CONFLICT", conditions: tracked.row.conditions });
@@ -83,9 +113,12 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
       if (!isCurrent(stateOf(tracked))) tracked.etag = null;
       await roster.setState(tracked, row);
     }
+    // What has to be acted upon is for the one that heard it; the rest is only passed on, by the node's counter.
+    if (!isOwn(fleet, tracked) && (isNews() || !fleet.presence.isThere(tracked.owner ?? "") || links.has(id)))
+      await roster.take(tracked);
     roster.heard(tracked);
     if (row.state === "LEFT") tracked.cancel();
-    const same = body.generation !== undefined && body.generation === tracked.etag;
+    const same = !isNews();
     return {
       answer: { status: "REGISTERED", uuid: id, api, lease: { ttl_seconds: fleet.ttlMs(tracked) / 1000 } },
       changed: same || row.state === "LEFT" ? null : tracked,
@@ -116,8 +149,7 @@ export function createMembership(fleet: Fleet, roster: Roster, peers: Peers): Sa
     try {
       return agreeOnVersion(body);
     } catch (error) {
-      const tracked = known ?? roster.track(row, peers.again(row.endpoint ?? "http://link"));
-      members.set(row.id, tracked);
+      const tracked = known ?? trackedOf(row, peers.again(row.endpoint ?? "http://link"), await rowOf(row.id));
       if (stateOf(tracked) !== "INCOMPATIBLE" || !tracked.stored)
         await roster.setState(tracked, { ...row, state: "INCOMPATIBLE" });
       throw error;

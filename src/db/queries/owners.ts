@@ -1,0 +1,115 @@
+import { and, asc, eq, gt, inArray, isNull, notInArray, or, sql } from "drizzle-orm";
+import { upsert } from "../bulk.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { ConductorRow, NodeRow } from "../schema/tables.ts";
+
+export type { ConductorRow, NodeRow } from "../schema/tables.ts";
+
+/** One run of a conductor. */
+export type Run = Pick<ConductorRow, "id" | "session">;
+
+const isRun = ({ conductors }: Writer["tables"], { id, session }: Run) =>
+  and(eq(conductors.id, id), eq(conductors.session, session));
+
+export const allConductors = (r: Reader): Promise<ConductorRow[]> =>
+  r.query((db, { conductors }) => db.select().from(conductors).orderBy(asc(conductors.id)));
+
+/** Says that a conductor serves from now on; whatever stood under its id is replaced. */
+export const enter = (w: Writer, row: ConductorRow): Promise<void> => upsert(w, w.tables.conductors, ["id"], [row]);
+
+/** One more sign of life. False: this run is not a conductor's any more. */
+export async function renewRun(w: Writer, run: Run): Promise<boolean> {
+  const renewed = await w.query((db, tables) =>
+    db
+      .update(tables.conductors)
+      .set({ renewals: sql`${tables.conductors.renewals} + 1` })
+      .where(isRun(tables, run))
+      .returning({ id: tables.conductors.id }),
+  );
+  return renewed.length === 1;
+}
+
+/** Says that a run ends, so that others need not wait for its silence. */
+export const leave = async (w: Writer, run: Run): Promise<void> => {
+  await w.query((db, tables) => db.update(tables.conductors).set({ leaving: true }).where(isRun(tables, run)));
+};
+
+/** Takes a dead conductor's place. False: somebody else was first, or it has shown itself since. */
+export async function expel(w: Writer, dead: Run & Pick<ConductorRow, "renewals">): Promise<boolean> {
+  const gone = await w.query((db, tables) =>
+    db
+      .delete(tables.conductors)
+      .where(and(isRun(tables, dead), eq(tables.conductors.renewals, dead.renewals)))
+      .returning({ id: tables.conductors.id }),
+  );
+  return gone.length === 1;
+}
+
+/** Gives all nodes of one conductor to another. */
+export const takeNodesOf = async (w: Writer, from: string, to: string): Promise<void> => {
+  await w.query((db, { nodes }) => db.update(nodes).set({ owner: to }).where(eq(nodes.owner, from)));
+};
+
+/** Takes the nodes that nobody has, or somebody who is no conductor. */
+export async function adoptNodes(w: Writer, to: string): Promise<void> {
+  await w.query((db, { nodes, conductors }) => {
+    const known = db.select({ id: conductors.id }).from(conductors);
+    return db
+      .update(nodes)
+      .set({ owner: to })
+      .where(or(isNull(nodes.owner), notInArray(nodes.owner, known)));
+  });
+}
+
+/** Makes nodes one's own, and keeps others from writing to them until the end of the transaction; those that there are. */
+export const takeNodes = (w: Writer, ids: string[], owner: string): Promise<NodeRow[]> =>
+  w.query((db, { nodes }) => db.update(nodes).set({ owner }).where(inArray(nodes.id, ids)).returning());
+
+export async function takeNode(w: Writer, id: string, owner: string): Promise<NodeRow | null> {
+  const [row] = await w.query((db, { nodes }) => db.update(nodes).set({ owner }).where(eq(nodes.id, id)).returning());
+  return row ?? null;
+}
+
+/** As `takeNode`, of a node that is one's own already; null: it is not. */
+export async function holdNode(w: Writer, id: string, owner: string): Promise<NodeRow | null> {
+  const [row] = await w.query((db, { nodes }) =>
+    db
+      .update(nodes)
+      .set({ owner })
+      .where(and(eq(nodes.id, id), eq(nodes.owner, owner)))
+      .returning(),
+  );
+  return row ?? null;
+}
+
+/** One page of a conductor's nodes by id; the id of its last row is `after` for the next. */
+export const nodesOf = (
+  r: Reader,
+  owner: string,
+  { after, limit }: { after?: string | undefined; limit: number },
+): Promise<NodeRow[]> =>
+  r.query((db, { nodes }) =>
+    db
+      .select()
+      .from(nodes)
+      .where(and(eq(nodes.owner, owner), after === undefined ? undefined : gt(nodes.id, after)))
+      .orderBy(asc(nodes.id))
+      .limit(limit),
+  );
+
+const AT_ONCE = 500;
+
+/** How often these nodes were heard, at whatever conductor, and whose they are. */
+export async function renewalsOf(r: Reader, ids: string[]): Promise<Map<string, Pick<NodeRow, "owner" | "renewals">>> {
+  const found = new Map<string, Pick<NodeRow, "owner" | "renewals">>();
+  for (let start = 0; start < ids.length; start += AT_ONCE) {
+    const rows = await r.query((db, { nodes }) =>
+      db
+        .select({ id: nodes.id, owner: nodes.owner, renewals: nodes.renewals })
+        .from(nodes)
+        .where(inArray(nodes.id, ids.slice(start, start + AT_ONCE))),
+    );
+    for (const { id, ...rest } of rows) found.set(id, rest);
+  }
+  return found;
+}

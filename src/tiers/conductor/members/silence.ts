@@ -1,0 +1,170 @@
+import type { NodeState } from "../../../contract/node.ts";
+import { touchNodes } from "../../../db/queries/nodes.ts";
+import { renewalsOf } from "../../../db/queries/owners.ts";
+import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
+import type { Roster } from "./roster.ts";
+
+const FLUSH_MS = 1_000;
+/** So many leases are written in one transaction: more would hold up whoever reads from this process. */
+const FLUSHED_AT_ONCE = 1_000;
+
+/** Counts who has fallen silent, and writes down who has not. */
+export interface Silence {
+  start(): void;
+  stop(): Promise<void>;
+  /** Whether the last signs of life could not be written down: others do not know of them. */
+  readonly unwritten: boolean;
+}
+
+export function createSilence(fleet: Fleet, roster: Roster): Silence {
+  const { db, world, members, links } = fleet;
+  let cancel = () => {};
+  /** When the next count is due: what comes much later shows that this process itself stood still. */
+  let due = 0;
+  let lookedElsewhere = 0;
+  let unwritten = false;
+  const now = () => world.now().toISOString();
+
+  /** What a node is by its silence alone. */
+  function silenceOf(tracked: Tracked, time: number): NodeState {
+    const silent = time - tracked.heard;
+    const ttl = fleet.ttlMs(tracked);
+    return silent > 2 * ttl ? "LOST" : silent > ttl ? "LATE" : "LIVE";
+  }
+
+  /**
+   * Gives those a fresh lease that another conductor has heard, which is seen by their counters: no clock but this one's is
+   * looked at.
+   */
+  async function lookElsewhere() {
+    const before = world.monotonic();
+    const quiet = [...members.values()].filter(
+      (tracked) =>
+        isOwn(fleet, tracked) &&
+        isCurrent(stateOf(tracked)) &&
+        !links.has(tracked.row.id) &&
+        before - tracked.heard > fleet.ttlMs() / 3,
+    );
+    const found = await renewalsOf(
+      db.read,
+      quiet.map(({ row }) => row.id),
+    );
+    const time = world.monotonic();
+    // What was heard elsewhere while this one could not look is not known.
+    const blind = time - lookedElsewhere > fleet.ttlMs() / 2;
+    lookedElsewhere = time;
+    for (const tracked of quiet) {
+      const seen = found.get(tracked.row.id);
+      if (seen && seen.owner !== fleet.presence.id) {
+        await roster.refresh(tracked);
+        continue;
+      }
+      const changed = seen !== undefined && tracked.renewals !== null && seen.renewals !== tracked.renewals;
+      tracked.renewals = seen?.renewals ?? null;
+      if (!changed && !blind) continue;
+      tracked.heard = time;
+      if (changed && stateOf(tracked) === "LATE") await roster.setState(tracked, { ...tracked.row, state: "LIVE" });
+    }
+  }
+
+  async function expire() {
+    const { presence } = fleet;
+    // Whoever must be taken for dead says nothing of others.
+    if (presence.cutOff) return;
+    const time = world.monotonic();
+    // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
+    const paused = time - due > fleet.ttlMs() / 2;
+    if (paused) for (const tracked of members.values()) tracked.heard = Math.max(tracked.heard, time);
+    if (presence.shared) await lookElsewhere();
+    let step = time;
+    for (const tracked of members.values()) {
+      // Each may take as long as the database does; if it was this process that stood still, the next count begins anew.
+      if (world.monotonic() - step > fleet.ttlMs() / 2) return;
+      step = world.monotonic();
+      await judge(tracked, time);
+    }
+  }
+
+  async function judge(tracked: Tracked, time: number) {
+    if (!isOwn(fleet, tracked)) return forget(tracked, time);
+    const { conflict } = tracked;
+    if (conflict && conflict.until < time) {
+      tracked.conflict = null;
+      const state = isCurrent(conflict.before) ? silenceOf(tracked, time) : conflict.before;
+      await roster.setState(tracked, { ...tracked.row, state, conditions: null }, { held: true });
+    }
+    // One that was silent before somebody else claimed to be it has not fallen silent now.
+    if (tracked.conflict && !isCurrent(tracked.conflict.before)) return;
+    const state = silenceOf(tracked, time);
+    if (!isCurrent(stateOf(tracked)) || state === "LIVE" || state === stateOf(tracked)) return;
+    // A machine without power closes no connection: what is left of it must not stand in its own way.
+    if (state === "LOST") links.close(tracked.row.id, "the node is LOST");
+    if (!(await roster.setState(tracked, { ...tracked.row, state }, { held: true }))) return;
+    world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
+    // It may have been heard while its silence was written down.
+    if (tracked.heard > time) await roster.renew(tracked);
+  }
+
+  /** Another conductor's node that is heard here no more. */
+  function forget(tracked: Tracked, time: number) {
+    const { id } = tracked.row;
+    if (tracked.conflict && tracked.conflict.until < time) tracked.conflict = null;
+    if (time - tracked.heard <= 2 * fleet.ttlMs() || links.has(id) || tracked.pulling || tracked.conflict) return;
+    tracked.cancel();
+    if (members.get(id) === tracked) members.delete(id);
+  }
+
+  async function flush() {
+    const batch = roster.heardLately();
+    for (let start = 0; start < batch.length; start += FLUSHED_AT_ONCE) {
+      const some = batch.slice(start, start + FLUSHED_AT_ONCE);
+      const seen = some.map(({ row }) => ({ id: row.id, last_seen: row.last_seen ?? now() }));
+      const { id: by, shared } = fleet.presence;
+      try {
+        const touched = await db.write((tx) => touchNodes(tx, seen, { by, tell: shared }));
+        unwritten = false;
+        for (const one of touched) {
+          const tracked = members.get(one.id);
+          if (!tracked) continue;
+          const known = tracked.owner === one.owner && (isOwn(fleet, tracked) || tracked.row.state === one.state);
+          if (!known) await roster.refresh(tracked);
+          // Who has it will see that it was heard; it was heard here, though, and this is sooner.
+          if (one.state === "LOST" && stateOf(tracked) === "LOST") await roster.renew(tracked);
+        }
+      } catch (error) {
+        unwritten = true;
+        for (const tracked of batch.slice(start)) if (tracked.stored) roster.heardAgain(tracked);
+        throw error;
+      }
+    }
+  }
+
+  const failed = (error: unknown) => world.log("error", "leases could not be written", { error: String(error) });
+
+  async function tick() {
+    await expire().catch(failed);
+    await flush().catch(failed);
+    if (!fleet.stopped) next();
+  }
+
+  function next() {
+    const ms = Math.min(FLUSH_MS, fleet.ttlMs() / 6);
+    due = world.monotonic() + ms;
+    cancel = world.timer(ms, () => void tick());
+  }
+
+  return {
+    get unwritten() {
+      return unwritten;
+    },
+    start() {
+      lookedElsewhere = world.monotonic();
+      due = world.monotonic();
+      void tick();
+    },
+    async stop() {
+      cancel();
+      await flush().catch(failed);
+    },
+  };
+}
