@@ -34,7 +34,9 @@ export interface Gate {
   readonly mode: AuthMode;
   /** Throws SinewError unauthorized, or rate_limited: an address that keeps guessing, a caller that writes too much. */
   identify(visit: Visit): Promise<Caller>;
-  /** Who showed this header a moment ago; null: ask `identify`. For readers that are served from memory. */
+  /** Counts one more write of a caller that is known already; false where it has to wait. */
+  spend(caller: Caller): boolean;
+  /** Who showed this header a moment ago, or shows none where none is needed; null: ask `identify`. For readers that are served from memory. */
   recall(authorization: string | null): Caller | null;
 }
 
@@ -73,7 +75,8 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
   }
 
   function recall(authorization: string | null): Caller | null {
-    const before = authorization === null ? undefined : remembered.get(authorization);
+    if (authorization === null) return mode === "open" ? ANYONE : null;
+    const before = remembered.get(authorization);
     return before && before.until > world.monotonic() ? before.caller : null;
   }
 
@@ -105,14 +108,18 @@ export function createGate({ mode, operatorToken, tokens, world }: GateOptions):
     });
   }
 
+  /** Seconds to wait. Of those who have not said who they are nobody is told apart; within the process nobody is a stranger. */
+  const spend = (caller: Caller): number | null =>
+    caller.role === "anyone" || caller === IN_PROCESS ? null : rate.spend(caller.name);
+
   return {
     mode,
     recall,
+    spend: (caller) => spend(caller) === null,
     async identify(visit) {
       const caller = visit.caller ?? (await known(visit));
-      // Of those who have not said who they are nobody is told apart; within the process nobody is a stranger.
-      if (!visit.write || caller.role === "anyone" || caller === IN_PROCESS) return caller;
-      const wait = rate.spend(caller.name);
+      if (!visit.write) return caller;
+      const wait = spend(caller);
       if (wait === null) return caller;
       throw new SinewError("rate_limited", `${caller.name} writes too often`, { retryAfter: wait });
     },

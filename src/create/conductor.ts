@@ -6,7 +6,8 @@ import type { Database } from "../db/database.ts";
 import { appendAudit, listAudit, pruneAudit } from "../db/queries/audit.ts";
 import { databaseTokens } from "../db/queries/tokens.ts";
 import { cachedByRevision } from "../routes/cache.ts";
-import { conductorApp } from "../routes/tiers.ts";
+import { repeatedHellos } from "../routes/repeat.ts";
+import { conductorApp, GREETERS } from "../routes/tiers.ts";
 import { createConductorTier } from "../tiers/conductor/conductor.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
@@ -66,13 +67,12 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     ...(options.invite ? { invite: options.invite } : {}),
   });
   const app = conductorApp(conductor, mountOf("conductor", "conductor", options, world, served, access), access.desk);
+  const { gate } = access;
+  const kept = cachedByRevision((request, env) => app.fetch(request, env), { revision: conductor.revision, gate });
   return {
     role: "conductor",
     name: "conductor",
-    fetch: withMounts(
-      cachedByRevision((request, env) => app.fetch(request, env), { revision: conductor.revision, gate: access.gate }),
-      mounts,
-    ),
+    fetch: withMounts(repeatedHellos(kept, { gate, roles: GREETERS }), mounts),
     async start() {
       await pruneAudit(db);
       await conductor.start();

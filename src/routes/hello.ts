@@ -1,7 +1,8 @@
 import type { CallerRole, Visitor } from "../auth/caller.ts";
 import { Hello, Registered } from "../contract/hello.ts";
+import type { Repeat } from "../tiers/tier.ts";
 import { guarded } from "./access/guard.ts";
-import { type App, problems, visitorOf } from "./app.ts";
+import { type App, type Mount, problems, visitorOf } from "./app.ts";
 import { jsonOnly } from "./json-only.ts";
 
 const hello = (roles: readonly CallerRole[]) =>
@@ -22,11 +23,15 @@ const hello = (roles: readonly CallerRole[]) =>
 
 /** Who says hello, and from where. */
 interface Greeter {
-  hello(hello: Hello, from: Visitor): Promise<Registered>;
+  hello(hello: Hello, from: Visitor, repeat: Repeat): Promise<Registered>;
 }
 
 /** `roles`: those of the tier below. */
-export const helloRoutes = <A extends App>(app: A, tier: Greeter, roles: readonly CallerRole[]) =>
+export const helloRoutes = <A extends App>(app: A, tier: Greeter, { gate }: Mount, roles: readonly CallerRole[]) =>
   app.openapi(hello(roles), async (c) => {
-    return c.json(await tier.hello(c.req.valid("json"), visitorOf(c)), 200);
+    const visitor = visitorOf(c);
+    const keep = c.env?.repeat;
+    // Whoever says it again is counted all the same.
+    const repeat: Repeat = (who, again) => keep?.(who, () => gate.spend(visitor.caller) && again());
+    return c.json(await tier.hello(c.req.valid("json"), visitor, repeat), 200);
   });

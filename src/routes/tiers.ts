@@ -1,3 +1,4 @@
+import type { CallerRole } from "../auth/caller.ts";
 import type { Desk } from "../auth/desk.ts";
 import type { Agent } from "../tiers/agent/agent.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
@@ -16,6 +17,9 @@ import { healthRoutes } from "./health.ts";
 import { helloRoutes } from "./hello.ts";
 import { documentRoutes } from "./reference.ts";
 
+/** Who may say hello to a conductor. */
+export const GREETERS: readonly CallerRole[] = ["agent", "join", "admin"];
+
 // The three tiers' tables of contents.
 
 export function driverApp(driver: Driver, mount: Mount) {
@@ -31,7 +35,7 @@ export function driverApp(driver: Driver, mount: Mount) {
 
 export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
   const app = createApp(mount);
-  helloRoutes(app, agent, ["driver", "admin"]);
+  helloRoutes(app, agent, mount, ["driver", "admin"]);
   discoveryRoutes(app, agent, mount);
   hardwareRoutes(app, agent);
   careRoutes(app, agent, mount);
@@ -46,7 +50,7 @@ export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
 
 export function conductorApp(conductor: Conductor, mount: Mount, desk: Desk) {
   const app = createApp(mount);
-  helloRoutes(app, conductor, ["agent", "join", "admin"]);
+  helloRoutes(app, conductor, mount, GREETERS);
   discoveryRoutes(app, conductor, mount);
   fleetRoutes(app, conductor);
   careRoutes(app, conductor, mount);

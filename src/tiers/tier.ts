@@ -1,6 +1,12 @@
 import type { Caller } from "../auth/caller.ts";
 import type { Socket } from "../client/link/socket.ts";
 
+/**
+ * Given by a handler whose answer will often be the same: `again` does what the request did and is true where the same
+ * answer holds; where it is false the request is handled like any other. `who` has one such request, the last.
+ */
+export type Repeat = (who: string, again: () => boolean) => unknown;
+
 /** What a handler may ask of the listener that carries the request. Absent in process and on foreign listeners. */
 export interface RequestEnv {
   /** Keeps a silent response open this many seconds, 0 without end (Bun cuts one after about 10). */
@@ -19,6 +25,8 @@ export interface RequestEnv {
    * middleware. Null: the request asks for none. Throws where it cannot be made one any more.
    */
   upgrade?: (open: (socket: Socket) => void) => Response | null;
+  /** Takes what `again` does if the very same request comes once more from the same caller. */
+  repeat?: Repeat;
 }
 
 /** A driver, an agent or a conductor: an object with a fetch-standard `fetch`, mountable anywhere. */

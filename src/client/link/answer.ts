@@ -1,6 +1,6 @@
 import { problemResponse, SinewError } from "../../contract/problem.ts";
 import type { World } from "../../world.ts";
-import { type Call, type Limits, MAX_REMEMBERED, sameBytes } from "./call.ts";
+import { type Call, type Handle, type Limits, MAX_REMEMBERED, sameBytes } from "./call.ts";
 import { encodeFrame, encodeHead, MAX_BODY_HERE, type RequestHead } from "./frames.ts";
 import { Outflow } from "./outflow.ts";
 
@@ -8,7 +8,7 @@ import { Outflow } from "./outflow.ts";
 export interface Answering {
   readonly world: Pick<World, "timer" | "log">;
   readonly limits: Limits;
-  readonly handle: (request: Request) => Promise<Response> | Response;
+  readonly handle: Handle;
   /** Handlers and bodies that have not ended, those of cancelled calls too. */
   running: number;
   send(bytes: Uint8Array): void;
@@ -63,7 +63,9 @@ async function respond(link: Answering, call: Call, head: RequestHead, body: Uin
     );
   }
   try {
-    return await link.handle(request);
+    return await link.handle(request, (again) => {
+      call.again = again;
+    });
   } catch (cause) {
     return failed(link, head, cause);
   }
@@ -108,9 +110,13 @@ async function deliver(link: Answering, call: Call, { payload, follows }: Prepar
     if (!outflow || !(await link.pump(call, outflow))) return;
     link.send(encodeFrame("end", call.id));
   } else if (remembered?.response && sameBytes(remembered.response, payload)) {
+    remembered.again = call.again;
     link.send(encodeFrame("same-response", call.id));
   } else {
-    if (remembered && payload.length <= MAX_REMEMBERED) remembered.response = payload;
+    if (remembered && payload.length <= MAX_REMEMBERED) {
+      remembered.response = payload;
+      remembered.again = call.again;
+    }
     link.send(encodeFrame("response", call.id, payload));
   }
   link.over(call, null);

@@ -15,6 +15,8 @@ export class Call {
   outflow: Outflow | null = null;
   /** The small request that both ends remember by this call. */
   remembered: Remembered | null = null;
+  /** At the answering end, what may stand for handling the same request once more. */
+  again: (() => boolean) | null = null;
   over = false;
   /** Lets go of the caller's signal. */
   forget: (() => void) | null = null;
@@ -34,6 +36,8 @@ export interface Remembered {
   response: Uint8Array | null;
   /** At the asking end: nothing is under way that could change the answer. */
   answered: boolean;
+  /** At the answering end: true when it has done what the request does, and `response` is its answer. */
+  again: (() => boolean) | null;
 }
 
 /** Two of these are what an idle link holds. */
@@ -43,6 +47,7 @@ export const remember = (payload: Uint8Array): Remembered => ({
   request: payload.slice(),
   response: null,
   answered: false,
+  again: null,
 });
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
@@ -62,11 +67,13 @@ export interface Link {
   close(reason: string): void;
 }
 
+export type Handle = (request: Request, repeat: (again: () => boolean) => void) => Promise<Response> | Response;
+
 export interface LinkOptions {
   /** Who dialled: the two sides number their calls differently. */
   side: "dialler" | "acceptor";
-  /** Answers what the far end asks. */
-  handle: (request: Request) => Promise<Response> | Response;
+  /** Answers what the far end asks; `repeat` takes what may stand for it should the same small request come again. */
+  handle: Handle;
   world: Pick<World, "timer" | "monotonic" | "log">;
   limits?: Partial<Limits>;
 }

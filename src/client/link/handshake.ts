@@ -2,7 +2,7 @@ import { z } from "zod";
 import { firstIssue } from "../../contract/peer.ts";
 import { PROBLEMS, type ProblemCode, problemOf, SinewError } from "../../contract/problem.ts";
 import type { World } from "../../world.ts";
-import type { Limits, Link } from "./call.ts";
+import type { Handle, Limits, Link } from "./call.ts";
 import { decodeFrame, encodeFrame, ProtocolError } from "./frames.ts";
 import { createLink } from "./link.ts";
 import type { Socket } from "./socket.ts";
@@ -35,7 +35,7 @@ interface AcceptOptions<T> {
   conductor: string;
   /** Who the proof is of. Throws SinewError, which the dialler is told. */
   verify: (proof: string, nonce: string) => Promise<T>;
-  handle: (request: Request, who: T) => Promise<Response> | Response;
+  handle: (request: Request, who: T, repeat: Parameters<Handle>[1]) => Promise<Response> | Response;
   world: Pick<World, "timer" | "monotonic" | "log">;
   limits?: Partial<Limits>;
 }
@@ -65,7 +65,10 @@ export function acceptLink<T>(socket: Socket, options: AcceptOptions<T>): Promis
       if (over) return;
       over = true;
       say(socket, { ok: true });
-      resolve({ link: createLink(socket, { side: "acceptor", handle: (r) => handle(r, who), world, limits }), who });
+      resolve({
+        link: createLink(socket, { side: "acceptor", handle: (r, repeat) => handle(r, who, repeat), world, limits }),
+        who,
+      });
     };
     socket.onMessage = (bytes) => {
       if (over) return;

@@ -74,14 +74,11 @@ class SocketLink implements Link, Answering {
   readonly fetch: Link["fetch"] = async (url, init) => {
     const { signal, ...rest } = init ?? {};
     signal?.throwIfAborted();
-    if (this.#closedFor !== null) throw closedError(this.#closedFor);
     if (this.#asked >= this.limits.calls) {
       throw new SinewError("unavailable", `${this.#asked} calls are under way on this link, which is its limit`);
     }
-    if (this.#lastOwn + 2 > MAX_ID) {
-      this.close("all call ids are used");
-      throw closedError("all call ids are used");
-    }
+    if (this.#lastOwn + 2 > MAX_ID) this.close("all call ids are used");
+    if (this.#closedFor !== null) throw closedError(this.#closedFor);
     const request = new Request(url, rest);
     const here = smallBody(rest.body);
     const follows = here ? null : request.body;
@@ -205,6 +202,10 @@ class SocketLink implements Link, Answering {
 
   /** The far end asks; without a payload what it asked before. */
   #asks(id: number, payload: Uint8Array | null): void {
+    if (!payload && this.#heard?.response && this.#heard.again?.()) {
+      this.send(encodeFrame("same-response", id));
+      return;
+    }
     const request = payload ?? this.#heard?.request;
     if (!request) throw new ProtocolError("the same request as before, and there was none");
     const { head, body } = decodeHead(RequestHead, request);

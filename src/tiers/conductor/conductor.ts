@@ -16,7 +16,7 @@ import { LINK_LEASE_SECONDS, leaseSeconds } from "../lease.ts";
 import { createLimiter } from "../limiter.ts";
 import { type ChildWork, createOperations } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
-import type { RequestEnv } from "../tier.ts";
+import type { Repeat, RequestEnv } from "../tier.ts";
 import { createFeed, type Feed } from "./feed/feed.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "./fleet.ts";
 import { createPulls } from "./inventory/pulls.ts";
@@ -66,7 +66,7 @@ export interface ConductorOptions extends DialOptions {
 export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "rekey">, Pick<Feed, "follow"> {
   readonly ready: boolean;
   readonly care: Care;
-  hello(hello: Hello, from: Visitor): Promise<Registered>;
+  hello(hello: Hello, from: Visitor, repeat?: Repeat): Promise<Registered>;
   startDiscovery(): Operation;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
   /** Resolves once no pull is under way. */
@@ -170,8 +170,9 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     join: admission.join,
     accept: admission.accept,
     rekey: admission.rekey,
-    async hello(body, from) {
-      const { answer, changed } = await greet(body, from);
+    async hello(body, from, repeat) {
+      const { answer, changed, again } = await greet(body, from);
+      if (again) repeat?.(answer.uuid, again);
       if (changed) void pull(changed);
       return answer;
     },

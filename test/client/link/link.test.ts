@@ -403,6 +403,36 @@ describe("a request that is said again", () => {
     expect(types(far).slice(0, 4)).toEqual(["response", "same-response", "response", "same-response"]);
   });
 
+  test("has the same request done again where its handler says how, until that says no", async () => {
+    let handled = 0;
+    let again = 0;
+    let good = true;
+    const [near, far] = memoryPair();
+    const { world } = testWorld();
+    const dialler = createLink(near, { side: "dialler", handle: nothing, world });
+    createLink(far, {
+      side: "acceptor",
+      world,
+      handle: async (request, repeat) => {
+        handled += 1;
+        const text = await request.text();
+        if (text !== "never") repeat(() => good && ++again > 0);
+        return new Response(text);
+      },
+    });
+    const say = async (body: string) => (await dialler.fetch("http://link/", { method: "POST", body })).text();
+    expect([await say("a"), await say("a"), await say("a")]).toEqual(["a", "a", "a"]);
+    expect({ handled, again }).toEqual({ handled: 1, again: 2 });
+    good = false;
+    expect(await say("a")).toBe("a");
+    good = true;
+    // What was handled anew says anew how it is done again.
+    expect(await say("a")).toBe("a");
+    expect({ handled, again }).toEqual({ handled: 2, again: 3 });
+    expect([await say("never"), await say("never"), await say("a")]).toEqual(["never", "never", "a"]);
+    expect({ handled, again }).toEqual({ handled: 5, again: 3 });
+  });
+
   test("is answered rightly through any mix of repeats, cancels, sizes and concurrency", async () => {
     let turn = 0;
     const { near, far, dialler } = linked({

@@ -210,8 +210,9 @@ export function createAdmission(
         conductor: own,
         world,
         verify: (proof, nonce) => identify(proof, nonce, from),
-        handle: (request, { row }) =>
+        handle: (request, { row }, again) =>
           fetch(request, {
+            repeat: (_, same) => again(same),
             remoteAddress: socket.remoteAddress,
             caller: { role: "agent", name: `node ${row.id} (${row.name})`, node: row.id },
           }),

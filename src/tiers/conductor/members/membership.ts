@@ -13,15 +13,24 @@ import type { Silence } from "./silence.ts";
 /** Names agents that send no node id: by their endpoint, the same at each hello. */
 const SEED_NAMESPACE = "8f5b54b0-6f0e-5d0c-9d07-52d1f0a2f9a1";
 
-/** Registers or renews; `changed` is the node when its hardware should be asked for. */
-export type SayHello = (hello: Hello, from: Visitor) => Promise<{ answer: Registered; changed: Tracked | null }>;
+/**
+ * Registers or renews. `changed` is the node when its hardware should be asked for; `again` renews by the same words from
+ * the same caller without looking at them, and is false where that has to be done.
+ */
+export type SayHello = (
+  hello: Hello,
+  from: Visitor,
+) => Promise<{ answer: Registered; changed: Tracked | null; again: (() => boolean) | null }>;
+
+/** A name is looked up anew after so long, though nothing else has changed. */
+const RESOLVED_MS = 60_000;
 
 export function createMembership(
   fleet: Fleet,
   roster: Roster,
   { peers, silence }: { peers: Peers; silence: Pick<Silence, "unwritten"> },
 ): SayHello {
-  const { db, world, members, links } = fleet;
+  const { db, world, members, links, claims } = fleet;
   const now = () => world.now().toISOString();
   /** What is known of a node, by this conductor or by another one. */
   const rowOf = async (id: string): Promise<Tracked["row"] | NodeRow | null> =>
@@ -119,11 +128,39 @@ export function createMembership(
     roster.heard(tracked);
     if (row.state === "LEFT") tracked.cancel();
     const same = !isNews();
+    const ttl = fleet.ttlMs(tracked);
     return {
-      answer: { status: "REGISTERED", uuid: id, api, lease: { ttl_seconds: fleet.ttlMs(tracked) / 1000 } },
+      answer: { status: "REGISTERED", uuid: id, api, lease: { ttl_seconds: ttl / 1000 } },
       changed: same || row.state === "LEFT" ? null : tracked,
+      again: row.state === "LIVE" ? renewal(tracked, body, from, ttl) : null,
     };
   };
+
+  /** Good for as long as nothing is known of the node but what its hello said, and what it said was pulled. */
+  function renewal(tracked: Tracked, body: Hello, from: Visitor, ttl: number): () => boolean {
+    const { row, peer } = tracked;
+    const { generation } = body;
+    const linked = from.caller.role === "agent";
+    const until = linked ? Number.POSITIVE_INFINITY : world.monotonic() + RESOLVED_MS;
+    const claimant = linked || body.boot_id === undefined ? null : { boot: body.boot_id, from: placeOf(body, from) };
+    /** Whether this conductor may promise that others know of it, too. */
+    const told = () => {
+      const { presence } = fleet;
+      if (presence.cutOff) return false;
+      if (isOwn(fleet, tracked)) return tracked.etag === generation;
+      return tracked.row.generation === generation && presence.isThere(tracked.owner ?? "") && !silence.unwritten;
+    };
+    return () => {
+      if (fleet.stopped || members.get(row.id) !== tracked || tracked.row !== row || tracked.peer !== peer)
+        return false;
+      if (row.state !== "LIVE" || tracked.conflict || generation === undefined || !told()) return false;
+      if (fleet.ttlMs(tracked) !== ttl || world.monotonic() > until) return false;
+      if (!isOwn(fleet, tracked) && links.has(row.id)) return false;
+      if (claimant && claims.claim(row.id, claimant)) return false;
+      roster.heard(tracked);
+      return true;
+    };
+  }
 
   /** A node that calls itself as another one is called would be taken for it by whoever asks by name. */
   async function refuseOthersName({ id, name }: Tracked["row"]) {
@@ -139,8 +176,8 @@ export function createMembership(
   async function refuseSecond(tracked: Tracked, body: Hello, { caller, remoteAddress }: Visitor) {
     // The key's holder has been checked when its link was opened.
     if (caller.role === "agent" || body.status === "LEAVING" || body.boot_id === undefined) return;
-    const from = `${remoteAddress ?? "a unix socket"}, ${body.endpoint}`;
-    const second = await secondBoot(fleet, roster, tracked, { boot: body.boot_id, from });
+    const place = placeOf(body, { caller, remoteAddress });
+    const second = await secondBoot(fleet, roster, tracked, { boot: body.boot_id, from: place });
     if (second) throw new SinewError("node_conflict", second.message);
   }
 
@@ -156,6 +193,9 @@ export function createMembership(
     }
   }
 }
+
+/** Where a claimant of a node calls from, and where it says it answers. */
+const placeOf = ({ endpoint }: Hello, { remoteAddress }: Visitor) => `${remoteAddress ?? "a unix socket"}, ${endpoint}`;
 
 /** Whether a hello says anything that the row does not hold yet. */
 const differs = (a: Tracked["row"], b: Tracked["row"]) =>
