@@ -20,3 +20,12 @@ export function textOf(
   known.set(name, text);
   return text;
 }
+
+/** As many keys as a power of two, the last one repeated: so that there are few texts, whatever the number of keys. */
+export function padded(keys: string[]): string[] {
+  const last = keys.at(-1);
+  if (last === undefined) return [];
+  let size = 1;
+  while (size < keys.length) size *= 2;
+  return [...keys, ...Array.from({ length: size - keys.length }, () => last)];
+}

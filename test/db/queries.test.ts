@@ -21,11 +21,12 @@ import {
 } from "../../src/db/queries/hardware.ts";
 import {
   allNodes,
-  compareAndSetGeneration,
   getNode,
   listNodes,
+  lockNodes,
   nodeRow,
   saveNode,
+  setGenerations,
   toNode,
   touchNodes,
 } from "../../src/db/queries/nodes.ts";
@@ -106,13 +107,23 @@ describe.each(databases)("queries on $name", ({ open }) => {
     await db.write((tx) => touchNodes(tx, [], { by: "a" }));
   });
 
-  test("compareAndSetGeneration() lets one of two racing reports win", async () => {
-    const { id } = await newNode();
-    const race = (from: string | null, to: string) => db.write((tx) => compareAndSetGeneration(tx, id, from, to));
-    expect((await Promise.all([race(null, "a"), race(null, "b")])).toSorted()).toEqual([false, true]);
-    const now = (await getNode(db.read, id))!.generation;
-    expect(await race("neither", "c")).toBe(false);
-    expect(await race(now, "c")).toBe(true);
+  test("lockNodes() has whoever comes second see what the first one wrote, whatever order they name them in", async () => {
+    const ids = (await Promise.all(Array.from({ length: 5 }, () => newNode()))).map(({ id }) => id);
+    const race = (to: string, order: string[]) =>
+      db.write(async (tx) => {
+        const locked = await lockNodes(tx, order);
+        const free = order.filter((id) => locked.get(id)?.generation === null);
+        await setGenerations(
+          tx,
+          free.map((id) => ({ id, generation: to })),
+        );
+        return free.length;
+      });
+    const won = await Promise.all([race("a", ids), race("b", ids.toReversed()), race("c", ids.slice(2))]);
+    expect(won.filter((count) => count > 0)).toHaveLength(won.includes(3) ? 2 : 1);
+    expect(won.reduce((sum, count) => sum + count, 0)).toBe(5);
+    expect(await db.write((tx) => lockNodes(tx, []))).toEqual(new Map());
+    expect((await db.write((tx) => lockNodes(tx, [crypto.randomUUID()]))).size).toBe(0);
   });
 
   test("replaceSources() adds, changes and removes, and failures are summed up", async () => {

@@ -3,7 +3,7 @@ import { troubleOf } from "../../contract/device/trouble.ts";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
-import { textOf } from "../prepared.ts";
+import { padded, textOf } from "../prepared.ts";
 import type { HardwareRow, NewHardwareRow, Tables } from "../schema/tables.ts";
 import { currentRevision, sourcesRevision } from "./changes.ts";
 
@@ -41,6 +41,31 @@ export const hardwareOfNode = (r: Reader, nodeId: string): Promise<HardwareRow[]
   r.query((db, { hardware }) =>
     db.select().from(hardware).where(eq(hardware.node_id, nodeId)).orderBy(asc(hardware.id)),
   );
+
+/** What a report is compared with. */
+export type DeviceRow = Pick<HardwareRow, "source" | "uuid" | "freshness" | "path" | "trouble" | "body">;
+
+/** The devices of several nodes, by node. */
+export async function devicesOfNodes(r: Reader, nodeIds: string[]): Promise<Map<string, DeviceRow[]>> {
+  const ids = padded(nodeIds);
+  const text = textOf(r, `devicesOfNodes ${ids.length}`, (db, { hardware }) => {
+    const { node_id, source, uuid, freshness, path, trouble, body } = hardware;
+    return db
+      .select({ node_id, source, uuid, freshness, path, trouble, body })
+      .from(hardware)
+      .where(inArray(node_id, ids))
+      .orderBy(asc(hardware.id));
+  });
+  const found = new Map<string, DeviceRow[]>();
+  if (ids.length === 0) return found;
+  for (const [node, source, uuid, freshness, path, trouble, body] of (await r.run(text, ids)) as string[][]) {
+    const row = { source, uuid, freshness, path, trouble, body } as DeviceRow; // as the schema declares them
+    const rows = found.get(node ?? "");
+    if (rows) rows.push(row);
+    else found.set(node ?? "", [row]);
+  }
+  return found;
+}
 
 /** More than one row when sources or nodes disagree about who has the device. */
 export const hardwareByUuid = (r: Reader, uuid: string): Promise<HardwareRow[]> =>

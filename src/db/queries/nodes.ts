@@ -1,8 +1,9 @@
-import { and, asc, count, eq, gt, isNull, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, sql } from "drizzle-orm";
 import type { Condition } from "../../contract/condition.ts";
 import type { Node, NodeState } from "../../contract/node.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
+import { padded, textOf } from "../prepared.ts";
 import type { NodeRow } from "../schema/tables.ts";
 import { currentRevision } from "./changes.ts";
 
@@ -150,19 +151,43 @@ export async function touchNodes(
   return touched;
 }
 
-/** False when another report was taken in meanwhile: two reports race, the one that saw `from` wins. */
-export async function compareAndSetGeneration(
+/** Nodes by id as their last transaction left them; nobody else writes to them until this one ends. */
+export async function lockNodes(
   w: Writer,
-  id: string,
-  from: string | null,
-  to: string,
-): Promise<boolean> {
-  const set = await w.query((db, { nodes }) =>
-    db
-      .update(nodes)
-      .set({ generation: to })
-      .where(and(eq(nodes.id, id), from === null ? isNull(nodes.generation) : eq(nodes.generation, from)))
-      .returning({ id: nodes.id }),
+  nodeIds: string[],
+): Promise<Map<string, Pick<NodeRow, "generation" | "state" | "reported">>> {
+  const ids = padded(nodeIds);
+  const text = textOf(w, `lockNodes ${ids.length}`, (db, { nodes }) => {
+    const { id, generation, state, reported } = nodes;
+    // In one order, or two would wait for each other.
+    return db.select({ id, generation, state, reported }).from(nodes).where(inArray(id, ids)).orderBy(asc(id));
+  });
+  // Not FOR UPDATE, which those would wait for that write devices of the node. SQLite has one writer, and no such words.
+  const rows = (await w.run(w.dialect === "postgres" ? `${text} FOR NO KEY UPDATE` : text, ids)) as string[][];
+  return new Map(
+    rows.map(([id = "", generation = null, state = "", reported = null]) => [id, { generation, state, reported }]),
   );
-  return set.length === 1;
+}
+
+/** Notes which report of each node was taken in last. */
+export async function setGenerations(w: Writer, set: { id: string; generation: string }[]): Promise<void> {
+  if (set.length === 0) return;
+  const ids = padded(set.map(({ id }) => id));
+  const generation = new Map(set.map((one) => [one.id, one.generation]));
+  const values = ids.flatMap((id) => [id, generation.get(id) ?? ""]);
+  const name = `setGenerations ${ids.length}`;
+  const text = textOf(w, name, (_, { nodes }) =>
+    w.builder
+      .update(nodes)
+      // Both dialects call the columns of VALUES column1, column2.
+      .set({ generation: sql`said.column2` })
+      .from(
+        sql`(VALUES ${sql.join(
+          ids.map((id) => sql`(${id}, ${id})`),
+          sql`, `,
+        )}) AS said`,
+      )
+      .where(sql`${nodes.id} = said.column1`),
+  );
+  await w.run(text, values);
 }

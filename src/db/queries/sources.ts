@@ -2,6 +2,7 @@ import { and, asc, count, eq, inArray, or } from "drizzle-orm";
 import type { Source, SourceErrorCode } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
+import { padded, textOf } from "../prepared.ts";
 import type { SourceRow, Tables } from "../schema/tables.ts";
 
 export type { SourceRow } from "../schema/tables.ts";
@@ -33,15 +34,43 @@ export const sourceRow = (nodeId: string, source: Source): SourceRow => ({
 export const sourcesOfNode = (r: Reader, nodeId: string): Promise<SourceRow[]> =>
   r.query((db, { sources }) => db.select().from(sources).where(eq(sources.node_id, nodeId)).orderBy(asc(sources.name)));
 
+/** The sources of several nodes, by node. */
+export async function sourcesOfNodes(r: Reader, nodeIds: string[]): Promise<Map<string, SourceRow[]>> {
+  const found = new Map<string, SourceRow[]>();
+  const ids = padded(nodeIds);
+  if (ids.length === 0) return found;
+  const text = textOf(r, `sourcesOfNodes ${ids.length}`, (db, { sources }) =>
+    db.select().from(sources).where(inArray(sources.node_id, ids)).orderBy(asc(sources.node_id), asc(sources.name)),
+  );
+  for (const [node_id, name, type, endpoint, status, observed_at, count, ...error] of await r.run(text, ids)) {
+    const [error_code, error_message] = error;
+    const row = { node_id, name, type, endpoint, status, observed_at, count: Number(count), error_code, error_message };
+    const rows = found.get(String(node_id)) ?? [];
+    rows.push(row as SourceRow); // in the schema's order, as it declares them
+    found.set(String(node_id), rows);
+  }
+  return found;
+}
+
 /** Makes `rows` the node's sources. Rows that are the same already are not written. */
 export async function replaceSources(w: Writer, nodeId: string, rows: SourceRow[]): Promise<void> {
-  const old = new Map((await sourcesOfNode(w, nodeId)).map((row) => [row.name, row]));
-  const differing = rows.filter((row) => !isSame(row, old.get(row.name)));
-  for (const { name } of rows) old.delete(name);
-  const left = [...old.keys()];
-  if (left.length > 0) {
+  await changeSources(w, [{ node_id: nodeId, before: await sourcesOfNode(w, nodeId), after: rows }]);
+}
+
+/** The same of several nodes whose stored rows are known. */
+export async function changeSources(
+  w: Writer,
+  all: { node_id: string; before: SourceRow[]; after: SourceRow[] }[],
+): Promise<void> {
+  const differing: SourceRow[] = [];
+  for (const { node_id, before, after } of all) {
+    const old = new Map(before.map((row) => [row.name, row]));
+    differing.push(...after.filter((row) => !isSame(row, old.get(row.name))));
+    for (const { name } of after) old.delete(name);
+    const left = [...old.keys()];
+    if (left.length === 0) continue;
     await w.query((db, { sources }) =>
-      db.delete(sources).where(and(eq(sources.node_id, nodeId), inArray(sources.name, left))),
+      db.delete(sources).where(and(eq(sources.node_id, node_id), inArray(sources.name, left))),
     );
   }
   await upsert(w, w.tables.sources, ["node_id", "name"], differing);

@@ -6,8 +6,9 @@ import { generationOf } from "../../generation.ts";
 import { createLimiter } from "../../limiter.ts";
 import { type Fleet, isOwn, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
 import type { Roster } from "../members/roster.ts";
+import { createIntake } from "./intake.ts";
 import { AGENT_SOURCE } from "./reconcile.ts";
-import { writeFailure, writeReport } from "./write.ts";
+import { writeFailure } from "./write.ts";
 
 /** Bun's fetch runs 256 at once per process: hung agents must leave places for the others. */
 const PULLS_AT_ONCE = 16;
@@ -26,6 +27,7 @@ export interface Pulls {
 export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "renew" | "refresh">): Pulls {
   const { db, world, limits } = fleet;
   const limited = createLimiter(PULLS_AT_ONCE);
+  const intake = createIntake(db, world);
   const now = () => world.now().toISOString();
 
   async function take(tracked: Tracked, report: Report) {
@@ -33,13 +35,13 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
     const generation =
       report.generation ?? (await generationOf({ hardware: report.items.map(({ raw }) => raw), sources: [] }));
     if (isSeed(tracked) && tracked.etag === generation) return;
-    const context = {
+    const written = await intake.take({
+      report: { ...report, generation },
       node: nodeRef(tracked),
       from: tracked.row.generation,
       endpoint: tracked.row.endpoint ?? "",
       now: now(),
-    };
-    const written = await writeReport(db, { ...report, generation }, context);
+    });
     if (!written) {
       // Another conductor took one in: begin again from what it wrote.
       const stored = await getNode(db.read, tracked.row.id);

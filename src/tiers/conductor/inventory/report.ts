@@ -1,0 +1,70 @@
+import type { Freshness, Hardware, Source } from "../../../contract/hardware.ts";
+import type { NodeState } from "../../../contract/node.ts";
+import type { Report } from "../../../contract/peer.ts";
+import type { Database } from "../../../db/database.ts";
+import { devicesOfNodes } from "../../../db/queries/hardware.ts";
+import { lockNodes, setGenerations, setReported } from "../../../db/queries/nodes.ts";
+import { changeSources, sourceRow, sourcesOfNodes, toSource } from "../../../db/queries/sources.ts";
+import { isCurrent } from "../fleet.ts";
+import { changedSources, reconcile } from "./reconcile.ts";
+import { type Recorded, record } from "./record.ts";
+
+/** A report, and what it is taken in on top of. */
+export interface Taking {
+  report: Report & { generation: string };
+  node: Hardware["node"];
+  /** The generation of the report before it, as far as this conductor knows. */
+  from: string | null;
+  endpoint: string;
+  /** RFC 3339 */
+  now: string;
+}
+
+/**
+ * Null when another conductor was first; not taken when the node was written down as left or lost while the answer was
+ * under way.
+ */
+export type Taken = { taken: boolean } | null;
+
+/**
+ * Takes reports of different nodes in: one transaction, one `changes` row per changed device. What each became, in their
+ * order.
+ */
+export function writeReports(db: Database, takings: Taking[], breathe?: () => Promise<void>): Promise<Taken[]> {
+  return db.write(async (tx) => {
+    const ids = takings.map(({ node }) => node.id);
+    // Locked: who wrote a node before has committed, and who comes after waits.
+    const rows = await lockNodes(tx, ids);
+    const taking = takings.filter(({ node, from }) => rows.has(node.id) && rows.get(node.id)?.generation === from);
+    const own = taking.map(({ node }) => node.id);
+    await setGenerations(
+      tx,
+      taking.map(({ node, report }) => ({ id: node.id, generation: report.generation })),
+    );
+    const devices = await devicesOfNodes(tx, own);
+    const sourceRows = await sourcesOfNodes(tx, own);
+    const recorded: Recorded[] = [];
+    const written: Parameters<typeof changeSources>[1] = [];
+    for (const { report, node, endpoint, now } of taking) {
+      const row = rows.get(node.id);
+      const state = row?.state as NodeState; // written from a NodeState only
+      if (!isCurrent(state)) continue;
+      const reported = report.conditions.length > 0 ? JSON.stringify(report.conditions) : null;
+      const said = reported !== (row?.reported ?? null);
+      if (said) await setReported(tx, node.id, reported);
+      const stored = (devices.get(node.id) ?? []).map((one) => ({ ...one, freshness: one.freshness as Freshness })); // written from a Freshness only
+      const before = sourceRows.get(node.id) ?? [];
+      const known: Source[] = before.map(toSource);
+      const { changes, sources } = reconcile(stored, report, { node, now, endpoint, sources: known });
+      written.push({ node_id: node.id, before, after: sources.map((source) => sourceRow(node.id, source)) });
+      const changed = changedSources(known, sources);
+      const fewer = known.some(({ name }) => !sources.some((source) => source.name === name));
+      const tell = changed.length > 0 || fewer || said;
+      recorded.push({ node, now, changes, state: tell ? { state, sources: changed, listed: fewer } : null });
+    }
+    await changeSources(tx, written);
+    await record(tx, recorded, breathe);
+    const taken = new Set(recorded.map(({ node }) => node.id));
+    return takings.map((one) => (taking.includes(one) ? { taken: taken.has(one.node.id) } : null));
+  });
+}
