@@ -96,8 +96,8 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     members,
     links: createLinks(world, (node) => {
       const tracked = members.get(node);
-      // From here on the shorter lease counts.
-      if (tracked) tracked.heard = world.monotonic();
+      // From here on the shorter lease counts, where there are two.
+      if (tracked && fixed === null) tracked.heard = world.monotonic();
     }),
     claims: createClaims(world.monotonic, () => 2 * fleet.ttlMs()),
     linkGraceMs: () => (fixed === null ? Math.max(0, LINK_LEASE_SECONDS - leaseSeconds(members.size, null)) * 1000 : 0),

@@ -97,12 +97,13 @@ export function createSilence(fleet: Fleet, roster: Roster): Silence {
     if (tracked.conflict && !isCurrent(tracked.conflict.before)) return;
     const state = silenceOf(tracked, time);
     if (!isCurrent(stateOf(tracked)) || state === "LIVE" || state === stateOf(tracked)) return;
-    // A machine without power closes no connection: what is left of it must not stand in its own way.
-    if (state === "LOST") links.close(tracked.row.id, "the node is LOST");
+    const linked = links.has(tracked.row.id);
     if (!(await roster.setState(tracked, { ...tracked.row, state }, { held: true }))) return;
     world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
-    // It may have been heard while its silence was written down.
-    if (tracked.heard > time) await roster.renew(tracked);
+    // It may have been heard while its silence was written down. A link that has ended meanwhile is no sign of life.
+    if (tracked.heard > time && linked === links.has(tracked.row.id)) return roster.renew(tracked);
+    // A machine without power closes no connection: what is left of it must not stand in its own way.
+    if (state === "LOST") links.close(tracked.row.id, "the node is LOST");
   }
 
   /** Another conductor's node that is heard here no more. */
