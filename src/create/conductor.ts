@@ -4,6 +4,7 @@ import type { Limits } from "../client/wrangle.ts";
 import { PROBLEMS } from "../contract/problem.ts";
 import type { Database } from "../db/database.ts";
 import { appendAudit, listAudit, pruneAudit } from "../db/queries/audit.ts";
+import { allConductors } from "../db/queries/owners.ts";
 import { databaseTokens } from "../db/queries/tokens.ts";
 import { cachedByRevision } from "../routes/cache.ts";
 import { repeatedHellos } from "../routes/repeat.ts";
@@ -13,6 +14,7 @@ import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
 import { createAccess } from "./access.ts";
+import { type AlarmOptions, createAlarmDesk } from "./alarms.ts";
 import { mountOf, quietLog, type TierOptions, withMounts } from "./mount.ts";
 
 export interface ConductorOptions extends TierOptions, DialOptions {
@@ -26,6 +28,8 @@ export interface ConductorOptions extends TierOptions, DialOptions {
   self?: { id?: string; name?: string; version?: string };
   leaseSeconds?: number | null;
   limits?: Partial<Limits>;
+  /** When trouble is an alarm, and who is told. Default: nobody. */
+  alarms?: AlarmOptions;
   /** Tiers of this process to serve below, by path: `{ "/agent": agent }`. */
   mounts?: Record<string, Tier>;
   /** What /readyz waits for besides its own start. */
@@ -36,12 +40,13 @@ export interface ConductorOptions extends TierOptions, DialOptions {
 export async function createConductor(options: ConductorOptions): Promise<Tier> {
   const { db, world = realWorld(quietLog), mounts = {}, ready = () => true } = options;
   const tokens: TokenStore = (options.auth !== "open" && options.auth?.tokens) || databaseTokens(db);
+  const self = { id: world.uuid(), ...options.self };
   const conductor = await createConductorTier({
     db,
     world,
     id: options.id ?? db.epoch,
     tokens,
-    ...(options.self ? { self: options.self } : {}),
+    self,
     fetch: (request, env) => app.fetch(request, env),
     onRefused: ({ from, error: { code } }) =>
       access.audit.record({
@@ -66,7 +71,13 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     audit: databaseAudit(db),
     ...(options.invite ? { invite: options.invite } : {}),
   });
-  const app = conductorApp(conductor, mountOf("conductor", "conductor", options, world, served, access), access.desk);
+  const alarms = createAlarmDesk(options.alarms ?? {}, {
+    ...{ db, world, dial: options.dial, endpoint: options.endpoint ?? null },
+    owner: self.id,
+    isGone: async (id) => !(await allConductors(db.read)).some((one) => one.id === id && !one.leaving),
+  });
+  const mount = mountOf("conductor", "conductor", options, world, served, access);
+  const app = conductorApp(conductor, alarms, mount, access.desk);
   const { gate } = access;
   const kept = cachedByRevision((request, env) => app.fetch(request, env), { revision: conductor.revision, gate });
   return {
@@ -76,9 +87,11 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     async start() {
       await pruneAudit(db);
       await conductor.start();
+      alarms.start();
     },
     release: conductor.release,
     async stop() {
+      await alarms.stop();
       await conductor.stop();
       await access.audit.flush();
     },

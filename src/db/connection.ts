@@ -13,7 +13,7 @@ export interface Connection {
 
 /** drizzle over either dialect, by the part of it that both spell alike. */
 export type Drizzle = SqliteRemoteDatabase;
-type Selecting = Pick<Drizzle, "select">;
+type Selecting = Pick<Drizzle, "select" | "selectDistinct">;
 type Changing = Selecting & Pick<Drizzle, "insert" | "update" | "delete">;
 
 /** Where queries run. The builder is lent only inside `query`, so that every failure passes the one place that reports it. */

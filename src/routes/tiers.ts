@@ -11,6 +11,8 @@ import { createApp, type Mount } from "./app.ts";
 import { careRoutes } from "./device/care.ts";
 import { expectedRoutes } from "./device/expected.ts";
 import { discoveryRoutes } from "./discovery.ts";
+import { type AlarmSource, alarmRoutes } from "./fleet/alarms.ts";
+import { windowRoutes } from "./fleet/windows.ts";
 import { changeRoutes, nodeRoutes } from "./fleet.ts";
 import { fleetRoutes, hardwareRoutes } from "./hardware.ts";
 import { healthRoutes } from "./health.ts";
@@ -48,7 +50,7 @@ export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
   return app;
 }
 
-export function conductorApp(conductor: Conductor, mount: Mount, desk: Desk) {
+export function conductorApp(conductor: Conductor, alarms: AlarmSource, mount: Mount, desk: Desk) {
   const app = createApp(mount);
   helloRoutes(app, conductor, mount, GREETERS);
   discoveryRoutes(app, conductor, mount);
@@ -56,6 +58,8 @@ export function conductorApp(conductor: Conductor, mount: Mount, desk: Desk) {
   careRoutes(app, conductor, mount);
   nodeRoutes(app, conductor);
   changeRoutes(app, conductor);
+  alarmRoutes(app, alarms);
+  windowRoutes(app, alarms);
   joinRoutes(app, conductor);
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ChangeList } from "../../src/contract/change.ts";
+import { AlarmList } from "../../src/contract/fleet/alarm.ts";
+import { DeliveryList } from "../../src/contract/fleet/delivery.ts";
+import { Window, WindowList } from "../../src/contract/fleet/window.ts";
 import { FleetHardwareList, Hardware, HardwareList } from "../../src/contract/hardware.ts";
 import { Registered } from "../../src/contract/hello.ts";
 import { NodeList } from "../../src/contract/node.ts";
@@ -279,4 +282,41 @@ test("a page_token of a list that has changed since is 410 too_old at a driver a
   for (const role of ["driver", "agent"] as const) {
     await expectProblem(ask(tiers[role], `/hardware?page_token=${token}`), 410, "too_old");
   }
+});
+
+describe("alarms and maintenance windows", () => {
+  const send = (path: string, body: unknown) => post(tiers.conductor, path, body);
+
+  test("GET /alarms and /deliveries answer 200 with their schemas", async () => {
+    AlarmList.parse(
+      await (await ask(tiers.conductor, "/alarms?state=firing&kind=agent.lost&acknowledged=false")).json(),
+    );
+    DeliveryList.parse(await (await ask(tiers.conductor, "/deliveries")).json());
+    for (const query of ["state=open", "kind=x", "acknowledged=maybe", "page_token=x", "nodes=n1"])
+      await expectProblem(ask(tiers.conductor, `/alarms?${query}`), 400, "invalid");
+  });
+
+  test("an alarm that is not there is 404, also to be acknowledged", async () => {
+    await expectProblem(ask(tiers.conductor, `/alarms/${ABSENT}`), 404, "not_found");
+    await expectProblem(send(`/alarms/${ABSENT}/acknowledge`, {}), 404, "not_found");
+    await expectProblem(send(`/alarms/${ABSENT}/acknowledge`, { by: "me" }), 400, "invalid");
+    await expectProblem(ask(tiers.conductor, `/alarms/${ABSENT}/acknowledge`, { method: "DELETE" }), 404, "not_found");
+  });
+
+  test("a window is made, listed and taken back; one that is over, or ends before it begins, is 400", async () => {
+    const soon = new Date(Date.now() + 3_600_000).toISOString();
+    const made = await send("/windows", { ends_at: soon, matcher: { node: "n1" }, comment: "new disks" });
+    expect(made.status).toBe(201);
+    const window = Window.parse(await made.json());
+    const listed = async () => WindowList.parse(await (await ask(tiers.conductor, "/windows")).json()).windows;
+    expect(await listed()).toEqual([window]);
+    const remove = () => ask(tiers.conductor, `/windows/${window.id}`, { method: "DELETE" });
+    expect((await remove()).status).toBe(204);
+    expect(await listed()).toEqual([]);
+    await expectProblem(remove(), 404, "not_found");
+    await expectProblem(send("/windows", { ends_at: "2020-01-01T00:00:00Z", matcher: {} }), 400, "invalid");
+    await expectProblem(send("/windows", { starts_at: soon, ends_at: soon, matcher: {} }), 400, "invalid");
+    await expectProblem(send("/windows", { ends_at: soon, matcher: { nodes: "n1" } }), 400, "invalid");
+    await expectProblem(send("/windows", { ends_at: soon }), 400, "invalid");
+  });
 });

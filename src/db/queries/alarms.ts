@@ -1,0 +1,249 @@
+import { and, asc, count, desc, eq, gt, gte, inArray, isNotNull, like, lt, lte, ne, not, or, sql } from "drizzle-orm";
+import { upsert } from "../bulk.ts";
+import type { Reader, Writer } from "../connection.ts";
+import type { AlarmRow, NodeRow, SourceRow } from "../schema/tables.ts";
+
+export type { AlarmRow } from "../schema/tables.ts";
+
+/** What of nodes can be a trouble. */
+export interface Facts {
+  nodes: Pick<NodeRow, "id" | "name" | "state" | "labels" | "api" | "conditions" | "reported">[];
+  /** Those that are not OK. */
+  sources: SourceRow[];
+  /** Those that are ill or gone. */
+  devices: { node_id: string; source: string; uuid: string; freshness: string; trouble: string | null; body: string }[];
+}
+
+export async function factsOf(r: Reader, ids: string[]): Promise<Facts> {
+  const nodes = await r.query((db, { nodes }) =>
+    db
+      .select({
+        id: nodes.id,
+        name: nodes.name,
+        state: nodes.state,
+        labels: nodes.labels,
+        api: nodes.api,
+        conditions: nodes.conditions,
+        reported: nodes.reported,
+      })
+      .from(nodes)
+      .where(inArray(nodes.id, ids)),
+  );
+  const sources = await r.query((db, { sources }) =>
+    db
+      .select()
+      .from(sources)
+      .where(and(inArray(sources.node_id, ids), ne(sources.status, "OK"))),
+  );
+  const devices = await r.query((db, { hardware: h }) =>
+    db
+      .select({
+        node_id: h.node_id,
+        source: h.source,
+        uuid: h.uuid,
+        freshness: h.freshness,
+        trouble: h.trouble,
+        body: h.body,
+      })
+      .from(h)
+      .where(and(inArray(h.node_id, ids), or(isNotNull(h.trouble), eq(h.freshness, "GONE"))))
+      .orderBy(asc(h.id)),
+  );
+  return { nodes, sources, devices };
+}
+
+/** Every node that has, or had, anything to alarm about. */
+export async function troubledNodes(r: Reader): Promise<string[]> {
+  const found = await Promise.all([
+    r.query((db, { nodes }) =>
+      db
+        .select({ id: nodes.id })
+        .from(nodes)
+        .where(
+          or(
+            inArray(nodes.state, ["LOST", "EXPECTED", "CONFLICT", "INCOMPATIBLE"]),
+            isNotNull(nodes.conditions),
+            isNotNull(nodes.reported),
+          ),
+        ),
+    ),
+    r.query((db, { sources }) =>
+      db.selectDistinct({ id: sources.node_id }).from(sources).where(ne(sources.status, "OK")),
+    ),
+    r.query((db, { hardware: h }) => db.selectDistinct({ id: h.node_id }).from(h).where(isNotNull(h.trouble))),
+    r.query((db, { hardware: h }) => db.selectDistinct({ id: h.node_id }).from(h).where(eq(h.freshness, "GONE"))),
+    r.query((db, { alarms }) =>
+      db
+        .selectDistinct({ id: alarms.node_id })
+        .from(alarms)
+        .where(and(isNotNull(alarms.open), isNotNull(alarms.node_id))),
+    ),
+  ]);
+  return [...new Set(found.flatMap((rows) => rows.flatMap(({ id }) => id ?? [])))];
+}
+
+/** Nodes of which anything was said after one revision, up to another; the alarms themselves are not. */
+export const changedNodes = (r: Reader, after: number, upTo: number): Promise<string[]> =>
+  r
+    .query((db, { changes }) =>
+      db
+        .selectDistinct({ id: changes.node_id })
+        .from(changes)
+        .where(and(gt(changes.revision, after), lte(changes.revision, upTo), ne(changes.kind, "alarm"))),
+    )
+    .then((rows) => rows.map(({ id }) => id));
+
+/** The oldest change there is; null: none. */
+export async function oldestChange(r: Reader): Promise<number | null> {
+  const [row] = await r.query((db, { changes }) =>
+    db.select({ revision: changes.revision }).from(changes).orderBy(asc(changes.revision)).limit(1),
+  );
+  return row?.revision ?? null;
+}
+
+const OPEN = ["pending", "firing"];
+
+export const openAlarms = (r: Reader, nodes: string[]): Promise<AlarmRow[]> =>
+  r.query((db, { alarms }) =>
+    db
+      .select()
+      .from(alarms)
+      .where(and(inArray(alarms.state, OPEN), inArray(alarms.node_id, nodes))),
+  );
+
+export async function openAlarm(r: Reader, fingerprint: string): Promise<AlarmRow | null> {
+  const [row] = await r.query((db, { alarms }) => db.select().from(alarms).where(eq(alarms.open, fingerprint)));
+  return row ?? null;
+}
+
+export async function getAlarm(r: Reader, id: string): Promise<AlarmRow | null> {
+  const [row] = await r.query((db, { alarms }) => db.select().from(alarms).where(eq(alarms.id, id)));
+  return row ?? null;
+}
+
+export interface AlarmFilter {
+  state?: string;
+  kind?: string;
+  /** A node's id or name. */
+  node?: string;
+  severity?: string;
+  acknowledged?: boolean;
+}
+
+/** Newest first; `before` is the position of a page's last row. What is pending is left out unless it is asked for. */
+export const listAlarms = (
+  r: Reader,
+  { state, kind, node, severity, acknowledged }: AlarmFilter,
+  { before, limit }: { before?: number | undefined; limit: number },
+): Promise<AlarmRow[]> =>
+  r.query((db, { alarms }) => {
+    // Within JSON text quotes are escaped: nothing that anybody says can look like this.
+    const nobody = like(alarms.body, '%"acknowledged":null%');
+    return db
+      .select()
+      .from(alarms)
+      .where(
+        and(
+          state === undefined ? ne(alarms.state, "pending") : eq(alarms.state, state),
+          kind === undefined ? undefined : eq(alarms.kind, kind),
+          node === undefined ? undefined : or(eq(alarms.node_id, node), eq(alarms.node_name, node)),
+          severity === undefined ? undefined : eq(alarms.severity, severity),
+          acknowledged === undefined ? undefined : acknowledged ? not(nobody) : nobody,
+          before === undefined ? undefined : lt(alarms.position, before),
+        ),
+      )
+      .orderBy(desc(alarms.position))
+      .limit(limit);
+  });
+
+/** Those that fire, oldest first. */
+export const firingAlarms = (r: Reader, { after, limit }: { after: number; limit: number }): Promise<AlarmRow[]> =>
+  r.query((db, { alarms }) =>
+    db
+      .select()
+      .from(alarms)
+      .where(and(eq(alarms.state, "firing"), gt(alarms.position, after)))
+      .orderBy(asc(alarms.position))
+      .limit(limit),
+  );
+
+/** Those that were resolved since a revision, the newest first. */
+export const resolvedSince = (r: Reader, revision: number, limit: number): Promise<AlarmRow[]> =>
+  r.query((db, { alarms }) =>
+    db
+      .select()
+      .from(alarms)
+      .where(and(eq(alarms.state, "resolved"), gte(alarms.revision, revision)))
+      .orderBy(desc(alarms.position))
+      .limit(limit),
+  );
+
+/** Makes all others who look at alarms to write wait until this transaction ends. */
+export async function lockAlarms(w: Writer): Promise<void> {
+  await w.query((db, { meta }) =>
+    db
+      .insert(meta)
+      .values({ key: "alarms", value: "" })
+      .onConflictDoUpdate({ target: meta.key, set: { value: sql`excluded.value` } }),
+  );
+}
+
+/** Adds alarms, or replaces those with the same id, which keep their place. */
+export const saveAlarms = (w: Writer, rows: Omit<AlarmRow, "position">[]): Promise<void> =>
+  upsert<typeof w.tables.alarms, "position">(w, w.tables.alarms, ["id"], rows);
+
+/** Of those that never fired. */
+export async function deletePending(w: Writer, ids: string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await w.query((db, { alarms }) => db.delete(alarms).where(and(inArray(alarms.id, ids), eq(alarms.state, "pending"))));
+}
+
+/** The devices of these nodes that are not gone. */
+export const devicesOf = (r: Reader, nodes: string[]): Promise<{ node_id: string; source: string; uuid: string }[]> =>
+  r.query((db, { hardware: h }) =>
+    db
+      .select({ node_id: h.node_id, source: h.source, uuid: h.uuid })
+      .from(h)
+      .where(and(inArray(h.node_id, nodes), ne(h.freshness, "GONE")))
+      .orderBy(asc(h.id)),
+  );
+
+/** How many nodes could be lost: all but those that left, or were never there. */
+export async function countPresent(r: Reader): Promise<number> {
+  const [row] = await r.query((db, { nodes }) =>
+    db
+      .select({ count: count() })
+      .from(nodes)
+      .where(not(inArray(nodes.state, ["LEFT", "EXPECTED"]))),
+  );
+  return row?.count ?? 0;
+}
+
+/** Nodes that are LOST without an alarm of their own, and some of them. */
+export async function lostTogether(
+  r: Reader,
+  limit: number,
+): Promise<{ total: number; nodes: { id: string; name: string }[] }> {
+  const own = await r.query((db, { alarms }) =>
+    db
+      .select({ id: alarms.node_id })
+      .from(alarms)
+      .where(and(eq(alarms.state, "firing"), eq(alarms.kind, "agent.lost"), isNotNull(alarms.node_id))),
+  );
+  const [row] = await r.query((db, { nodes }) =>
+    db.select({ count: count() }).from(nodes).where(eq(nodes.state, "LOST")),
+  );
+  const first = await r.query((db, { nodes }) =>
+    db
+      .select({ id: nodes.id, name: nodes.name })
+      .from(nodes)
+      .where(eq(nodes.state, "LOST"))
+      .orderBy(asc(nodes.id))
+      .limit(limit + own.length),
+  );
+  const alone = new Set(own.map(({ id }) => id));
+  return {
+    total: Math.max(0, (row?.count ?? 0) - own.length),
+    nodes: first.filter(({ id }) => !alone.has(id)).slice(0, limit),
+  };
+}

@@ -1,0 +1,28 @@
+import type { AlarmKind } from "../../../../contract/fleet/alarm.ts";
+import type { Window } from "../../../../contract/fleet/window.ts";
+
+/** What a window can match of an alarm; the one of an outage has no node of its own. */
+export interface Matched {
+  kind: AlarmKind;
+  node: { id: string; name: string } | null;
+  labels: Record<string, string>;
+}
+
+/** Those that are now, by the clock on the wall: that is what a person meant. */
+export const activeWindows = (windows: readonly Window[], now: Date): Window[] =>
+  windows.filter(
+    ({ starts_at, ends_at }) => Date.parse(starts_at) <= now.getTime() && now.getTime() < Date.parse(ends_at),
+  );
+
+/** The id of the first of these windows that matches; null: none. */
+export function silencedBy(windows: readonly Window[], { kind, node, labels }: Matched): string | null {
+  const found = windows.find(({ matcher }) => {
+    if (matcher.kind !== undefined && matcher.kind !== kind) return false;
+    if (matcher.node !== undefined && matcher.node.toLowerCase() !== node?.id && matcher.node !== node?.name)
+      return false;
+    return Object.entries(matcher.labels ?? {}).every(
+      ([name, value]) => Object.hasOwn(labels, name) && labels[name] === value,
+    );
+  });
+  return found?.id ?? null;
+}
