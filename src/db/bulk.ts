@@ -17,8 +17,8 @@ export async function upsert<T extends SQLiteTable, Left extends PropertyKey = n
   key: (keyof T["_"]["columns"] & string)[],
   rows: Rows<T, Left>,
 ): Promise<void> {
-  // PostgreSQL refuses a statement that meets one key twice.
-  const last = new Map(rows.map((row: Record<string, unknown>) => [JSON.stringify(key.map((name) => row[name])), row]));
+  // PostgreSQL refuses a statement that meets one key twice. No text that is stored holds U+0000.
+  const last = new Map(rows.map((row: Record<string, unknown>) => [key.map((name) => row[name]).join("\0"), row]));
   await write(w, table, key, [...last.values()]);
 }
 

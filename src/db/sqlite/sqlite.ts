@@ -71,6 +71,8 @@ async function prepareFile(writer: SqliteDriver): Promise<string> {
       writer.exec("PRAGMA journal_mode = WAL");
       writer.exec("PRAGMA synchronous = FULL");
       writer.exec("PRAGMA foreign_keys = ON");
+      // Default 2 MB: keys are random, and a fleet's indexes are larger than that.
+      writer.exec("PRAGMA cache_size = -16384");
       return await transaction(writer, () => migrate("sqlite", connection, known));
     } catch (error) {
       // Turning WAL on does not wait for busy_timeout when two processes do it at once.

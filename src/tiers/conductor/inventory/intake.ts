@@ -34,19 +34,21 @@ export function createIntake(db: Database, world: Pick<World, "timer">): Intake 
     const group: Waiting[] = [];
     const left: Waiting[] = [];
     let devices = 0;
+    let seen = 0;
     for (const one of waiting) {
       const { node, report } = one.taking;
-      const full =
-        group.length >= REPORTS_AT_ONCE || (group.length > 0 && devices + report.items.length > DEVICES_AT_ONCE);
-      if (full || underWay.has(node.id)) {
+      const size = report.items.length;
+      if (group.length >= REPORTS_AT_ONCE || (group.length > 0 && devices + size > DEVICES_AT_ONCE)) break;
+      seen += 1;
+      if (underWay.has(node.id)) {
         left.push(one);
         continue;
       }
       underWay.add(node.id);
-      devices += report.items.length;
+      devices += size;
       group.push(one);
     }
-    waiting = left;
+    waiting = [...left, ...waiting.slice(seen)];
     return group;
   }
 
