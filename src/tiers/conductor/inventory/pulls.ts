@@ -3,15 +3,15 @@ import { pullReport } from "../../../client/wrangle.ts";
 import type { Report } from "../../../contract/peer.ts";
 import { getNode } from "../../../db/queries/nodes.ts";
 import { generationOf } from "../../generation.ts";
-import { createLimiter } from "../../limiter.ts";
 import { type Fleet, isOwn, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
 import type { Roster } from "../members/roster.ts";
 import { createIntake } from "./intake.ts";
+import { createPlaces } from "./places.ts";
 import { AGENT_SOURCE } from "./reconcile.ts";
 import { writeFailure } from "./write.ts";
 
-/** Bun's fetch runs 256 at once per process: hung agents must leave places for the others. */
-const PULLS_AT_ONCE = 16;
+/** Reports that wait to be written while more are asked for: a few transactions' worth. */
+const WAITING = 128;
 const LONGEST_BACKOFF_MS = 60_000;
 
 /** Asking agents for their hardware. */
@@ -26,8 +26,8 @@ export interface Pulls {
 
 export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "renew" | "refresh">): Pulls {
   const { db, world, limits } = fleet;
-  const limited = createLimiter(PULLS_AT_ONCE);
   const intake = createIntake(db, world);
+  const places = createPlaces(world, () => intake.waiting > WAITING);
   const now = () => world.now().toISOString();
 
   async function take(tracked: Tracked, report: Report) {
@@ -77,9 +77,13 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
 
   async function attempt(tracked: Tracked) {
     try {
-      const report = await limited(() =>
-        pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag, world),
-      );
+      const lane = tracked.failures > 0 ? "again" : fleet.links.has(tracked.row.id) ? "link" : "call";
+      const answer = await places.hold(lane, async () => {
+        if (fleet.stopped) return null;
+        return { report: await pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag, world) };
+      });
+      if (answer === null) return;
+      const { report } = answer;
       const state = stateOf(tracked);
       // An answer that was under way when the agent said LEAVING is of before: it makes nothing alive.
       if (state === "LEFT" || state === "INCOMPATIBLE" || tracked.conflict?.blocks) return;
