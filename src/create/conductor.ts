@@ -4,7 +4,7 @@ import type { Limits } from "../client/wrangle.ts";
 import { PROBLEMS } from "../contract/problem.ts";
 import type { Database } from "../db/database.ts";
 import { appendAudit, listAudit, pruneAudit } from "../db/queries/audit.ts";
-import { allConductors } from "../db/queries/owners.ts";
+import { allConductors } from "../db/queries/fleet/owners.ts";
 import { databaseTokens } from "../db/queries/tokens.ts";
 import { cachedByRevision } from "../routes/cache.ts";
 import { repeatedHellos } from "../routes/repeat.ts";

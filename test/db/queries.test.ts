@@ -10,6 +10,7 @@ import {
   reserveRevisions,
   toChange,
 } from "../../src/db/queries/changes.ts";
+import { renewalsOf, takeNodes } from "../../src/db/queries/fleet/owners.ts";
 import {
   hardwareByUuid,
   hardwareOfNode,
@@ -31,7 +32,6 @@ import {
   touchNodes,
 } from "../../src/db/queries/nodes.ts";
 import { failInterrupted, getOperation, saveOperation } from "../../src/db/queries/operations.ts";
-import { renewalsOf, takeNodes } from "../../src/db/queries/owners.ts";
 import {
   failedSources,
   replaceSources,

@@ -23,7 +23,7 @@ export function translate(error: unknown): unknown {
   const code = codeOf(error);
   // Class 08 connection, 53 resources (a full disk, too many connections), 57 the operator, 25P03 idle too long.
   if (!LOST.test(code) && !/^(08|53|57)...$|^25P03$/.test(code)) return error;
-  return new SinewError("unavailable", "the database does not answer", { cause: error });
+  return new SinewError("unavailable", "the database does not answer", { cause: error, retryAfter: 1 });
 }
 
 /** Why a database could not be opened, in one line that says what to look at. */

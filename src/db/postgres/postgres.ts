@@ -14,6 +14,7 @@ import { currentRevision } from "../queries/changes.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../schema/migrate.ts";
 import * as tables from "../schema/tables-postgres.ts";
 import { explain, isLoss, isRepeatable, translate } from "./errors.ts";
+import { createNotices } from "./notices.ts";
 
 const OLDEST = 130_000;
 const ATTEMPTS = 5;
@@ -24,9 +25,10 @@ const MIGRATION_LOCK = 0x73696e6577;
 /** Connects two pools, one of which cannot write, and brings the tables up to date. */
 export async function openPostgres(url: string): Promise<Database> {
   const { default: postgres } = await import("postgres");
-  const pool = (max: number, settings: Record<string, string>) =>
+  const pool = (max: number, settings: Record<string, string>, more: object = {}) =>
     postgres(url, {
       max,
+      ...more,
       connect_timeout: 10,
       onnotice: () => {},
       connection: {
@@ -43,7 +45,8 @@ export async function openPostgres(url: string): Promise<Database> {
     const epoch = await prepare(writer);
     const reader = pool(8, { default_transaction_read_only: "on" });
     pools.push(reader);
-    return createDatabase(writer, reader, epoch);
+    const connect: Connect = (hooks) => pool(1, {}, { max_lifetime: null, ...hooks });
+    return createDatabase({ writer, reader, connect }, epoch);
   } catch (error) {
     await Promise.all(pools.map((sql) => sql.end({ timeout: 1 })));
     throw new Error(`cannot use the PostgreSQL database ${place(url)}: ${explain(error)}`, { cause: error });
@@ -76,10 +79,20 @@ async function prepare(sql: Sql): Promise<string> {
   });
 }
 
-function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
+type Connect = Parameters<typeof createNotices>[0]["connect"];
+
+function createDatabase(
+  { writer, reader, connect }: { writer: Sql; reader: Sql; connect: Connect },
+  epoch: string,
+): Database {
   const read = createWriter("postgres", prepared(reader), tables, adapt);
   let closed: Promise<void> | null = null;
-  const { watch, wake } = createWatchers();
+  const watchers = createWatchers();
+  const notices = createNotices({ writer, connect, wake: watchers.wake });
+  const committed = () => {
+    watchers.wake();
+    notices.tell();
+  };
   const writing = new Set<Promise<unknown>>();
   const repeated = async <T>(work: () => Promise<T>): Promise<T> => {
     for (let attempt = 1; ; attempt++) {
@@ -100,11 +113,14 @@ function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
     write: (work) => {
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
       const result = repeated(() => begin(writer, (own) => work(createWriter("postgres", own, tables, adapt))));
-      const ended: Promise<unknown> = result.then(wake, () => {}).finally(() => writing.delete(ended));
+      const ended: Promise<unknown> = result.then(committed, () => {}).finally(() => writing.delete(ended));
       writing.add(ended);
       return result;
     },
-    watch,
+    watch(wake) {
+      notices.hear();
+      return watchers.watch(wake);
+    },
     close: () => {
       closed ??= (async () => {
         let timer: ReturnType<typeof setTimeout> | undefined;
@@ -113,6 +129,7 @@ function createDatabase(writer: Sql, reader: Sql, epoch: string): Database {
         });
         await Promise.race([Promise.all(writing), patience]);
         clearTimeout(timer);
+        await notices.close();
         // At once: left to itself `end` waits for ever for a connection that died in the middle of a query.
         await Promise.all([reader.end({ timeout: 0 }), writer.end({ timeout: 0 })]);
       })();

@@ -7,7 +7,8 @@ import type { Operation } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
 import { hardwareOfNode } from "../../db/queries/hardware.ts";
-import { failInterrupted, getOperation, saveOperation } from "../../db/queries/operations.ts";
+import { allNodes, getNode } from "../../db/queries/nodes.ts";
+import { failInterrupted, saveOperation } from "../../db/queries/operations.ts";
 import type { World } from "../../world.ts";
 import type { Care } from "../care/care.ts";
 import { type Below, relayCare } from "../care/relay.ts";
@@ -16,6 +17,7 @@ import { LINK_LEASE_SECONDS, leaseSeconds } from "../lease.ts";
 import { createLimiter } from "../limiter.ts";
 import { type ChildWork, createOperations } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
+import { storedOperation } from "../operations/stored.ts";
 import type { Repeat, RequestEnv } from "../tier.ts";
 import { createFeed, type Feed } from "./feed/feed.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "./fleet.ts";
@@ -26,6 +28,7 @@ import { createLinks } from "./members/links.ts";
 import { createMembership } from "./members/membership.ts";
 import { createRoster } from "./members/roster.ts";
 import { createSilence } from "./members/silence.ts";
+import { createExchange } from "./owners/exchange.ts";
 import { createHoldings } from "./owners/holdings.ts";
 import { conductorTtlMs, createPresence, type Self } from "./owners/presence.ts";
 import { createReads, type Reads } from "./reads.ts";
@@ -110,15 +113,23 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   };
   const peers = createPeers(options, world, "conductor");
   const roster = createRoster(fleet);
-  const silence = createSilence(fleet, roster);
+  const { pull, pullNow, failed } = createPulls(fleet, roster);
+  const silence = createSilence(fleet, roster, pull);
   const greet = createMembership(fleet, roster, { peers, silence });
   const admission = createAdmission(fleet, roster, options);
-  const { pull, pullNow, failed } = createPulls(fleet, roster);
   const holdings = createHoldings(fleet, roster, { peers, pull });
   const reads = createReads(db);
   const feed = createFeed(db, world);
   const operations = createOperations(world, (operation) => db.write((tx) => saveOperation(tx, operation)));
   const limited = createLimiter(DISCOVERIES_AT_ONCE);
+  const exchange = createExchange(fleet, {
+    own(node) {
+      const tracked = members.get(node);
+      if (tracked && isOwn(fleet, tracked)) return tracked;
+      throw new SinewError("unavailable", `node ${node} is not this conductor's`, { retryAfter: 1 });
+    },
+    discover,
+  });
   let ready = false;
 
   async function discover(tracked: Tracked): ReturnType<ChildWork["run"]> {
@@ -140,12 +151,22 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   async function find(uuid: string, { gone } = { gone: false }): Promise<Below> {
     const { node, freshness } = await reads.whereabouts(uuid);
     const tracked = members.get(node);
-    if (!tracked) throw new SinewError("peer_failed", `node ${node} has not been heard by this conductor`);
-    const name = `node ${tracked.row.name}`;
+    const own = tracked && isOwn(fleet, tracked);
+    const row = own ? tracked.row : await getNode(db.read, node);
+    if (!row) throw new SinewError("peer_failed", `node ${node} is not known any more`);
+    const name = `node ${row.name}`;
     if (freshness === "GONE" && !gone) throw new SinewError("not_found", `device ${uuid} is GONE from ${name}`);
-    if (tracked.conflict?.blocks) throw new SinewError("node_conflict", `two machines say to be ${name}`);
-    if (stateOf(tracked) === "LEFT") throw new SinewError("peer_failed", `${name} has left`);
-    return { peer: tracked.peer, uuid, name };
+    if (own && tracked.conflict?.blocks) throw new SinewError("node_conflict", `two machines say to be ${name}`);
+    if (row.state === "LEFT") throw new SinewError("peer_failed", `${name} has left`);
+    return { peer: exchange.peer(node), uuid, name };
+  }
+
+  /** All that there are to ask, whoever has them. */
+  async function everyone(): Promise<ChildWork[]> {
+    const rows = await allNodes(db.read);
+    return rows
+      .filter(({ state }) => !["LEFT", "EXPECTED"].includes(state))
+      .map(({ id, name, endpoint }) => ({ name, endpoint, run: () => limited(() => exchange.discover(id)) }));
   }
 
   const settled = async () => {
@@ -176,18 +197,9 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       if (changed) void pull(changed);
       return answer;
     },
-    startDiscovery: () =>
-      operations.start("discovery", async () =>
-        [...members.values()]
-          .filter((tracked) => !["LEFT", "EXPECTED"].includes(stateOf(tracked)))
-          .map((tracked) => ({
-            name: tracked.row.name,
-            endpoint: tracked.row.endpoint,
-            run: () => limited(() => discover(tracked)),
-          })),
-      ),
+    startDiscovery: () => operations.start("discovery", everyone),
     async operation(uuid, waitMs) {
-      return (await operations.wait(uuid, waitMs)) ?? (await getOperation(db.read, uuid));
+      return (await operations.wait(uuid, waitMs)) ?? storedOperation(db, world, { uuid, waitMs });
     },
     settled,
     follow: feed.follow,
@@ -198,6 +210,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       if (!presence.shared) await db.write((tx) => failInterrupted(tx, world.now()));
       await holdings.start();
       silence.start();
+      exchange.start();
       admission.start();
       ready = true;
     },
@@ -206,6 +219,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       feed.stop();
       for (const tracked of members.values()) tracked.cancel();
       admission.stop();
+      exchange.stop();
       await silence.stop();
       fleet.links.closeAll("this conductor stops");
       // What has been answered is still taken in: whoever stops this closes the database next.

@@ -1,9 +1,9 @@
 import type { Hardware, Source } from "../../../contract/hardware.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import type { Database, Writer } from "../../../db/database.ts";
+import { holdNode, takeNode } from "../../../db/queries/fleet/owners.ts";
 import { hardwareOfNode } from "../../../db/queries/hardware.ts";
 import { addNode, type NodeFacts, saveNode } from "../../../db/queries/nodes.ts";
-import { holdNode, takeNode } from "../../../db/queries/owners.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
 import type { NodeRow } from "../../../db/schema/tables.ts";
 import { changedSources, type DeviceChange } from "./reconcile.ts";

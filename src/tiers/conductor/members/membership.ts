@@ -113,7 +113,8 @@ export function createMembership(
       body.generation === undefined ||
       body.generation !== (isOwn(fleet, tracked) ? tracked.etag : tracked.row.generation);
     // Another conductor may have heard the same before, and acted upon it.
-    if (fleet.presence.shared && tracked.stored && !links.has(id) && isNews()) await roster.refresh(tracked);
+    if (fleet.presence.shared && tracked.stored && !links.has(id) && (tracked.owner === null || isNews()))
+      await roster.refresh(tracked);
     await refuseSecond(tracked, body, from);
     if (tracked.conflict && row.state === "LIVE")
       Object.assign(row, { state: "CONFLICT", conditions: tracked.row.conditions });

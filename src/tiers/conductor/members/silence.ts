@@ -1,6 +1,6 @@
 import type { NodeState } from "../../../contract/node.ts";
+import { renewalsOf } from "../../../db/queries/fleet/owners.ts";
 import { touchNodes } from "../../../db/queries/nodes.ts";
-import { renewalsOf } from "../../../db/queries/owners.ts";
 import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
 import type { Roster } from "./roster.ts";
 
@@ -16,7 +16,8 @@ export interface Silence {
   readonly unwritten: boolean;
 }
 
-export function createSilence(fleet: Fleet, roster: Roster): Silence {
+/** `pull`: asks a node that is back for its hardware. */
+export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Tracked) => Promise<void>): Silence {
   const { db, world, members, links } = fleet;
   let cancel = () => {};
   /** When the next count is due: what comes much later shows that this process itself stood still. */
@@ -130,7 +131,9 @@ export function createSilence(fleet: Fleet, roster: Roster): Silence {
           const known = tracked.owner === one.owner && (isOwn(fleet, tracked) || tracked.row.state === one.state);
           if (!known) await roster.refresh(tracked);
           // Who has it will see that it was heard; it was heard here, though, and this is sooner.
-          if (one.state === "LOST" && stateOf(tracked) === "LOST") await roster.renew(tracked);
+          if (one.state !== "LOST" || stateOf(tracked) !== "LOST") continue;
+          await roster.renew(tracked);
+          void pull(tracked);
         }
       } catch (error) {
         unwritten = true;

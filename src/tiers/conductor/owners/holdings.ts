@@ -1,6 +1,6 @@
 import type { Peer } from "../../../client/peer.ts";
+import { adoptNodes, nodesOf } from "../../../db/queries/fleet/owners.ts";
 import type { NodeRow } from "../../../db/queries/nodes.ts";
-import { adoptNodes, nodesOf } from "../../../db/queries/owners.ts";
 import type { Peers } from "../../greeting.ts";
 import { type Fleet, isCurrent, isSeed, stateOf, type Tracked } from "../fleet.ts";
 import type { Roster } from "../members/roster.ts";

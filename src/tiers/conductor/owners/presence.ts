@@ -7,10 +7,18 @@ import {
   leave,
   renewRun,
   takeNodesOf,
-} from "../../../db/queries/owners.ts";
+} from "../../../db/queries/fleet/owners.ts";
+import { endRequestsOf } from "../../../db/queries/fleet/requests.ts";
 import type { World } from "../../../world.ts";
 
 const LOOK_MS = 1_000;
+/** What is said to whoever waits for a conductor that died. */
+const DIED = JSON.stringify({
+  problem: {
+    code: "unavailable",
+    detail: "the conductor that had this node has ended; what it had done of this is not known",
+  },
+});
 
 /** How long a conductor may be silent before the others take its nodes, by the lease that it gives agents. */
 export const conductorTtlMs = (leaseSeconds: number | null): number =>
@@ -80,7 +88,10 @@ export function createPresence(options: PresenceOptions): Presence {
 
   async function begin() {
     const at = world.monotonic();
-    await db.write((tx) => enter(tx, rowOf()));
+    await db.write(async (tx) => {
+      await enter(tx, rowOf());
+      await endRequestsOf(tx, run.id, DIED);
+    });
     renewedAt = at;
   }
 
@@ -126,6 +137,7 @@ export function createPresence(options: PresenceOptions): Presence {
     const first = await db.write(async (tx) => {
       if (!(await expel(tx, dead))) return false;
       await takeNodesOf(tx, dead.id, own);
+      await endRequestsOf(tx, dead.id, DIED);
       return true;
     });
     if (!first) return void taking.delete(dead.id);

@@ -1,4 +1,4 @@
-import { type NodeRow, takeNodes } from "../../../db/queries/owners.ts";
+import { type NodeRow, takeNodes } from "../../../db/queries/fleet/owners.ts";
 import type { Fleet, Tracked } from "../fleet.ts";
 
 /** So many nodes become this conductor's in one transaction. */

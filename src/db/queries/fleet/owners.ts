@@ -1,9 +1,9 @@
 import { and, asc, eq, gt, inArray, isNull, notInArray, or, sql } from "drizzle-orm";
-import { upsert } from "../bulk.ts";
-import type { Reader, Writer } from "../connection.ts";
-import type { ConductorRow, NodeRow } from "../schema/tables.ts";
+import { upsert } from "../../bulk.ts";
+import type { Reader, Writer } from "../../connection.ts";
+import type { ConductorRow, NodeRow } from "../../schema/tables.ts";
 
-export type { ConductorRow, NodeRow } from "../schema/tables.ts";
+export type { ConductorRow, NodeRow } from "../../schema/tables.ts";
 
 /** One run of a conductor. */
 export type Run = Pick<ConductorRow, "id" | "session">;
