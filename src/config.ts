@@ -1,4 +1,6 @@
 import { type Cidr, parseCidrs } from "./client/address.ts";
+import { type AlarmsConfig, NOBODY, readAlarms } from "./config/alarms.ts";
+import { absolute, createReader, hideUserInfo } from "./config/reader.ts";
 import {
   boundSocket,
   databaseUrl,
@@ -54,6 +56,7 @@ export interface Config {
   insecure: boolean;
   /** This listener speaks it. */
   exposed: boolean;
+  alarms: AlarmsConfig;
   logFormat: "text" | "json";
   /** What is odd without being wrong; logged at start. */
   warnings: string[];
@@ -109,33 +112,10 @@ export function stateDirectory(
   return host.uid === 0 ? "/var/lib/sinew" : `${host.home}/.local/state/sinew`;
 }
 
-const absolute = (path: string, cwd: string) => (path.startsWith("/") ? path : `${cwd}/${path}`);
-
 /** Flags win over the environment, the environment over defaults. Throws ConfigError naming every bad value. */
 export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
-  const problems: string[] = [];
-  const bad = (name: string, expected: string, found: string) => {
-    problems.push(`${name}: expected ${expected}, found ${found}`);
-  };
-  /** The text of a setting and the name to blame; an empty variable counts as unset, as in a compose file. */
-  const given = (flag: string): { name: string; text: string } | null => {
-    const text = flags[flag];
-    if (text !== undefined) return { name: `--${flag}`, text };
-    const known = SETTINGS.find((one) => one.flag === flag);
-    const fromEnv = known && env[known.env];
-    return known && fromEnv ? { name: known.env, text: fromEnv } : null;
-  };
-  const parsed = <T>(flag: string, expected: string, parse: (text: string) => T | null): T | null => {
-    const from = given(flag);
-    if (!from) return null;
-    const value = parse(from.text);
-    if (value === null) bad(from.name, expected, JSON.stringify(from.text));
-    return value;
-  };
-  const oneOf = <T extends string>(flag: string, values: readonly T[]): T | null =>
-    parsed(flag, `one of ${values.join(", ")}`, (text) => values.find((value) => value === text) ?? null);
-  const path = (flag: string) =>
-    parsed(flag, "a path", (text) => (text && !text.includes("\0") ? absolute(text, host.cwd) : null));
+  const reader = createReader({ flags, env, host });
+  const { problems, bad, given, parsed, oneOf, path, yes } = reader;
 
   const role = oneOf("role", ROLES) ?? "all";
   // With a misspelt role nothing can be said about which flags belong to it.
@@ -146,8 +126,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
       problems.push(`--${flag}: has no use with --role ${role}, only with ${roles.join(", ")}`);
     }
   }
-  const applies = (flag: string) => SETTINGS.some((one) => one.flag === flag && one.roles.includes(role));
-  const when = <T>(flag: string, read: () => T | null): T | null => (applies(flag) || !roleKnown ? read() : null);
+  const when = reader.only(roleKnown ? role : null);
 
   const auth = oneOf("auth", ["required", "open"]) ?? "required";
   const listenFrom = given("listen");
@@ -156,8 +135,6 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     const problem = boundSocket(listen);
     if (problem) bad(listenFrom.name, problem, JSON.stringify(listenFrom.text));
   }
-  const yes = (flag: string) =>
-    parsed(flag, "true or false", (text) => ({ true: true, false: false })[text] ?? null) ?? false;
   const [insecure, tlsAsked] = [yes("insecure"), yes("tls")];
   const [cert, key, ca, clientCa] = [path("tls-cert"), path("tls-key"), path("tls-ca"), path("tls-client-ca")];
   if (cert && !key) bad("--tls-key", "the key of --tls-cert", "nothing");
@@ -247,6 +224,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   const healthInterval = when("health-interval", () =>
     parsed("health-interval", "a number of seconds from 1 to 3600", (text) => seconds(text, 1, 3_600)),
   );
+  const alarms = when("webhook", () => readAlarms(reader)) ?? NOBODY;
   const logFormat = oneOf("log-format", ["text", "json"]) ?? "text";
 
   if (problems.length) throw new ConfigError(problems);
@@ -274,6 +252,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     client: ownCert && ownKey ? { cert: ownCert, key: ownKey } : null,
     insecure,
     exposed: insecure && outside,
+    alarms,
     logFormat,
     warnings: [...(insecure && outside ? [PLAIN] : []), ...strangers(env)],
   };
@@ -287,5 +266,3 @@ function strangers(env: ConfigInput["env"]): string[] {
     .sort()
     .map((name) => `${name} is set but is no setting of sinew; there are ${[...known].join(", ")}`);
 }
-
-const hideUserInfo = (text: string) => JSON.stringify(text.replace(/[^/]*@/, "***@"));

@@ -131,5 +131,35 @@ export const SETTINGS: readonly Setting[] = [
   setting("client-cert", "FILE", ["agent"], "a certificate, PEM, for a conductor that asks its callers for one"),
   setting("client-key", "FILE", ["agent"], "its private key, PEM"),
   setting("insecure", null, ANY, "plain HTTP off loopback: whoever listens in reads every token"),
+  setting(
+    "webhook",
+    "URL,...",
+    ["all", "conductor"],
+    "who is told of alarms, as signed CloudEvents; may be given again for another (default: nobody)",
+  ),
+  setting(
+    "webhook-key-file",
+    "FILE",
+    ["all", "conductor"],
+    "what webhooks are signed with: whsec_ and base64, or any text",
+  ),
+  setting(
+    "alertmanager",
+    "URL,...",
+    ["all", "conductor"],
+    "Alertmanagers that are told of alarms; may be given again for another (default: none)",
+  ),
+  setting(
+    "alarm-hold",
+    "SECONDS",
+    ["all", "conductor"],
+    "how long trouble lasts before it is an alarm, and is over before that is, 0 to 3600; a lost agent is one at once (default: 30)",
+  ),
+  setting(
+    "expect-within",
+    "SECONDS",
+    ["all", "conductor"],
+    "how long an expected node may stay away before that is an alarm, 0 to 604800 (default: 600)",
+  ),
   setting("log-format", "FORMAT", ANY, "text or json lines on stderr (default: text)"),
 ];

@@ -57,6 +57,7 @@ describe("parseConfig()", () => {
       insecure: false,
       remoteSetup: "plan",
       exposed: false,
+      alarms: { webhooks: [], webhookKeyFile: null, alertmanagers: [], hold: null, expectWithin: null },
       logFormat: "text",
       warnings: [],
     });
@@ -238,5 +239,38 @@ describe("the values", () => {
     const db = "postgres://ada:hun%20ter2@db/x";
     expect(withoutSecrets(`no: ${db} (hun ter2)`, db)).toBe("no: postgres://ada:***@db/x (***)");
     expect(withoutSecrets("nothing", "sqlite:/x")).toBe("nothing");
+  });
+});
+
+describe("who is told of alarms", () => {
+  test("URLs are a list, each once; webhooks need a key", () => {
+    const { alarms } = config({
+      webhook: "https://a.example/hook?x=1, http://127.0.0.1:9/b,https://a.example/hook?x=1",
+      "webhook-key-file": "key",
+      alertmanager: "http://127.0.0.1:9093",
+      "alarm-hold": "0",
+      "expect-within": "60",
+    });
+    expect(alarms).toEqual({
+      webhooks: ["https://a.example/hook?x=1", "http://127.0.0.1:9/b"],
+      webhookKeyFile: "/home/op/key",
+      alertmanagers: ["http://127.0.0.1:9093/"],
+      hold: 0,
+      expectWithin: 60,
+    });
+  });
+
+  test.each([
+    [{ webhook: "https://a.example" }, "--webhook-key-file"],
+    [{ webhook: "ftp://a.example", "webhook-key-file": "k" }, "--webhook"],
+    [{ webhook: "https://me:secret@a.example", "webhook-key-file": "k" }, "--webhook"],
+    [{ alertmanager: "http://a.example/?x=1" }, "--alertmanager"],
+    [{ "alarm-hold": "-1" }, "--alarm-hold"],
+    [{ "expect-within": "week" }, "--expect-within"],
+    [{ role: "agent", webhook: "https://a.example" }, "--webhook"],
+  ])("%p is refused, and repeats no password", (flags, name) => {
+    const found = problems(flags);
+    expect(found.join()).toContain(`${name}:`);
+    expect(found.join()).not.toContain("secret");
   });
 });

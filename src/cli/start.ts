@@ -34,7 +34,9 @@ Each option is also a variable: SINEW_LISTEN, SINEW_NODE_ID...; an option wins. 
 
 export function define(command: Command): void {
   for (const { flag, value, help } of SETTINGS) {
-    command.option(value === null ? `--${flag}` : `--${flag} <${value}>`, help);
+    const shown = value === null ? `--${flag}` : `--${flag} <${value}>`;
+    if (isList(value)) command.option(shown, help, (more: string, before?: string) => listed(before, more));
+    else command.option(shown, help);
   }
   // commander's own words repeat what it did not expect, and that may be a join token without its flag.
   command.allowExcessArguments().action(async () => {
@@ -66,11 +68,15 @@ export async function directly(argv: readonly string[]): Promise<boolean> {
     if (setting.value !== null) i += 1;
     const value = setting.value === null ? "true" : argv[i];
     if (value === undefined || value.startsWith("-")) return false;
-    flags[name] = value;
+    flags[name] = isList(setting.value) ? listed(flags[name], value) : value;
   }
   await start(readConfig(flags));
   return true;
 }
+
+/** Given again, an option that takes a list takes more of it. */
+const isList = (value: string | null) => value?.endsWith(",...") ?? false;
+const listed = (before: string | undefined, more: string) => (before === undefined ? more : `${before},${more}`);
 
 function readConfig(flags: Record<string, string | undefined>): Config {
   try {

@@ -23,6 +23,7 @@ import { type Joined, pinOf } from "../credentials/joined.ts";
 import { fileTokens } from "../credentials/tokens.ts";
 import { readAuthority } from "../operator/address.ts";
 import { fileStore } from "../store.ts";
+import { alarmOptions } from "./alarms.ts";
 
 /** What a role is assembled from: the configuration, with everything settled that it left to the host. */
 export interface RoleConfig extends Omit<Config, "node" | "nodeId" | "source" | "auth" | "tls" | "join" | "client"> {
@@ -203,6 +204,7 @@ async function conductorRole(
     self: { id: uuidV5(config.node.id, "conductor"), name: config.node.name, version: await programVersion() },
     invite: (credential) => invitation(config, credential),
     leaseSeconds: config.lease,
+    alarms: await alarmOptions(config.alarms),
     endpoint: config.endpoint,
     ...served,
     db,
