@@ -39,7 +39,7 @@ export async function ask<T>(at: Asked, path: string, init: { body?: unknown; ms
   if (response.ok) return JSON.parse(text) as T;
   if (!EXCUSED.includes(response.status))
     wrongAnswers.push(`${at.name} answered ${response.status} to ${path}: ${text.slice(0, 300)}`);
-  throw new NoAnswer(`${at.name} answered ${response.status}`);
+  throw new NoAnswer(`${at.name} answered ${response.status} to ${path}`);
 }
 
 /** All pages of a list, and the revision of the first. */

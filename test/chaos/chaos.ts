@@ -67,7 +67,13 @@ async function main(argv: string[]): Promise<number> {
     let rounds: ReturnType<typeof makeRounds> | null = null;
     const began = performance.now();
     try {
-      fleet = await startFleet({ home: folder, database, conductors: 1, agents: options.agents, diary });
+      fleet = await startFleet({
+        home: folder,
+        database,
+        conductors: database === "postgres" ? 2 : 1,
+        agents: options.agents,
+        diary,
+      });
       diary.note(`${database}: ${fleet.programs().length} processes are up`);
       rounds = makeRounds(fleet, machine, seed);
       for (let round = 0; ; round += 1) {

@@ -65,6 +65,7 @@ async function truthOf({ asked, id, host }: Agent): Promise<{ node: TrueNode; wr
 export async function judgeNow(
   fleet: Fleet,
   following: Following[],
+  operations: readonly string[],
 ): Promise<{ wrong: string[]; listed: Listed | null }> {
   const wrong: string[] = [];
   let listed: Listed | null = null;
@@ -75,6 +76,12 @@ export async function judgeNow(
     for (const { asked } of fleet.conductors) {
       listed = await listAll(asked);
       wrong.push(...judgeQuiet({ nodes, known: new Set() }, listed.lists).map((text) => `${asked.name}: ${text}`));
+    }
+    const at = fleet.conductors.at(-1)?.asked as Asked; // there is one at least
+    for (const uuid of operations) {
+      const operation = await ask<Operation>(at, `/operations/${uuid}`);
+      if (operation.status === "IN-PROGRESS")
+        wrong.push(`operation ${uuid} has not ended: ${JSON.stringify(operation)}`);
     }
     if (!listed?.still) wrong.push("the lists change while they are read");
     for (const { follower } of following)
@@ -87,11 +94,7 @@ export async function judgeNow(
 }
 
 /** After quiet: everything that is to be true, each by its name. */
-export async function judgeAll(
-  fleet: Fleet,
-  following: Following[],
-  { listed, operations }: { listed: Listed; operations: string[] },
-): Promise<Check[]> {
+export async function judgeAll(fleet: Fleet, following: Following[], listed: Listed): Promise<Check[]> {
   const at = fleet.conductors[0]?.asked as Asked; // there is one at least
   const { lists, hardware, nodes } = listed;
   const copy = {
@@ -108,12 +111,6 @@ export async function judgeAll(
   const there = new Set(nodes.map(({ id }) => `node ${id}`));
   fleet.acknowledged.listed("node ", there, { asked, revision: lists.revision });
 
-  const unended: string[] = [];
-  for (const uuid of operations) {
-    const operation = await ask<Operation>(at, `/operations/${uuid}`);
-    if (operation.status === "IN-PROGRESS")
-      unended.push(`operation ${uuid} has not ended: ${JSON.stringify(operation)}`);
-  }
   const conditions = nodes.flatMap(({ name, conditions }) =>
     (conditions ?? []).map((one) => `node ${name}: ${one.reason}: ${one.message}`),
   );
@@ -122,9 +119,13 @@ export async function judgeAll(
     { name: "nothing is said of a node", violations: conditions },
     { name: "followers hold the list", violations: following.flatMap(({ follower }) => follower.violations) },
     { name: "nothing acknowledged is lost", violations: fleet.acknowledged.violations },
-    { name: "LOST in time, and nobody else", violations: fleet.liveness.violations },
-    { name: "operations ended", violations: unended },
-    { name: "nothing ended by itself", violations: fleet.programs().flatMap(({ crashes }) => crashes) },
-    { name: "no wrong answer", violations: wrongAnswers },
+    ...judgeAnytime(fleet),
   ];
 }
+
+/** What is true also while a fleet is not quiet. */
+export const judgeAnytime = (fleet: Fleet): Check[] => [
+  { name: "LOST in time, and nobody else", violations: fleet.liveness.violations },
+  { name: "nothing ended by itself", violations: fleet.programs().flatMap(({ crashes }) => crashes) },
+  { name: "no wrong answer", violations: wrongAnswers },
+];

@@ -1,6 +1,6 @@
 import type { Change } from "../../src/contract/change.ts";
 import type { Hardware } from "../../src/contract/hardware.ts";
-import type { Node } from "../../src/contract/node.ts";
+import type { Node, NodeState } from "../../src/contract/node.ts";
 import { Follower } from "../truth/follower.ts";
 import { type Asked, ask, NoAnswer, pages } from "./ask.ts";
 import type { Fleet } from "./fleet.ts";
@@ -17,6 +17,7 @@ interface Page {
 /** One who lists once and follows the feed from then on, at one conductor after the other, through whatever happens. */
 export function follow(name: string, conductors: readonly Asked[], fleet: Fleet, judges: boolean) {
   const follower = new Follower(name);
+  const states = new Map<string, { state: NodeState; at: number }>();
   let stopped = false;
   let turn = 0;
   /** When the last look was begun that had an answer. */
@@ -27,6 +28,7 @@ export function follow(name: string, conductors: readonly Asked[], fleet: Fleet,
     const nodes = await pages<Node>(at, "/nodes", "nodes");
     follower.listHardware({ hardware: hardware.items, revision: hardware.revision });
     follower.listNodes({ nodes: nodes.items, revision: nodes.revision });
+    for (const { id, state } of nodes.items) states.set(id, { state, at: performance.now() });
   }
 
   async function read(at: Asked) {
@@ -40,8 +42,11 @@ export function follow(name: string, conductors: readonly Asked[], fleet: Fleet,
     for (const change of page.changes) {
       fleet.acknowledged.change(change);
       const { state, node, revision } = change;
-      if (judges && state) fleet.liveness.state(node.id, { state, after: looked, by, revision });
-      if (judges && state) fleet.diary.note(`${node.name} is ${state} (revision ${revision})`, { quietly: true });
+      // It is said again with what else changes of a node.
+      if (!judges || state === null || states.get(node.id)?.state === state) continue;
+      states.set(node.id, { state, at: by });
+      fleet.liveness.state(node.id, { state, after: looked, by, revision });
+      fleet.diary.note(`${node.name} is ${state} (revision ${revision})`, { quietly: true });
     }
     looked = began;
   }
@@ -58,6 +63,11 @@ export function follow(name: string, conductors: readonly Asked[], fleet: Fleet,
 
   return {
     follower,
+    /** Since when it is LIVE; infinite where it is not, or was not seen to become it. */
+    liveSince(node: string): number {
+      const seen = states.get(node);
+      return seen?.state === "LIVE" ? seen.at : Number.POSITIVE_INFINITY;
+    },
     /** How long ago the answer was asked for that this knows last. */
     age: () => performance.now() - looked,
     async stop() {

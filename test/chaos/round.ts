@@ -2,7 +2,7 @@ import { type Random, randomOf } from "../fuzz/random.ts";
 import { type Asked, ask, NoAnswer } from "./ask.ts";
 import { FAULTS, type FaultName, type Planned, planRound } from "./faults.ts";
 import { type Fleet, TTL_MS } from "./fleet.ts";
-import { type Check, judgeAll, judgeNow } from "./judge.ts";
+import { type Check, judgeAll, judgeAnytime, judgeNow } from "./judge.ts";
 import { follow, type watchMachine } from "./observer.ts";
 
 /** Long enough that whoever was away has dialled again, which is half a minute at most, and looked at its bus. */
@@ -55,7 +55,8 @@ export function makeRounds(fleet: Fleet, machine: ReturnType<typeof watchMachine
     if (calm.isActive("all") || now - stillAt < 2 * TTL_MS) return liveness.conductor(now);
     if ((following[0]?.age() ?? 0) < 500) liveness.look(now);
     for (const { id } of fleet.agents) {
-      const well = now - Math.max(calm.since(id), stillAt) > SETTLED_MS;
+      const live = following[0]?.liveSince(id) ?? Number.POSITIVE_INFINITY;
+      const well = now - Math.max(calm.since(id), stillAt, live) > SETTLED_MS;
       // It says hello three times in a lease.
       if (well) liveness.heard(id, { sent: now - TTL_MS, answered: now - TTL_MS, ttlMs: TTL_MS });
     }
@@ -130,7 +131,8 @@ export function makeRounds(fleet: Fleet, machine: ReturnType<typeof watchMachine
   async function discover(at: Asked) {
     const { operation } = await ask<{ operation: string }>(at, "/discovery", { body: {} });
     diary.note(`${at.name} looks again, operation ${operation}`, { quietly: true });
-    if (!operations.includes(operation)) operations.push(operation);
+    // One that its conductor could not store is in its memory alone.
+    if (!calm.isActive("all") && !operations.includes(operation)) operations.push(operation);
   }
 
   async function settle(): Promise<Check[]> {
@@ -138,15 +140,17 @@ export function makeRounds(fleet: Fleet, machine: ReturnType<typeof watchMachine
     const began = performance.now();
     const stillBefore = machine.still();
     for (;;) {
-      const { wrong, listed } = await judgeNow(fleet, following);
+      const { wrong, listed } = await judgeNow(fleet, following, operations);
       const waited = performance.now() - began;
       if (wrong.length === 0 && listed) {
         diary.note(`quiet after ${(waited / 1000).toFixed(1)} s, at revision ${listed.lists.revision}`);
-        const all = await judgeAll(fleet, following, { listed, operations });
+        const all = await judgeAll(fleet, following, listed);
+        // They are kept for a while only, and have ended.
+        operations.length = 0;
         return [{ name: "after quiet the conductor is right", violations: [] }, ...all];
       }
       if (waited > QUIET_MS + 2 * (machine.still() - stillBefore))
-        return [{ name: "after quiet the conductor is right", violations: wrong }];
+        return [{ name: "after quiet the conductor is right", violations: wrong }, ...judgeAnytime(fleet)];
       await Bun.sleep(200);
     }
   }
