@@ -7,6 +7,12 @@ const PROBE = new URL("./probe.ts", import.meta.url).pathname;
 /** The core that conductors have to themselves; all else runs on the other ones. */
 const ON_OWN_CORE = ["taskset", "-c", "0"];
 
+/** BENCH_PROFILE=DIRECTORY: each conductor that is stopped, and not killed, leaves a CPU profile there. */
+const profiled = () => {
+  const directory = process.env.BENCH_PROFILE;
+  return directory ? ["--cpu-prof", "--cpu-prof-dir", directory] : [];
+};
+
 export interface Conductor {
   readonly pid: number;
   readonly port: number;
@@ -35,8 +41,8 @@ export function conductor({ db, tls = true, args = [] }: { db: string; tls?: boo
   const probe = join(state, "probe");
   const log = join(state, "log");
   const listen = `${tls ? "0.0.0.0" : "127.0.0.1"}:${port}`;
-  const command = [
-    ...[...ON_OWN_CORE, process.execPath, "--preload", PROBE, main, "start", "--role", "conductor"],
+  const command = () => [
+    ...[...ON_OWN_CORE, process.execPath, ...profiled(), "--preload", PROBE, main, "start", "--role", "conductor"],
     ...["--listen", listen, "--state", state, "--db", db, ...args],
   ];
   let child: Bun.Subprocess | null = null;
@@ -53,7 +59,7 @@ export function conductor({ db, tls = true, args = [] }: { db: string; tls?: boo
     },
     async start() {
       const fd = openSync(log, "a");
-      const started = Bun.spawn(command, {
+      const started = Bun.spawn(command(), {
         env: { ...env, BENCH_PROBE: probe },
         stdin: "ignore",
         stdout: "pipe",

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, isNull, notInArray, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, max, min, notInArray, or, sql } from "drizzle-orm";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
 import type { ConductorRow, NodeRow } from "../../schema/tables.ts";
@@ -96,6 +96,26 @@ export const nodesOf = (
       .orderBy(asc(nodes.id))
       .limit(limit),
   );
+
+/**
+ * Nodes whose devices are stored as the answer of the stored generation showed them: all sources are OK and no device is
+ * shown as old. Of any other something came between, and has to be asked for anew.
+ */
+export async function settledNodes(r: Reader): Promise<Set<string>> {
+  const good = await r.query((db, { sources }) =>
+    db
+      .select({ id: sources.node_id })
+      .from(sources)
+      .groupBy(sources.node_id)
+      .having(and(eq(min(sources.status), "OK"), eq(max(sources.status), "OK"))),
+  );
+  const stale = await r.query((db, { hardware }) =>
+    db.select({ id: hardware.node_id }).from(hardware).where(eq(hardware.freshness, "STALE")).groupBy(hardware.node_id),
+  );
+  const settled = new Set(good.map(({ id }) => id));
+  for (const { id } of stale) settled.delete(id);
+  return settled;
+}
 
 const AT_ONCE = 500;
 
