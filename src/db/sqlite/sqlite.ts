@@ -12,6 +12,7 @@ import { currentRevision } from "../queries/changes.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../schema/migrate.ts";
 import * as tables from "../schema/tables-sqlite.ts";
 import { createConnection, openDriver, type SqliteDriver } from "./driver.ts";
+import { createGroups, transaction } from "./group.ts";
 
 const BUSY_MS = 5_000;
 
@@ -91,13 +92,8 @@ function createDatabase(writer: SqliteDriver, reader: SqliteDriver, epoch: strin
   let revision = 0;
   const { watch, wake } = createWatchers();
   let closed = false;
-  let last: Promise<unknown> = Promise.resolve();
-  /** SQLite has one writer: they take turns here, in order, so that none waits inside SQLite and stops the process. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = last.then(work);
-    last = result.catch(() => {});
-    return result;
-  };
+  let ended = Promise.resolve();
+  const groups = createGroups(writer, wake);
   return {
     dialect: "sqlite",
     epoch,
@@ -111,46 +107,24 @@ function createDatabase(writer: SqliteDriver, reader: SqliteDriver, epoch: strin
     },
     write: (work) => {
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
-      return inTurn(async () => {
-        const result = await transaction(writer, () =>
-          whileOpen(connection, (own) => work(createWriter("sqlite", own, tables, adapt))),
-        );
-        wake();
-        return result;
-      });
+      return groups
+        .write(() => whileOpen(connection, (own) => work(createWriter("sqlite", own, tables, adapt))))
+        .catch((error) => {
+          throw translate(error);
+        });
     },
     watch,
     close: async () => {
-      if (closed) return last.then(() => {});
+      if (closed) return ended;
       closed = true;
-      await inTurn(async () => {
+      ended = groups.idle().then(() => {
         // The writer last: the last connection to close folds the WAL into the file.
         reader.close();
         writer.close();
       });
+      return ended;
     },
   };
-}
-
-/** drizzle's own transaction on bun:sqlite commits at the first await, whatever happens after it. */
-async function transaction<T>(driver: SqliteDriver, work: () => Promise<T>): Promise<T> {
-  try {
-    driver.exec("BEGIN IMMEDIATE");
-  } catch (error) {
-    throw translate(error);
-  }
-  try {
-    const result = await work();
-    driver.exec("COMMIT");
-    return result;
-  } catch (error) {
-    try {
-      driver.exec("ROLLBACK");
-    } catch {
-      // SQLite has already rolled back by itself (a full disk, for one); the first error is the one to report.
-    }
-    throw translate(error);
-  }
 }
 
 const adapt = (connection: Connection): Drizzle =>
