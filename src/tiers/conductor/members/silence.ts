@@ -82,6 +82,14 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
       // Each may take as long as the database does; if it was this process that stood still, the next count begins anew.
       if (world.monotonic() - step > fleet.ttlMs() / 2) return;
       step = world.monotonic();
+      // Nearly all of them: whoever waits for each here has the whole fleet wait.
+      if (
+        isOwn(fleet, tracked) &&
+        !tracked.conflict &&
+        silenceOf(tracked, time) === "LIVE" &&
+        stateOf(tracked) === "LIVE"
+      )
+        continue;
       await judge(tracked, time);
     }
   }
