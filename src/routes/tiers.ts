@@ -12,6 +12,7 @@ import { careRoutes } from "./device/care.ts";
 import { expectedRoutes } from "./device/expected.ts";
 import { discoveryRoutes } from "./discovery.ts";
 import { type AlarmSource, alarmRoutes } from "./fleet/alarms.ts";
+import { conductorRoutes } from "./fleet/conductors.ts";
 import { windowRoutes } from "./fleet/windows.ts";
 import { changeRoutes, nodeRoutes } from "./fleet.ts";
 import { fleetRoutes, hardwareRoutes } from "./hardware.ts";
@@ -58,6 +59,7 @@ export function conductorApp(conductor: Conductor, alarms: AlarmSource, mount: M
   careRoutes(app, conductor, mount);
   nodeRoutes(app, conductor);
   changeRoutes(app, conductor);
+  conductorRoutes(app, conductor);
   alarmRoutes(app, alarms);
   windowRoutes(app, alarms);
   joinRoutes(app, conductor);

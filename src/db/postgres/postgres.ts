@@ -72,11 +72,27 @@ async function prepare(sql: Sql): Promise<string> {
   if (server.encoding !== "UTF8") throw new Error(`expected a database in UTF8, found ${server.encoding}`);
   const known = await readMigrations("postgres");
   const applied = await appliedMigrations("postgres", unnamed(sql));
-  refuseNewer(known, applied ?? []);
-  return await sql.begin(async (tx) => {
-    await tx`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
-    return migrate("postgres", unnamed(tx), known);
-  });
+  await refuseNewer(unnamed(sql), known, applied ?? []);
+  // Conductors that serve meanwhile may meet it in another order.
+  return repeated(() =>
+    sql.begin(async (tx) => {
+      await tx`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
+      return migrate("postgres", unnamed(tx), known);
+    }),
+  );
+}
+
+/** Tries again what the server undid because two met. */
+async function repeated<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isRepeatable(error)) throw translate(error);
+      // Two that met once meet again unless one waits longer.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
+    }
+  }
 }
 
 type Connect = Parameters<typeof createNotices>[0]["connect"];
@@ -94,17 +110,6 @@ function createDatabase(
     notices.tell();
   };
   const writing = new Set<Promise<unknown>>();
-  const repeated = async <T>(work: () => Promise<T>): Promise<T> => {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work();
-      } catch (error) {
-        if (attempt === ATTEMPTS || !isRepeatable(error)) throw translate(error);
-        // Two that met once meet again unless one waits longer.
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * attempt));
-      }
-    }
-  };
   return {
     dialect: "postgres",
     epoch,

@@ -35,11 +35,22 @@ export async function appliedMigrations(dialect: Dialect, connection: Connection
   return (await connection.run(`SELECT name FROM ${LEDGER} ORDER BY name`, [])).map(([name]) => String(name));
 }
 
-/** Throws when the database was written by a newer Sinew: guessing at its meaning could spoil it. */
-export function refuseNewer(known: Migration[], applied: string[]): void {
+/**
+ * The oldest program, by the newest migration that it knows, that may use the tables as this one leaves them; the database
+ * keeps it. A migration that only adds (tables, columns with a default or without a need for one) leaves it as it is, so that
+ * conductors of two versions serve one database while they are exchanged one by one. One that takes anything away, or gives it
+ * another meaning, sets it to its own name.
+ */
+const COMPATIBLE_FROM = "0003_fleet_truth";
+
+/** Throws when the database was written by a newer Sinew whose tables this program may not use: its guesses could spoil it. */
+export async function refuseNewer(connection: Connection, known: Migration[], applied: string[]): Promise<void> {
   const names = new Set(known.map(({ name }) => name));
   const newer = applied.filter((name) => !names.has(name));
   if (newer.length === 0) return;
+  const [row] = await connection.run("SELECT value FROM meta WHERE key = 'compatible_from'", []);
+  const from = row === undefined ? null : String(row[0]);
+  if (from !== null && names.has(from)) return;
   throw new Error(
     `a newer Sinew has written this database: it has migration ${newer.join(", ")}, ` +
       `this program knows up to ${known.at(-1)?.name}. Nothing was changed; run the newer program, or restore a backup`,
@@ -52,7 +63,7 @@ export function refuseNewer(known: Migration[], applied: string[]): void {
  */
 export async function migrate(dialect: Dialect, connection: Connection, known: Migration[]): Promise<string> {
   const applied = await appliedMigrations(dialect, connection);
-  refuseNewer(known, applied ?? []);
+  await refuseNewer(connection, known, applied ?? []);
   if (applied === null) {
     await connection.run(`CREATE TABLE ${LEDGER} (name text PRIMARY KEY NOT NULL, applied_at text NOT NULL)`, []);
   }
@@ -67,6 +78,14 @@ export async function migrate(dialect: Dialect, connection: Connection, known: M
     `INSERT INTO meta (key, value) VALUES ('epoch', ${mark(1)}), ('revision', '0') ON CONFLICT (key) DO NOTHING`,
     [crypto.randomUUID()],
   );
+  // Of two programs the newer one knows what may use its tables.
+  if (!applied?.some((name) => !known.some((one) => one.name === name))) {
+    await connection.run(
+      `INSERT INTO meta (key, value) VALUES ('compatible_from', ${mark(1)})
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE meta.value <> excluded.value`,
+      [COMPATIBLE_FROM],
+    );
+  }
   const [row] = await connection.run(`SELECT value FROM meta WHERE key = 'epoch'`, []);
   return String(row?.[0]);
 }

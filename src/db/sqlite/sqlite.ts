@@ -61,7 +61,7 @@ async function prepareFile(writer: SqliteDriver): Promise<string> {
   for (;;) {
     try {
       const applied = await appliedMigrations("sqlite", connection);
-      refuseNewer(known, applied ?? []);
+      await refuseNewer(connection, known, applied ?? []);
       if (applied === null) {
         const [other] = await connection.run("SELECT name FROM sqlite_master LIMIT 1", []);
         // A second look, because another process may have made our tables between the two.

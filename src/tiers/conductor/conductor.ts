@@ -2,6 +2,7 @@ import type { Visitor } from "../../auth/caller.ts";
 import type { TokenStore } from "../../auth/token.ts";
 import { PeerError } from "../../client/peer.ts";
 import { type Limits, runDiscovery } from "../../client/wrangle.ts";
+import type { ConductorList } from "../../contract/fleet/conductor.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import type { Operation } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
@@ -30,6 +31,7 @@ import { createRoster } from "./members/roster.ts";
 import { createSilence } from "./members/silence.ts";
 import { createExchange } from "./owners/exchange.ts";
 import { createHoldings } from "./owners/holdings.ts";
+import { listConductors } from "./owners/list.ts";
 import { conductorTtlMs, createPresence, type Self } from "./owners/presence.ts";
 import { createReads, type Reads } from "./reads.ts";
 
@@ -71,6 +73,7 @@ export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "r
   readonly care: Care;
   hello(hello: Hello, from: Visitor, repeat?: Repeat): Promise<Registered>;
   startDiscovery(): Operation;
+  conductors(): Promise<ConductorList>;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
   /** Resolves once no pull is under way. */
   settled(): Promise<void>;
@@ -91,6 +94,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     onTaken: () => holdings.load(),
     onExpelled: () => holdings.disown(),
   });
+  const agents = () => Math.max(members.size, presence.nodes);
   const fleet: Fleet = {
     presence,
     db,
@@ -103,9 +107,9 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       if (tracked && fixed === null) tracked.heard = world.monotonic();
     }),
     claims: createClaims(world.monotonic, () => 2 * fleet.ttlMs()),
-    linkGraceMs: () => (fixed === null ? Math.max(0, LINK_LEASE_SECONDS - leaseSeconds(members.size, null)) * 1000 : 0),
+    linkGraceMs: () => (fixed === null ? Math.max(0, LINK_LEASE_SECONDS - leaseSeconds(agents(), null)) * 1000 : 0),
     ttlMs(tracked) {
-      const seconds = leaseSeconds(members.size, fixed);
+      const seconds = leaseSeconds(agents(), fixed);
       const linked = fixed === null && tracked && fleet.links.has(tracked.row.id);
       return (linked ? Math.max(LINK_LEASE_SECONDS, seconds) : seconds) * 1000;
     },
@@ -187,6 +191,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       });
       return { ...list, nodes };
     },
+    conductors: () => listConductors(fleet),
     care: relayCare({ find, operations, world, deadlineMs: fleet.limits.deadlineMs }),
     join: admission.join,
     accept: admission.accept,

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, isNull, max, min, notInArray, or, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, isNull, max, min, notInArray, or, sql } from "drizzle-orm";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
 import type { ConductorRow, NodeRow } from "../../schema/tables.ts";
@@ -132,4 +132,12 @@ export async function renewalsOf(r: Reader, ids: string[]): Promise<Map<string, 
     for (const { id, ...rest } of rows) found.set(id, rest);
   }
   return found;
+}
+
+/** How many nodes each conductor has. */
+export async function nodesByOwner(r: Reader): Promise<Map<string | null, number>> {
+  const rows = await r.query((db, { nodes }) =>
+    db.select({ owner: nodes.owner, count: count() }).from(nodes).groupBy(nodes.owner),
+  );
+  return new Map(rows.map(({ owner, count }) => [owner, count]));
 }

@@ -9,6 +9,7 @@ import {
   takeNodesOf,
 } from "../../../db/queries/fleet/owners.ts";
 import { endRequestsOf } from "../../../db/queries/fleet/requests.ts";
+import { countNodes } from "../../../db/queries/nodes.ts";
 import type { World } from "../../../world.ts";
 
 const LOOK_MS = 1_000;
@@ -41,6 +42,10 @@ export interface Presence {
   /** Whether others must take this one for dead by now: it has not reached the database for as long as its word is good. */
   readonly cutOff: boolean;
   isThere(id: string): boolean;
+  /** Whether it has been heard of late: between two of its renewals passes a third of its lease. */
+  isSilent(id: string): boolean;
+  /** How many nodes all of them have, as far as is known: leases follow from it, and are to be the same at each. */
+  readonly nodes: number;
   /** Enters, and takes over from those that have left. */
   start(): Promise<void>;
   /** Says that this one leaves. */
@@ -68,6 +73,8 @@ export function createPresence(options: PresenceOptions): Presence {
   let run = { id: options.id, session: world.uuid() };
   let renewedAt = 0;
   let lookedAt = 0;
+  let countedAt = Number.NEGATIVE_INFINITY;
+  let nodes = 0;
   let failing = false;
   let expelled = false;
   /** Dead ones whose nodes this one has asked for: when no answer came, that may have been done all the same. */
@@ -125,6 +132,10 @@ export function createPresence(options: PresenceOptions): Presence {
       others.set(row.id, { ...row, at: seen && same && !blind ? seen.at : time });
     }
     for (const id of [...others.keys()]) if (!rows.some((row) => row.id === id)) others.delete(id);
+    if (others.size > 0 && time - countedAt > ttlMs) {
+      nodes = await countNodes(db.read);
+      countedAt = time;
+    }
     for (const id of [...taking]) if (!others.has(id)) await taken(id);
     for (const other of [...others.values()]) if (isDead(other)) await takeOver(other);
   }
@@ -176,6 +187,13 @@ export function createPresence(options: PresenceOptions): Presence {
     },
     get cutOff() {
       return others.size > 0 && world.monotonic() - renewedAt > ttlMs;
+    },
+    isSilent(id) {
+      const other = others.get(id);
+      return other !== undefined && world.monotonic() - other.at > other.ttl_ms / 2;
+    },
+    get nodes() {
+      return nodes;
     },
     isThere: (id) => id === run.id || others.has(id),
     async start() {
