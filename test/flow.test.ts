@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { ChangeList } from "../src/contract/change.ts";
 import { SetupPlanned } from "../src/contract/device/setup.ts";
 import { Telemetry } from "../src/contract/device/telemetry.ts";
+import { ConductorList } from "../src/contract/fleet/conductor.ts";
 import { FleetHardwareList, type Hardware, HardwareList } from "../src/contract/hardware.ts";
 import { NodeList } from "../src/contract/node.ts";
 import { Operation } from "../src/contract/operation.ts";
@@ -20,7 +21,7 @@ import { makeTree } from "./support/tree.ts";
 const ADDRESS = "0000:3b:00.0";
 const QAT = { vendor: "8086", device: "4940", class: "0b4000", revision: "40", serial: "00-a0-c9-ff-fe-12-34-56" };
 
-describe.each(databases)("one device, on $name", ({ open }) => {
+describe.each(databases)("one device, on $name", ({ name, open }) => {
   const home = mkdtempSync(join(tmpdir(), "sinew-flow-"));
   const tree = makeTree();
   let database: Awaited<ReturnType<typeof open>>;
@@ -55,21 +56,10 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  const startConductor = (listen: string) =>
+  const startConductor = (listen: string, state = "c") =>
     startSinew([
-      "--role",
-      "conductor",
-      "--state",
-      join(home, "c"),
-      "--db",
-      database.url,
-      "--lease",
-      "3",
-      "--listen",
-      listen,
-      "--tls",
-      "--auth",
-      "required",
+      ...["--role", "conductor", "--state", join(home, state), "--db", database.url, "--lease", "3"],
+      ...["--listen", listen, "--tls", "--auth", "required"],
     ]);
 
   const node = (state: string) => ["--state", join(home, state), "--sysfs", tree.sysfs, "--auth", "required"];
@@ -100,13 +90,14 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     return started;
   }
 
-  /** Asks the conductor, whose certificate its own CA has signed. */
-  const ask = (path: string, token: string, init: RequestInit = {}) =>
-    fetch(`${conductor.url}${path}`, {
+  /** Asks a conductor, whose certificate its own CA has signed. */
+  const askAt = (url: string, state: string, path: string, token: string, init: RequestInit = {}) =>
+    fetch(`${url}${path}`, {
       ...init,
       headers: { ...init.headers, authorization: `Bearer ${token}` },
-      tls: { ca: readFileSync(join(home, "c", "tls", "ca.crt"), "utf8"), rejectUnauthorized: true },
+      tls: { ca: readFileSync(join(home, state, "tls", "ca.crt"), "utf8"), rejectUnauthorized: true },
     });
+  const ask = (path: string, token: string, init: RequestInit = {}) => askAt(conductor.url, "c", path, token, init);
   /** Asks the agent, as the operator of its node. */
   const askAgent = (path: string) => {
     const token = readFileSync(join(home, "n", "operator.token"), "utf8").trim();
@@ -388,6 +379,35 @@ describe.each(databases)("one device, on $name", ({ open }) => {
     await until(async () => (await sources()).every(({ status }) => status === "OK"));
     expect((await everywhere()).uuid).toBe(uuid);
   }, 30_000);
+
+  test.if(name === "postgres")(
+    "a second conductor answers for it, and has its node when the first is killed",
+    async () => {
+      const second = await startConductor("127.0.0.1:0", "c2");
+      const askSecond = (path: string, token: string, init: RequestInit = {}) =>
+        askAt(second.url, "c2", path, token, init);
+      const list = FleetHardwareList.parse(await (await askSecond("/hardware", viewer)).json());
+      expect(list.hardware).toEqual(await atConductor());
+      // Its agent's link is the first one's: this goes there.
+      const measured = async () => (await askSecond(`/hardware/${uuid}/telemetry`, viewer)).status;
+      expect(await measured()).toBe(200);
+      const body = JSON.stringify({ dry_run: true });
+      const planned = await askSecond(`/hardware/${uuid}/setup`, operator, { method: "POST", body });
+      expect(SetupPlanned.parse(await planned.json()).plan.refusals).toMatchObject([{ name: "no-rule" }]);
+      await conductor.stop("SIGKILL");
+      const owned = async () => ConductorList.parse(await (await askSecond("/conductors", viewer)).json()).conductors;
+      await until(async () => (await owned()).length === 1);
+      expect(await owned()).toMatchObject([{ state: "ALIVE", nodes: 1, endpoint: second.url }]);
+      // Its agent comes back to the first one, which has it from then on.
+      conductor = await startConductor(new URL(conductor.url).host);
+      await until(async () => (await measured()) === 200);
+      expect((await owned()).map(({ nodes }) => nodes).toSorted()).toEqual([0, 1]);
+      expect((await nodes())[0]?.state).toBe("LIVE");
+      expect(await second.stop("SIGTERM")).toBe(0);
+      expect((await everywhere()).uuid).toBe(uuid);
+    },
+    40_000,
+  );
 
   test("its node leaves: LEFT, its last-good devices shown as old", async () => {
     expect(await driver.stop("SIGTERM")).toBe(0);
