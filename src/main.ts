@@ -45,8 +45,21 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     load: () => import("./cli/node.ts"),
   },
   expect: {
-    summary: "say what hardware is to be on this node, so that a device that is gone without any error is missed",
+    summary:
+      "say what hardware is to be on this node, or which nodes in the fleet, so that what is gone without an error is missed",
     load: () => import("./cli/expect/expect.ts"),
+  },
+  alarms: {
+    summary: "show what is wrong in the fleet, for how long, and what to do",
+    load: () => import("./cli/fleet/alarms.ts"),
+  },
+  ack: {
+    summary: "say that somebody is on an alarm",
+    load: () => import("./cli/fleet/ack.ts"),
+  },
+  window: {
+    summary: "tell nobody of some alarms for a while: maintenance",
+    load: () => import("./cli/fleet/window.ts"),
   },
   conform: {
     summary: "tell a driver, agent or conductor, ours or another's, what it does wrong",

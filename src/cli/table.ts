@@ -82,3 +82,12 @@ function whyNot({ acc_status: status }: Hardware): string {
   if (status.reboot_required) said.push("reboot required");
   return said.join("; ") || "it does not say why";
 }
+
+/** Rows in columns, the first of them their headings; the last column is as long as it must be. */
+export function columns(rows: string[][]): string {
+  const shown = rows.map((row) => row.map(printable));
+  const width = (at: number) => Math.max(...shown.map((row) => row[at]?.length ?? 0));
+  const line = (row: string[]) =>
+    row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(width(at)))).join("  ");
+  return `${shown.map(line).join("\n")}\n`;
+}

@@ -5,6 +5,7 @@ import { Exit } from "./exit.ts";
 import { call } from "./operator/call.ts";
 import { WHERE_OPTIONS, type Where } from "./operator/way.ts";
 import { print } from "./output.ts";
+import { columns } from "./table.ts";
 import { printable } from "./text.ts";
 
 export const examples = `
@@ -97,14 +98,6 @@ async function list({ json, ...where }: Where & { json?: true }): Promise<void> 
     token.name ?? "-",
   ]);
   await print(columns([["ID", "ROLE", "FOR", "EXPIRES (UTC)", "USES LEFT", "NAME"], ...rows]));
-}
-
-function columns(rows: string[][]): string {
-  const shown = rows.map((row) => row.map(printable));
-  const width = (at: number) => Math.max(...shown.map((row) => row[at]?.length ?? 0));
-  const line = (row: string[]) =>
-    row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(width(at)))).join("  ");
-  return `${shown.map(line).join("\n")}\n`;
 }
 
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };

@@ -6,6 +6,7 @@ import { kindsOf } from "../tiers/conductor/alarms/kinds.ts";
 import { alertmanager } from "../tiers/conductor/delivery/alertmanager.ts";
 import { createDelivery, type Delivery } from "../tiers/conductor/delivery/delivery.ts";
 import { webhook, webhookKey } from "../tiers/conductor/delivery/webhook.ts";
+import { createExpectation, type Expectation } from "../tiers/conductor/expected/nodes.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { World } from "../world.ts";
 
@@ -25,6 +26,7 @@ export interface AlarmOptions {
 
 /** A conductor's alarms: kept true while it runs, told, and shown to people. */
 export interface AlarmDesk extends Alarms, Pick<Delivery, "targets"> {
+  expected: Expectation;
   start(): void;
   stop(): Promise<void>;
 }
@@ -62,6 +64,7 @@ export function createAlarmDesk(
   return {
     ...createAlarms({ db, world }),
     targets: delivery.targets,
+    expected: createExpectation({ db, world }),
     start() {
       evaluator.start();
       delivery.start();

@@ -2,6 +2,7 @@ import type { CallerRole } from "../auth/caller.ts";
 import type { Desk } from "../auth/desk.ts";
 import type { Agent } from "../tiers/agent/agent.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
+import type { Expectation } from "../tiers/conductor/expected/nodes.ts";
 import type { Driver } from "../tiers/driver.ts";
 import { auditRoutes } from "./access/audit.ts";
 import { checkGuards } from "./access/guard.ts";
@@ -13,6 +14,7 @@ import { expectedRoutes } from "./device/expected.ts";
 import { discoveryRoutes } from "./discovery.ts";
 import { type AlarmSource, alarmRoutes } from "./fleet/alarms.ts";
 import { conductorRoutes } from "./fleet/conductors.ts";
+import { expectedNodeRoutes } from "./fleet/expected.ts";
 import { windowRoutes } from "./fleet/windows.ts";
 import { changeRoutes, nodeRoutes } from "./fleet.ts";
 import { fleetRoutes, hardwareRoutes } from "./hardware.ts";
@@ -51,7 +53,12 @@ export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
   return app;
 }
 
-export function conductorApp(conductor: Conductor, alarms: AlarmSource, mount: Mount, desk: Desk) {
+export function conductorApp(
+  conductor: Conductor,
+  alarms: AlarmSource & { expected: Expectation },
+  mount: Mount,
+  desk: Desk,
+) {
   const app = createApp(mount);
   helloRoutes(app, conductor, mount, GREETERS);
   discoveryRoutes(app, conductor, mount);
@@ -62,6 +69,7 @@ export function conductorApp(conductor: Conductor, alarms: AlarmSource, mount: M
   conductorRoutes(app, conductor);
   alarmRoutes(app, alarms);
   windowRoutes(app, alarms);
+  expectedNodeRoutes(app, alarms.expected);
   joinRoutes(app, conductor);
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);

@@ -25,6 +25,7 @@ const path = fc.constantFrom(
   "/windows",
   `/windows/${UUID}`,
   "/deliveries",
+  "/nodes/expected",
   "/doc",
   "/reference/x",
   "/reference/__proto__",

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Expected, ExpectedCount, SetExpected } from "../../contract/device/expected.ts";
 import { DEVICE_TYPES } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
-import type { Where } from "../operator/way.ts";
+import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { deviceTier, whereOptions } from "../setup/tier.ts";
 import { printable } from "../text.ts";
@@ -13,6 +13,8 @@ Examples:
   sinew expect set GPU=8 10de:20b2=8 said by hand: a kind, a vendor's device, or GPU/10de:20b2=8
   sinew expect show                  what is to be here, and what is missing
   sinew expect clear                 expect nothing any more
+  sinew expect nodes FILE            at a conductor: which nodes are to be in the fleet, a name (id, labels) on each line
+  sinew expect nodes                 which are, and which of them were never seen
 
 What is missing becomes condition HardwarePresent of the node, here and at its conductor (GET /nodes).
 Exit status: 0 done, 1 it could not be, 2 bad usage; of show 1 also where hardware is missing.`;
@@ -41,6 +43,17 @@ export function define(command: Command): void {
       await show(expected, flags);
       if (expected.condition?.status === "false") process.exitCode = 1;
     });
+  const nodes = command
+    .command("nodes")
+    .description(
+      "at a conductor: say which nodes are to be in the fleet, in the place of all that were; without FILE show it",
+    )
+    .argument("[FILE]", "a line each: NAME [ID] [LABEL=VALUE...]; or JSON, where its name ends so");
+  for (const [flag, help] of WHERE_OPTIONS) nodes.option(flag, help);
+  nodes.option(...json).action(async (file: string | undefined, flags: Flags) => {
+    const { expectNodes } = await import("../fleet/expect-nodes.ts");
+    await expectNodes(file, flags);
+  });
   sub("clear", "expect nothing any more").action(async (flags: Flags) => {
     await (await deviceTier(flags)).ask({ method: "DELETE", path: "/expected", refusal });
     await print("nothing is expected any more\n");

@@ -1,8 +1,8 @@
 import type { Alarm, AlarmList } from "../../../contract/fleet/alarm.ts";
 import type { NewWindow, Window } from "../../../contract/fleet/window.ts";
 import { SinewError } from "../../../contract/problem.ts";
-import { type AlarmFilter, getAlarm, listAlarms, lockAlarms } from "../../../db/queries/alarms.ts";
-import { addWindow, deleteWindow, listWindows } from "../../../db/queries/windows.ts";
+import { type AlarmFilter, getAlarm, listAlarms, lockAlarms } from "../../../db/queries/fleet/alarms.ts";
+import { addWindow, deleteWindow, listWindows } from "../../../db/queries/fleet/windows.ts";
 import type { World } from "../../../world.ts";
 import type { Context } from "./apply.ts";
 import { commit } from "./commit.ts";

@@ -1,6 +1,6 @@
 import type { Window } from "../../../contract/fleet/window.ts";
 import type { Database, Writer } from "../../../db/database.ts";
-import { devicesOf, factsOf, lockAlarms, openAlarm, openAlarms } from "../../../db/queries/alarms.ts";
+import { devicesOf, factsOf, lockAlarms, openAlarm, openAlarms } from "../../../db/queries/fleet/alarms.ts";
 import type { World } from "../../../world.ts";
 import { commit, type Drafts } from "./commit.ts";
 import type { Kinds } from "./kinds.ts";

@@ -1,7 +1,7 @@
 import type { Database, Writer } from "../../../db/database.ts";
-import { deletePending, saveAlarms } from "../../../db/queries/alarms.ts";
 import { appendChanges, reserveRevisions } from "../../../db/queries/changes.ts";
-import { addDeliveries } from "../../../db/queries/deliveries.ts";
+import { deletePending, saveAlarms } from "../../../db/queries/fleet/alarms.ts";
+import { addDeliveries } from "../../../db/queries/fleet/deliveries.ts";
 import { eventOf } from "../delivery/event.ts";
 import { bodyOf, type StoredAlarm, toAlarm } from "./rows.ts";
 

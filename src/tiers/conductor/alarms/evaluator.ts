@@ -6,8 +6,8 @@ import {
   oldestChange,
   openAlarms,
   troubledNodes,
-} from "../../../db/queries/alarms.ts";
-import { listWindows } from "../../../db/queries/windows.ts";
+} from "../../../db/queries/fleet/alarms.ts";
+import { listWindows } from "../../../db/queries/fleet/windows.ts";
 import type { World } from "../../../world.ts";
 import { apply, type Context, type Intent } from "./apply.ts";
 import { decide } from "./decide.ts";

@@ -2,7 +2,7 @@ import type { Condition } from "../../../contract/condition.ts";
 import type { AlarmKind, AlarmSeverity } from "../../../contract/fleet/alarm.ts";
 import type { Hardware } from "../../../contract/hardware.ts";
 import type { NodeState } from "../../../contract/node.ts";
-import type { Facts } from "../../../db/queries/alarms.ts";
+import type { Facts } from "../../../db/queries/fleet/alarms.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 import { isCurrent } from "../fleet.ts";
 

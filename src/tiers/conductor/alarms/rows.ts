@@ -1,5 +1,5 @@
 import type { Alarm, AlarmSeverity } from "../../../contract/fleet/alarm.ts";
-import type { AlarmRow } from "../../../db/queries/alarms.ts";
+import type { AlarmRow } from "../../../db/queries/fleet/alarms.ts";
 import type { Kinds } from "./kinds.ts";
 import type { Problem } from "./problems.ts";
 

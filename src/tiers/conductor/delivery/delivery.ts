@@ -4,7 +4,7 @@ import {
   newestDelivery,
   releaseDeliveries,
   waitingDeliveries,
-} from "../../../db/queries/deliveries.ts";
+} from "../../../db/queries/fleet/deliveries.ts";
 import type { World } from "../../../world.ts";
 import type { Target } from "./target.ts";
 import { createTeller, type TellerOptions } from "./teller.ts";

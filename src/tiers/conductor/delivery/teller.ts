@@ -1,13 +1,13 @@
 import { PostError } from "../../../client/post.ts";
 import type { Database } from "../../../db/database.ts";
-import { firingAlarms, resolvedSince } from "../../../db/queries/alarms.ts";
+import { firingAlarms, resolvedSince } from "../../../db/queries/fleet/alarms.ts";
 import {
   claimDelivery,
   type DeliveryRow,
   deleteDelivery,
   failDelivery,
   nextDelivery,
-} from "../../../db/queries/deliveries.ts";
+} from "../../../db/queries/fleet/deliveries.ts";
 import type { World } from "../../../world.ts";
 import { bodyOf, toAlarm } from "../alarms/rows.ts";
 import type { AlarmEvent } from "./event.ts";

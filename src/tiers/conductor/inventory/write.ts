@@ -6,6 +6,7 @@ import { hardwareOfNode } from "../../../db/queries/hardware.ts";
 import { addNode, type NodeFacts, saveNode } from "../../../db/queries/nodes.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
 import type { NodeRow } from "../../../db/schema/tables.ts";
+import { replacePlaceholder } from "../expected/unseen.ts";
 import { changedSources, type DeviceChange } from "./reconcile.ts";
 import { record } from "./record.ts";
 
@@ -62,7 +63,8 @@ export function writeState(
     }
     // These belong to writeReports, the key to admission: a hello that began before must not set them back.
     const { generation, reported, key, first_seen } = stored;
-    const kept = { generation, reported, key, first_seen };
+    const wasSeen = stored.state !== "EXPECTED";
+    const kept = { generation, reported, key, first_seen: wasSeen ? first_seen : row.first_seen };
     const stale = options.devices === "stale";
     const changes = stale ? await staleDevices(tx, row.id) : [];
     const sources = stale ? await staleSources(tx, row) : [];
@@ -70,6 +72,7 @@ export function writeState(
     const state = { state: row.state as NodeState, sources, listed: !first && stored.name !== row.name };
     const revision = await record(tx, [{ node, now: options.now, changes, state }]);
     if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
+    if (first || stored.name !== row.name) await replacePlaceholder(tx, node, options.now);
     return true;
   });
 }

@@ -98,7 +98,8 @@ export function createMembership(
       api: body.api ? JSON.stringify(body.api) : null,
       generation: stored?.generation ?? null,
       boot_id: body.boot_id ?? null,
-      first_seen: stored?.first_seen ?? now(),
+      // One that was only expected is seen for the first time.
+      first_seen: stored === null || stored.state === "EXPECTED" ? now() : stored.first_seen,
       key: stored?.key ?? null,
       conditions: null,
     };

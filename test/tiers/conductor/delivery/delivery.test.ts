@@ -5,7 +5,7 @@ import { createDialer } from "../../../../src/client/dial.ts";
 import type { Alarm } from "../../../../src/contract/fleet/alarm.ts";
 import { type Database, openDatabase } from "../../../../src/db/database.ts";
 import { reserveRevisions } from "../../../../src/db/queries/changes.ts";
-import { addDeliveries } from "../../../../src/db/queries/deliveries.ts";
+import { addDeliveries } from "../../../../src/db/queries/fleet/deliveries.ts";
 import { createDelivery } from "../../../../src/tiers/conductor/delivery/delivery.ts";
 import { eventOf } from "../../../../src/tiers/conductor/delivery/event.ts";
 import { webhook, webhookKey } from "../../../../src/tiers/conductor/delivery/webhook.ts";

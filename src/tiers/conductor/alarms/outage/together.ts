@@ -1,4 +1,4 @@
-import { lockAlarms, lostTogether, openAlarm } from "../../../../db/queries/alarms.ts";
+import { lockAlarms, lostTogether, openAlarm } from "../../../../db/queries/fleet/alarms.ts";
 import { type Context, firing, resolved } from "../apply.ts";
 import { commit, type Drafts } from "../commit.ts";
 import { OUTAGE } from "../problems.ts";

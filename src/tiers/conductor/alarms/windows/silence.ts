@@ -1,4 +1,4 @@
-import { firingAlarms, lockAlarms, openAlarm } from "../../../../db/queries/alarms.ts";
+import { firingAlarms, lockAlarms, openAlarm } from "../../../../db/queries/fleet/alarms.ts";
 import type { Context } from "../apply.ts";
 import { commit, type Drafts } from "../commit.ts";
 import type { Problem } from "../problems.ts";

@@ -1,9 +1,9 @@
 import { and, asc, count, desc, eq, inArray, isNull, lte, or } from "drizzle-orm";
-import { insert } from "../bulk.ts";
-import type { Reader, Writer } from "../connection.ts";
-import type { DeliveryRow } from "../schema/tables.ts";
+import { insert } from "../../bulk.ts";
+import type { Reader, Writer } from "../../connection.ts";
+import type { DeliveryRow } from "../../schema/tables.ts";
 
-export type { DeliveryRow } from "../schema/tables.ts";
+export type { DeliveryRow } from "../../schema/tables.ts";
 
 export const addDeliveries = (w: Writer, rows: Omit<DeliveryRow, "id">[]): Promise<void> =>
   insert(w, w.tables.deliveries, rows);

@@ -1,9 +1,9 @@
 import { and, asc, count, desc, eq, gt, gte, inArray, isNotNull, like, lt, lte, ne, not, or, sql } from "drizzle-orm";
-import { upsert } from "../bulk.ts";
-import type { Reader, Writer } from "../connection.ts";
-import type { AlarmRow, NodeRow, SourceRow } from "../schema/tables.ts";
+import { upsert } from "../../bulk.ts";
+import type { Reader, Writer } from "../../connection.ts";
+import type { AlarmRow, NodeRow, SourceRow } from "../../schema/tables.ts";
 
-export type { AlarmRow } from "../schema/tables.ts";
+export type { AlarmRow } from "../../schema/tables.ts";
 
 /** What of nodes can be a trouble. */
 export interface Facts {

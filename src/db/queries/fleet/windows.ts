@@ -1,8 +1,8 @@
 import { asc, eq } from "drizzle-orm";
-import type { Window } from "../../contract/fleet/window.ts";
-import type { Reader, Writer } from "../connection.ts";
-import type { WindowRow } from "../schema/tables.ts";
-import { reserveRevisions } from "./changes.ts";
+import type { Window } from "../../../contract/fleet/window.ts";
+import type { Reader, Writer } from "../../connection.ts";
+import type { WindowRow } from "../../schema/tables.ts";
+import { reserveRevisions } from "../changes.ts";
 
 const toWindow = (row: WindowRow): Window => ({ ...row, matcher: JSON.parse(row.matcher) as Window["matcher"] }); // written by `addWindow` alone
 

@@ -1,0 +1,89 @@
+import type { Command } from "commander";
+import type { Alarm, AlarmList } from "../../contract/fleet/alarm.ts";
+import { Exit } from "../exit.ts";
+import { call } from "../operator/call.ts";
+import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
+import { print } from "../output.ts";
+import { columns } from "../table.ts";
+import { printable } from "../text.ts";
+
+export const examples = `
+Examples:
+  sinew alarms                              what fires now
+  sinew alarms --show resolved --node n1    what was wrong with one node
+  sinew alarms --show pending               what will fire if it lasts
+  sinew ack 3f2a9c0d --comment "on my way"  see \`sinew ack --help\`
+
+Exit status: 0 done, 1 it could not be, 2 bad usage.`;
+
+interface Flags extends Where {
+  show: string;
+  kind?: string;
+  node?: string;
+  severity?: string;
+  acknowledged?: string;
+  json?: true;
+}
+
+export function define(command: Command): void {
+  for (const [flag, help] of WHERE_OPTIONS) command.option(flag, help);
+  command
+    .option("--show <WHICH>", "those that are firing, resolved or pending, or all", "firing")
+    .option("--kind <KIND>", "such as agent.lost or hardware.unhealthy")
+    .option("--node <NODE>", "of one node, by its id or name")
+    .option("--severity <SEVERITY>", "critical or warning")
+    .option("--acknowledged <BOOLEAN>", "true: somebody is on it, false: nobody is")
+    .option("--json", "one JSON document")
+    .action((flags: Flags) => alarms(flags));
+}
+
+async function alarms({ show, kind, node, severity, acknowledged, json, ...where }: Flags): Promise<void> {
+  const filter = new URLSearchParams();
+  const asked = { state: show === "all" ? undefined : show, kind, node, severity, acknowledged };
+  for (const [name, value] of Object.entries(asked)) if (value !== undefined) filter.set(name, value);
+  const found = await all(where, filter);
+  if (json) return print(`${JSON.stringify({ alarms: found }, null, 2)}\n`);
+  if (found.length === 0) return print(show === "firing" ? "Nothing fires.\n" : "There is none.\n");
+  await print(columns([["ID", "SEVERITY", "KIND", "NODE", "SINCE (UTC)", "", "MESSAGE"], ...found.map(row)]));
+}
+
+/** Every page of them. */
+async function all(where: Where, filter: URLSearchParams): Promise<Alarm[]> {
+  const found: Alarm[] = [];
+  filter.set("limit", "1000");
+  for (;;) {
+    const page = (await call(where, { path: `/alarms?${filter}` })).body as AlarmList | null;
+    if (!Array.isArray(page?.alarms)) throw new Exit(1, "expected a list of alarms, got something else");
+    found.push(...page.alarms);
+    if (typeof page.next_page_token !== "string") return found;
+    filter.set("page_token", page.next_page_token);
+  }
+}
+
+function row({ id, severity, kind, state, node, members, since, acknowledged, silenced_by, message, action }: Alarm) {
+  const noted = [
+    ...(state === "firing" ? [] : [state]),
+    ...(acknowledged ? [`ack ${acknowledged.by}`] : []),
+    ...(silenced_by ? ["silenced"] : []),
+  ];
+  return [
+    id.slice(0, 8),
+    severity,
+    kind,
+    node?.name ?? `${members?.total ?? 0} nodes`,
+    since.slice(0, 19).replace("T", " "),
+    noted.join(", ") || "-",
+    action ? `${message} (${action})` : message,
+  ].map(printable);
+}
+
+/** The one open alarm whose id begins so. Throws Exit. */
+export async function alarmBy(where: Where, beginning: string): Promise<Alarm> {
+  const found = (await all(where, new URLSearchParams({ state: "firing" }))).filter(({ id }) =>
+    id.startsWith(beginning.toLowerCase()),
+  );
+  const [one] = found;
+  if (one && found.length === 1) return one;
+  const what = found.length === 0 ? "no alarm that fires has" : `${found.length} alarms that fire have`;
+  throw new Exit(1, `${what} an id that begins with ${printable(beginning)}: see \`sinew alarms\``);
+}

@@ -1,0 +1,108 @@
+import type { Command } from "commander";
+import type { NewWindow, Window, WindowList } from "../../contract/fleet/window.ts";
+import { Exit } from "../exit.ts";
+import { call } from "../operator/call.ts";
+import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
+import { print } from "../output.ts";
+import { columns } from "../table.ts";
+import { printable } from "../text.ts";
+
+export const examples = `
+Examples:
+  sinew window add --node rack7-gpu3 --for 2h --comment "new disks"
+  sinew window add --label rack=7 --from 2026-12-01T22:00:00Z --for 4h
+  sinew window list
+  sinew window end 5b0c8a7e      by the beginning of its id
+
+Meanwhile alarms that match are shown as silenced, and nobody is told. One that fires still when it ends is told then.
+Exit status: 0 done, 1 it could not be, 2 bad usage.`;
+
+interface Flags extends Where {
+  node?: string;
+  label?: string[];
+  kind?: string;
+  from?: string;
+  for: string;
+  comment?: string;
+}
+
+export function define(command: Command): void {
+  const sub = (name: string, description: string) => {
+    const made = command.command(name).description(description);
+    for (const [flag, help] of WHERE_OPTIONS) made.option(flag, help);
+    return made;
+  };
+  sub("add", "tell nobody of some alarms for a while; of all where nothing says which")
+    .option("--node <NODE>", "of one node, by its id or name")
+    .option(
+      "--label <NAME=VALUE>",
+      "of nodes with this label; again for one that they have as well",
+      (one, more: string[] = []) => [...more, one],
+    )
+    .option("--kind <KIND>", "such as agent.lost")
+    .option("--from <TIME>", "when it begins, as 2026-12-01T22:00:00Z (default: now)")
+    .requiredOption("--for <TIME>", "how long, such as 30m, 2h, 1d")
+    .option("--comment <TEXT>", "what others are to know")
+    .action((flags: Flags) => add(flags));
+  sub("list", "show the windows there are")
+    .option("--json", "one JSON document")
+    .action(async ({ json, ...where }: Where & { json?: true }) => {
+      const windows = await all(where);
+      if (json) return print(`${JSON.stringify({ windows }, null, 2)}\n`);
+      if (windows.length === 0) return print("There is none.\n");
+      const rows = windows.map(({ id, starts_at, ends_at, matcher, comment }) =>
+        [id.slice(0, 8), starts_at, ends_at, described(matcher), comment ?? "-"].map(printable),
+      );
+      await print(columns([["ID", "FROM", "TO", "WHAT", "COMMENT"], ...rows]));
+    });
+  sub("end", "end a window, or take it back")
+    .argument("<ID>", "its id, or the beginning of it")
+    .action(async (beginning: string, where: Where) => {
+      const found = (await all(where)).filter(({ id }) => id.startsWith(beginning.toLowerCase()));
+      const [one] = found;
+      if (!one || found.length > 1)
+        throw new Exit(1, `${found.length} windows have an id that begins with ${printable(beginning)}, expected one`);
+      await call(where, { method: "DELETE", path: `/windows/${one.id}` });
+      await print(`ended ${one.id}\n`);
+    });
+}
+
+const described = ({ node, kind, labels = {} }: Window["matcher"]) =>
+  [node, kind, ...Object.entries(labels).map((one) => one.join("="))].filter(Boolean).join(" ") || "everything";
+
+async function all(where: Where): Promise<Window[]> {
+  const list = (await call(where, { path: "/windows" })).body as WindowList | null;
+  if (Array.isArray(list?.windows)) return list.windows;
+  throw new Exit(1, "expected a list of windows, got something else");
+}
+
+const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+async function add({ node, label = [], kind, from, for: length, comment, ...where }: Flags): Promise<void> {
+  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(length) ?? [];
+  const ms = Number(number) * (UNITS[unit ?? ""] ?? Number.NaN);
+  if (!(ms > 0)) throw new Exit(2, `--for: expected a time such as 30m, 2h or 1d, found ${JSON.stringify(length)}`);
+  const start = from === undefined ? Date.now() : Date.parse(from);
+  if (Number.isNaN(start))
+    throw new Exit(2, `--from: expected a time such as 2026-12-01T22:00:00Z, found ${JSON.stringify(from)}`);
+  const labels = label.map((text) => {
+    const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
+    if (name === undefined || value === undefined)
+      throw new Exit(2, `--label: expected NAME=VALUE, found ${JSON.stringify(text)}`);
+    return [name, value] as const;
+  });
+  const body: NewWindow = {
+    starts_at: new Date(start).toISOString(),
+    ends_at: new Date(start + ms).toISOString(),
+    matcher: {
+      ...(node === undefined ? {} : { node }),
+      ...(labels.length === 0 ? {} : { labels: Object.fromEntries(labels) }),
+      // The conductor says which there are.
+      ...(kind === undefined ? {} : { kind: kind as NonNullable<NewWindow["matcher"]["kind"]> }),
+    },
+    ...(comment === undefined ? {} : { comment }),
+  };
+  const made = (await call(where, { method: "POST", path: "/windows", body })).body as Window | null;
+  if (typeof made?.id !== "string") throw new Exit(1, "expected a window, got something else");
+  await print(`${printable(made.id)}\n`);
+}

@@ -1,0 +1,79 @@
+import { and, eq, inArray, isNull } from "drizzle-orm";
+import type { ExpectedNode } from "../../../contract/fleet/expected.ts";
+import { upsert } from "../../bulk.ts";
+import type { Reader, Writer } from "../../connection.ts";
+import type { NodeRow } from "../../schema/tables.ts";
+
+const KEY = "expected_nodes";
+const AT_ONCE = 500;
+
+/** The whole list, as it was given. */
+export async function expectedNodes(r: Reader): Promise<ExpectedNode[]> {
+  const [row] = await r.query((db, { meta }) => db.select({ value: meta.value }).from(meta).where(eq(meta.key, KEY)));
+  return row ? (JSON.parse(row.value) as ExpectedNode[]) : []; // written by `saveExpected` alone
+}
+
+export async function saveExpected(w: Writer, nodes: readonly ExpectedNode[]): Promise<void> {
+  const value = JSON.stringify(nodes);
+  await w.query((db, { meta }) =>
+    db.insert(meta).values({ key: KEY, value }).onConflictDoUpdate({ target: meta.key, set: { value } }),
+  );
+}
+
+async function chunked<T, R>(all: readonly T[], read: (some: T[]) => Promise<R[]>): Promise<R[]> {
+  const found: R[] = [];
+  for (let start = 0; start < all.length; start += AT_ONCE)
+    found.push(...(await read(all.slice(start, start + AT_ONCE))));
+  return found;
+}
+
+export type KnownNode = Pick<NodeRow, "id" | "name" | "state" | "labels" | "key">;
+
+export const nodesById = (r: Reader, ids: readonly string[]): Promise<KnownNode[]> =>
+  chunked(ids, (some) =>
+    r.query((db, { nodes: n }) =>
+      db
+        .select({ id: n.id, name: n.name, state: n.state, labels: n.labels, key: n.key })
+        .from(n)
+        .where(inArray(n.id, some)),
+    ),
+  );
+
+/** Nodes with these names that were seen, or have joined. */
+export const seenByName = (r: Reader, names: readonly string[]): Promise<KnownNode[]> =>
+  chunked(names, (some) =>
+    r.query((db, { nodes: n }) =>
+      db
+        .select({ id: n.id, name: n.name, state: n.state, labels: n.labels, key: n.key })
+        .from(n)
+        .where(inArray(n.name, some)),
+    ),
+  ).then((rows) => rows.filter(({ state, key }) => state !== "EXPECTED" || key !== null));
+
+/** Adds nodes that nobody has seen, or writes what is expected of them anew. */
+export const saveUnseen = (
+  w: Writer,
+  rows: { id: string; name: string; labels: Record<string, string>; revision: number }[],
+  now: string,
+): Promise<void> =>
+  upsert<typeof w.tables.nodes, "owner" | "renewals">(
+    w,
+    w.tables.nodes,
+    ["id"],
+    rows.map(({ labels, ...row }) => ({
+      ...row,
+      ...{ state: "EXPECTED", labels: JSON.stringify(labels), endpoint: null, last_seen: null, api: null },
+      ...{ generation: null, boot_id: null, first_seen: now, key: null, conditions: null, reported: null },
+    })),
+  );
+
+/** Forgets those of these nodes that nobody has seen; which they are. */
+export const forgetUnseen = (w: Writer, ids: readonly string[]): Promise<{ id: string; name: string }[]> =>
+  chunked(ids, (some) =>
+    w.query((db, { nodes: n }) =>
+      db
+        .delete(n)
+        .where(and(inArray(n.id, some), eq(n.state, "EXPECTED"), isNull(n.key)))
+        .returning({ id: n.id, name: n.name }),
+    ),
+  );

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { endAll, type RunningSinew, sinew, startSinew, until } from "../support/process.ts";
+
+const home = mkdtempSync(join(tmpdir(), "sinew-alarms-"));
+const state = join(home, "state");
+const file = join(home, "nodes");
+let conductor: RunningSinew;
+const run = (...args: string[]) => sinew([...args, "--state", state]);
+
+beforeAll(async () => {
+  conductor = await startSinew(["--role", "conductor", "--state", state, "--auth", "required", "--expect-within", "0"]);
+});
+afterAll(async () => {
+  await conductor.stop("SIGTERM");
+  await endAll();
+  rmSync(home, { recursive: true, force: true });
+});
+
+test("a fleet without trouble says so", async () => {
+  expect(await run("alarms")).toBe("Nothing fires.\n");
+  expect(JSON.parse(await run("alarms", "--show", "all", "--json"))).toEqual({ alarms: [] });
+  expect(await run("expect", "nodes")).toContain("no node is expected");
+  expect(await run("window", "list")).toBe("There is none.\n");
+});
+
+test("nodes are expected from a file, a line each, and what that changes is shown", async () => {
+  writeFileSync(file, "# rack 7\nn1 rack=7\nn2 6f1a3f0e-9f57-4c8e-8f5e-0d0c1a2b3c4d  # by its id\n\n");
+  expect(await run("expect", "nodes", file)).toBe(
+    "+ n1\n+ n2\n2 nodes are expected: 2 added, 0 withdrawn, 0 changed, 0 as before\n",
+  );
+  expect(await run("expect", "nodes")).toMatch(/^NAME +ID +SEEN\nn1 +- +never\nn2 +6f1a3f0e-.* +never\n$/);
+  writeFileSync(`${file}.json`, JSON.stringify({ nodes: [{ name: "n1" }] }));
+  expect(JSON.parse(await run("expect", "nodes", `${file}.json`, "--json"))).toEqual({
+    ...{ added: [], withdrawn: ["n2"], changed: ["n1"], unchanged: 0 },
+  });
+});
+
+test("a file with a mistake changes nothing, and the line or field is named", async () => {
+  for (const [name, text, said] of [
+    ["bad", "n1\nn1\n", "bad:2: name: expected each name once"],
+    ["bad", "n1 n2\n", 'bad:1: expected NAME [ID] [LABEL=VALUE...], found "n2"'],
+    ["bad", "ok\nn/1 \u00e4=1\nn?\n", "bad:3: name: letters, digits"],
+    ["bad.json", '{"nodes":[{"name":"n1","labels":{"a":1}}]}', "bad.json: /nodes/0: labels.a: "],
+    ["bad.json", "[", "bad.json: expected JSON"],
+  ] as const) {
+    writeFileSync(join(home, name), text);
+    await expect(run("expect", "nodes", join(home, name))).rejects.toThrow(said);
+  }
+  expect(JSON.parse(await run("expect", "nodes", "--json")).nodes).toHaveLength(1);
+});
+
+test("an alarm is shown, acknowledged by the beginning of its id, and that is taken back", async () => {
+  await until(async () => (await run("alarms")).includes("agent.never_seen"));
+  const shown = await run("alarms", "--node", "n1");
+  expect(shown).toContain("node n1 is expected, and has never said hello");
+  const beginning = /^[0-9a-f]{8}/m.exec(shown)?.[0] ?? "";
+  expect(await run("ack", beginning, "--comment", "it is on its way")).toBe("agent.never_seen of n1 is acknowledged\n");
+  const [alarm] = JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms;
+  expect(alarm.acknowledged).toMatchObject({ comment: "it is on its way" });
+  expect(await run("ack", beginning, "--undo")).toContain("not acknowledged");
+  await expect(run("ack", "ffffffffffff")).rejects.toThrow("no alarm that fires has an id that begins with");
+  await expect(run("alarms", "--show", "open")).rejects.toThrow("answered 400");
+});
+
+test("a window is added, listed and ended; what it matches is silenced meanwhile", async () => {
+  const id = (await run("window", "add", "--node", "n1", "--for", "2h", "--comment", "new disks")).trim();
+  expect(await run("window", "list")).toContain("n1    new disks");
+  await until(async () => (await run("alarms")).includes("silenced"));
+  expect(await run("window", "end", id.slice(0, 8))).toBe(`ended ${id}\n`);
+  await until(async () => !(await run("alarms")).includes("silenced"));
+  await expect(run("window", "add", "--for", "tomorrow")).rejects.toThrow("--for: expected a time such as");
+});
+
+test("a node that is no longer expected is forgotten, and its alarm resolved", async () => {
+  writeFileSync(file, "");
+  expect(await run("expect", "nodes", file)).toContain("- n1\n");
+  await until(async () => (await run("alarms")) === "Nothing fires.\n");
+  expect(await run("alarms", "--show", "resolved")).toContain("agent.never_seen");
+});
