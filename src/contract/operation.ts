@@ -14,6 +14,11 @@ export const OperationChild = z
   .meta({ id: "OperationChild" });
 export type OperationChild = z.infer<typeof OperationChild>;
 
+export const OperationSummary = z
+  .object({ total: z.int(), succeeded: z.int(), partial: z.int(), failed: z.int(), in_progress: z.int() })
+  .meta({ id: "OperationSummary", description: "How many children there are, and how they stand" });
+export type OperationSummary = z.infer<typeof OperationSummary>;
+
 /** Work that outlives its request. SUCCEEDED never means "accepted"; PARTIAL means some children failed. */
 export const Operation = z
   .object({
@@ -22,7 +27,10 @@ export const Operation = z
     status: OperationStatus,
     started_at: z.iso.datetime({ offset: true }),
     finished_at: z.iso.datetime({ offset: true }).nullable(),
-    children: z.array(OperationChild),
+    children: z
+      .array(OperationChild)
+      .meta({ description: "At most 1,000; of more, those that did not succeed come first, and `summary` counts all" }),
+    summary: OperationSummary.optional(),
   })
   .meta({ id: "Operation" });
 export type Operation = z.infer<typeof Operation>;

@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { OPERATORS, READERS } from "../auth/caller.ts";
+import { DiscoveryFilter } from "../contract/fleet/discovery.ts";
 import { Accepted, Operation } from "../contract/operation.ts";
 import { SinewError } from "../contract/problem.ts";
 import { guarded } from "./access/guard.ts";
@@ -25,12 +26,13 @@ const discover = guarded(OPERATORS, {
   path: "/discovery",
   operationId: "discover",
   summary: "Look for hardware, here and below",
-  description: "No body, `{}` or any JSON object. A second call joins the operation that runs.",
+  description:
+    'No body, `{}` or any JSON object. A second call joins the operation that runs. At a conductor `{"filter": {...}}` says which nodes: by `node` (id or name), `labels` and `state`.',
   request: { headers: prefer },
   responses: {
     200: { description: "Finished within the time of `Prefer: wait`", content: json(Operation) },
     202: underWay,
-    ...problems(400, 413),
+    ...problems(400, 404, 413),
   },
 });
 
@@ -44,13 +46,13 @@ const getOperation = guarded(READERS, {
 });
 
 interface Discoverer {
-  startDiscovery(): Operation;
+  startDiscovery(filter: DiscoveryFilter): Operation | Promise<Operation>;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
 }
 
 /** The seed's callers send nothing, `{}` or an object, under any content type. */
-function checkBody(text: string) {
-  if (text.trim() === "") return;
+function bodyOf(text: string): object {
+  if (text.trim() === "") return {};
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -60,13 +62,28 @@ function checkBody(text: string) {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new SinewError("invalid", `expected no body or a JSON object, got ${JSON.stringify(body).slice(0, 40)}`);
   }
+  return body;
 }
 
-export const discoveryRoutes = <A extends App>(app: A, tier: Discoverer, { basePath }: Mount) =>
+/** Which of its nodes a conductor is asked about. A filter that is not understood is refused: it would be about all. */
+function filterOf(body: { filter?: unknown }): DiscoveryFilter {
+  if (body.filter === undefined) return {};
+  const parsed = DiscoveryFilter.safeParse(body.filter);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.slice(0, 20).map((issue) => ({
+    pointer: ["/filter", ...issue.path.map(String)].join("/"),
+    detail: issue.message,
+  }));
+  const detail = errors.map((one) => `${one.pointer}: ${one.detail}`).join("; ");
+  throw new SinewError("invalid", detail, { errors });
+}
+
+export const discoveryRoutes = <A extends App>(app: A, tier: Discoverer, { basePath, role }: Mount) =>
   app
     .openapi(discover, async (c) => {
-      checkBody(await c.req.text());
-      const started = tier.startDiscovery();
+      const body = bodyOf(await c.req.text());
+      // Below a conductor there is nothing to choose from, and any object will do.
+      const started = await tier.startDiscovery(role === "conductor" ? filterOf(body) : {});
       const seconds = preferWait(c);
       const operation = seconds > 0 ? await tier.operation(started.uuid, seconds * 1000) : null;
       if (operation && operation.finished_at !== null) return c.json(operation, 200);

@@ -3,23 +3,22 @@ import type { TokenStore } from "../../auth/token.ts";
 import { PeerError } from "../../client/peer.ts";
 import { type Limits, runDiscovery } from "../../client/wrangle.ts";
 import type { ConductorList } from "../../contract/fleet/conductor.ts";
+import type { DiscoveryFilter } from "../../contract/fleet/discovery.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
 import type { Operation } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
 import { hardwareOfNode } from "../../db/queries/hardware.ts";
-import { allNodes, getNode } from "../../db/queries/nodes.ts";
-import { failInterrupted, saveOperation } from "../../db/queries/operations.ts";
+import { getNode } from "../../db/queries/nodes.ts";
 import type { World } from "../../world.ts";
 import type { Care } from "../care/care.ts";
 import { type Below, relayCare } from "../care/relay.ts";
 import { createPeers, type DialOptions } from "../greeting.ts";
 import { LINK_LEASE_SECONDS, leaseSeconds } from "../lease.ts";
-import { createLimiter } from "../limiter.ts";
-import { type ChildWork, createOperations } from "../operations/operations.ts";
+import type { ChildWork } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
-import { storedOperation } from "../operations/stored.ts";
 import type { Repeat, RequestEnv } from "../tier.ts";
+import { createDiscoveries } from "./discovery/discoveries.ts";
 import { createFeed, type Feed } from "./feed/feed.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "./fleet.ts";
 import { createPulls } from "./inventory/pulls.ts";
@@ -43,7 +42,6 @@ export const AGENT_LIMITS: Limits = {
   deadlineMs: 15_000,
   discoveryMs: 120_000,
 };
-const DISCOVERIES_AT_ONCE = 32;
 
 export interface ConductorOptions extends DialOptions {
   db: Database;
@@ -72,7 +70,7 @@ export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "r
   readonly ready: boolean;
   readonly care: Care;
   hello(hello: Hello, from: Visitor, repeat?: Repeat): Promise<Registered>;
-  startDiscovery(): Operation;
+  startDiscovery(filter?: DiscoveryFilter): Promise<Operation>;
   conductors(): Promise<ConductorList>;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
   /** Resolves once no pull is under way. */
@@ -91,7 +89,10 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     ...{ db, world, ttlMs: conductorTtlMs(fixed) },
     ...{ id: world.uuid(), name: "conductor", version: "embedded", endpoint: options.endpoint ?? null },
     ...options.self,
-    onTaken: () => holdings.load(),
+    onTaken: async () => {
+      await holdings.load();
+      await discoveries.recover();
+    },
     onExpelled: () => holdings.disown(),
   });
   const agents = () => Math.max(members.size, presence.nodes);
@@ -124,8 +125,6 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   const holdings = createHoldings(fleet, roster, { peers, pull });
   const reads = createReads(db);
   const feed = createFeed(db, world);
-  const operations = createOperations(world, (operation) => db.write((tx) => saveOperation(tx, operation)));
-  const limited = createLimiter(DISCOVERIES_AT_ONCE);
   const exchange = createExchange(fleet, {
     own(node) {
       const tracked = members.get(node);
@@ -134,6 +133,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     },
     discover,
   });
+  const discoveries = createDiscoveries(fleet, exchange.discover);
   let ready = false;
 
   async function discover(tracked: Tracked): ReturnType<ChildWork["run"]> {
@@ -165,14 +165,6 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     return { peer: exchange.peer(node), uuid, name };
   }
 
-  /** All that there are to ask, whoever has them. */
-  async function everyone(): Promise<ChildWork[]> {
-    const rows = await allNodes(db.read);
-    return rows
-      .filter(({ state }) => !["LEFT", "EXPECTED"].includes(state))
-      .map(({ id, name, endpoint }) => ({ name, endpoint, run: () => limited(() => exchange.discover(id)) }));
-  }
-
   const settled = async () => {
     await Promise.all([...members.values()].map(({ pulling }) => pulling));
   };
@@ -192,7 +184,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       return { ...list, nodes };
     },
     conductors: () => listConductors(fleet),
-    care: relayCare({ find, operations, world, deadlineMs: fleet.limits.deadlineMs }),
+    care: relayCare({ find, operations: discoveries.operations, world, deadlineMs: fleet.limits.deadlineMs }),
     join: admission.join,
     accept: admission.accept,
     rekey: admission.rekey,
@@ -202,20 +194,17 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       if (changed) void pull(changed);
       return answer;
     },
-    startDiscovery: () => operations.start("discovery", everyone),
-    async operation(uuid, waitMs) {
-      return (await operations.wait(uuid, waitMs)) ?? storedOperation(db, world, { uuid, waitMs });
-    },
+    startDiscovery: (filter = {}) => discoveries.start(filter),
+    operation: discoveries.operation,
     settled,
     follow: feed.follow,
     release: feed.stop,
     async start() {
       await presence.start();
-      // While others serve, what is under way may be theirs.
-      if (!presence.shared) await db.write((tx) => failInterrupted(tx, world.now()));
       await holdings.start();
       silence.start();
       exchange.start();
+      await discoveries.recover();
       admission.start();
       ready = true;
     },

@@ -1,6 +1,7 @@
 import type { Operation, OperationChild, OperationStatus } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { World } from "../../world.ts";
+import { shown } from "./summary.ts";
 
 /** Kept in memory per tier; the oldest finished ones leave first. */
 const KEPT = 100;
@@ -11,6 +12,8 @@ const SAVE_MS = 1_000;
 
 /** One child's way through an operation: it is told here, once, how it ended. */
 export interface ChildWork {
+  /** Finds the same child again when the operation is gone on with after a restart. */
+  key?: string;
   name: string;
   endpoint: string | null;
   /** Resolves with what was found; `status` other than SUCCEEDED says that not all of it was. */
@@ -25,8 +28,12 @@ export interface Reporting {
 }
 
 export interface Operations {
-  /** Starts an operation, or joins the one of this kind that runs already. */
-  start(kind: string, children: () => Promise<ChildWork[]>): Operation;
+  /** Starts an operation, or joins the one of this kind and scope that runs already. */
+  start(kind: string, children: () => Promise<ChildWork[]>, scope?: string): Operation;
+  /** Goes on with one that was stored, whose children these are in their order: those that have ended are left. */
+  resume(operation: Operation, children: () => Promise<ChildWork[]>, scope?: string): void;
+  /** Resolves once an operation is stored, so that it can be told of; throws what kept it from being stored. */
+  stored(uuid: string): Promise<void>;
   /**
    * Starts work on one subject, or joins the same work on it. Resolves once it is under way or done; throws the SinewError
    * that it threw before it was, and `busy` while another work on the subject runs.
@@ -48,6 +55,15 @@ function outcome(children: OperationChild[]): OperationStatus {
   return children.every((child) => child.status === "FAILED") ? "FAILED" : "PARTIAL";
 }
 
+interface Running {
+  scope: string;
+  stored: PromiseWithResolvers<void>;
+}
+
+const underWay = ({ name, endpoint }: ChildWork): OperationChild => ({
+  ...{ name, endpoint, status: "IN-PROGRESS", found: null, error: null },
+});
+
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** Ends a work that threw: what was under way has failed, and why stands somewhere. */
@@ -61,12 +77,28 @@ function fail(operation: Operation, error: unknown) {
   operation.children.push({ name: operation.kind, endpoint: null, status: "FAILED", found: null, error: because });
 }
 
-/** `save` is called at the start, with progress, and at the end, so that a store can hold what a crash would lose. */
+/** What was asked for, as far as it has to be known to go on. */
+export interface Asked {
+  scope: string;
+  /** Of the children, in their order, while not all have ended. */
+  keys: string[];
+}
+
+/**
+ * `save` is called at the start, with progress, and at the end, so that a store can hold what a crash would lose; `asked`
+ * with what goes beside it, where that has changed.
+ */
 export function createOperations(
   world: World,
-  save: (operation: Operation) => Promise<void> = async () => {},
+  save: (operation: Operation, asked?: Asked) => Promise<void> = async () => {},
 ): Operations {
-  const kept = new Map<string, { operation: Operation; done: Promise<void>; subject: string | null }>();
+  interface Kept {
+    operation: Operation;
+    done: Promise<void>;
+    subject: string | null;
+    stored: Promise<void>;
+  }
+  const kept = new Map<string, Kept>();
   let lastSave = 0;
   /** By kind, and subject where there is one. */
   const running = new Map<string, { uuid: string; request: string; begun: Promise<void> }>();
@@ -101,11 +133,13 @@ export function createOperations(
     await save(operation);
   }
 
-  async function finish(key: string, operation: Operation) {
+  async function finish(key: string, operation: Operation, asked?: Asked) {
     operation.finished_at = world.now().toISOString();
     running.delete(key);
     trim();
-    await save(operation).catch(unsaved(operation));
+    // From here on it is only looked at: of thousands of children those stay that are shown.
+    Object.assign(operation, shown(operation));
+    await save(operation, asked).catch(unsaved(operation));
   }
 
   async function runChild(operation: Operation, child: OperationChild, work: ChildWork) {
@@ -118,21 +152,17 @@ export function createOperations(
     await saveProgress(operation);
   }
 
-  async function run(operation: Operation, children: () => Promise<ChildWork[]>) {
+  async function run(operation: Operation, children: () => Promise<ChildWork[]>, { scope, stored }: Running) {
     try {
+      await save(operation, { scope, keys: [] });
+      stored.resolve();
       const works = await children();
-      operation.children = works.map(({ name, endpoint }) => ({
-        name,
-        endpoint,
-        status: "IN-PROGRESS" as const,
-        found: null,
-        error: null,
-      }));
-      await save(operation);
+      if (operation.children.length === 0) operation.children = works.map(underWay);
+      await save(operation, { scope, keys: works.map(({ key = "" }) => key) });
       await Promise.all(
         works.map((work, index) => {
           const child = operation.children[index];
-          return child ? runChild(operation, child, work) : undefined;
+          return child?.status === "IN-PROGRESS" ? runChild(operation, child, work) : undefined;
         }),
       );
       operation.status = outcome(operation.children);
@@ -142,8 +172,9 @@ export function createOperations(
         error: String(error),
       });
       fail(operation, error);
+      stored.reject(error);
     }
-    await finish(operation.kind, operation);
+    await finish(`${operation.kind} ${scope}`, operation, { scope, keys: [] });
   }
 
   /** Carries a reporting work through. Rejects with what refused it before it was under way. */
@@ -176,20 +207,32 @@ export function createOperations(
     await finish(key, operation);
   }
 
+  function launch(operation: Operation, children: () => Promise<ChildWork[]>, scope: string) {
+    const stored = Promise.withResolvers<void>();
+    // Whoever waits for it hears of it.
+    stored.promise.catch(() => {});
+    running.set(`${operation.kind} ${scope}`, { uuid: operation.uuid, request: "", begun: Promise.resolve() });
+    const done = run(operation, children, { scope, stored });
+    kept.set(operation.uuid, { operation, done, subject: null, stored: stored.promise });
+  }
+
   const get = (uuid: string) => {
     const found = kept.get(uuid);
-    return found ? structuredClone(found.operation) : null;
+    return found ? shown(found.operation) : null;
   };
 
   return {
-    start(kind, children) {
-      const joined = running.get(kind);
+    start(kind, children, scope = "") {
+      const joined = running.get(`${kind} ${scope}`);
       const current = joined === undefined ? null : get(joined.uuid);
       if (current) return current;
       const operation = create(kind);
-      running.set(kind, { uuid: operation.uuid, request: "", begun: Promise.resolve() });
-      kept.set(operation.uuid, { operation, done: run(operation, children), subject: null });
-      return structuredClone(operation);
+      launch(operation, children, scope);
+      return shown(operation);
+    },
+    resume: (operation, children, scope = "") => launch(operation, children, scope),
+    async stored(uuid) {
+      await kept.get(uuid)?.stored;
     },
     async begin({ kind, subject, request }, work) {
       const key = `${kind} ${subject}`;
@@ -208,9 +251,9 @@ export function createOperations(
       const begun = Promise.race([started.promise, done]);
       running.set(key, { uuid: operation.uuid, request, begun });
       // Whoever waits for the end hears of a refusal from `begun`.
-      kept.set(operation.uuid, { operation, done: done.catch(() => {}), subject });
+      kept.set(operation.uuid, { operation, done: done.catch(() => {}), subject, stored: begun });
       await begun;
-      return structuredClone(operation);
+      return shown(operation);
     },
     get,
     async wait(uuid, ms) {
@@ -224,7 +267,7 @@ export function createOperations(
         await Promise.race([entry.done, timeout]);
         cancel();
       }
-      return structuredClone(entry.operation);
+      return shown(entry.operation);
     },
     async idle() {
       await Promise.all([...kept.values()].map(({ done }) => done));

@@ -47,7 +47,7 @@ describe.each(databases)("what comes at the wrong moment, on $name", ({ open }) 
     JSON.parse((await conductor.hardware({}, { limit: 10 })).text).hardware.map(
       (device: typeof OK & { freshness: string }) => device.freshness,
     );
-  const discover = () => conductor.operation(conductor.startDiscovery().uuid, 10_000);
+  const discover = async () => conductor.operation((await conductor.startDiscovery()).uuid, 10_000);
 
   beforeEach(async () => {
     pulls = 0;

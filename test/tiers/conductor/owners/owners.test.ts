@@ -152,7 +152,7 @@ describe.each(databases)("two conductors on $name", ({ open }) => {
     await pass(all, 1);
     // It still takes the node for its own when it hears of the next generation, and cannot reach it.
     const revision = await a.conductor.revision();
-    await a.conductor.operation(a.conductor.startDiscovery().uuid, 0);
+    await a.conductor.operation((await a.conductor.startDiscovery()).uuid, 0);
     await pass(all, 2);
     expect(await owner()).toBe("b");
     expect(await fresh(a)).toBe("FRESH");
@@ -201,7 +201,7 @@ describe.each(databases)("two conductors on $name", ({ open }) => {
     });
     await becomes(all, async () => telemetry !== undefined, 10);
     expect(telemetry).toMatchObject({ uuid: DEVICE.uuid, measurements: [] });
-    const { uuid } = b.conductor.startDiscovery();
+    const { uuid } = await b.conductor.startDiscovery();
     await becomes(all, async () => (await a.conductor.operation(uuid, 0))?.status === "SUCCEEDED", 10);
     expect(await b.conductor.operation(uuid, 0)).toMatchObject({ children: [{ name: "n1", found: 1 }] });
     expect(b.pulls).toBe(0);
