@@ -136,10 +136,12 @@ describe("docs/api.md", () => {
 });
 
 describe("docs/decisions", () => {
-  test("are numbered without a gap, each with its heading in the list", () => {
+  test("each have a number of their own, and their heading in the list, in that order", () => {
     const records = pages.filter(({ path }) => /^docs\/decisions\/\d/.test(path));
     const list = page("docs/decisions/README.md").text;
-    expect(records.map(({ path }) => Number(/\d{3}/.exec(path)?.[0]))).toEqual(records.map((_, index) => index + 1));
+    const numbers = records.map(({ path }) => Number(/\d{3}/.exec(path)?.[0]));
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+    expect([...list.matchAll(/^- \[(\d{3}) /gm)].map(([, number]) => Number(number))).toEqual(numbers);
     for (const { path, text } of records) {
       expect(list).toContain(`- [${text.split("\n")[0]?.slice(2)}](${path.slice("docs/decisions/".length)})`);
     }

@@ -35,6 +35,7 @@ export class Follower implements Copy {
     this.hardware = new Map();
     this.states = new Map();
     this.seen = new Set();
+    this.#last = 0;
     this.since = null;
   }
 
@@ -58,7 +59,7 @@ export class Follower implements Copy {
   take(changes: readonly Change[]): void {
     for (const change of changes) {
       const { revision, node } = change;
-      const last = this.seen.size > 0 ? this.#last : (this.since ?? 0);
+      const last = Math.max(this.#last, this.listed);
       if (this.seen.has(revision)) this.violations.push(`${this.#name} was shown revision ${revision} twice`);
       else if (revision <= last)
         this.violations.push(`${this.#name} was shown revision ${revision} after ${last}: out of order`);
@@ -69,6 +70,11 @@ export class Follower implements Copy {
       else if (change.hardware)
         this.hardware.set(keyOf(node.id, change.hardware.source, change.hardware.uuid), change.hardware);
     }
+  }
+
+  /** It was told that there is no more up to this revision. */
+  advance(revision: number): void {
+    this.since = Math.max(this.since ?? 0, revision);
   }
 
   /** Compares with the whole log: between what was listed and the last revision seen nothing may be left out. */

@@ -43,6 +43,11 @@ export class Liveness {
     if (this.#heard.has(node)) this.#heard.set(node, { sent: at, answered: at, ttlMs });
   }
 
+  /** Who answered its last hello may have died before it wrote that down. */
+  doubt(node: string): void {
+    this.#heard.delete(node);
+  }
+
   /** It has said LEAVING: it is owed nothing any more. */
   left(node: string): void {
     this.#heard.delete(node);

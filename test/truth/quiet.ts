@@ -82,31 +82,36 @@ export function judgeQuiet(truth: Truth, lists: Lists): string[] {
 }
 
 function* differences(node: TrueNode, lists: Lists): Generator<string> {
-  const current = node.state === "LIVE" || node.state === "LATE";
   const rows = lists.hardware.filter((row) => row.node.id === node.id);
   const failed = new Set(lists.sources.filter((source) => source.node.id === node.id).map(({ name }) => name));
-  if (failed.has(AGENT) && current && !node.sources.some(({ name }) => name === AGENT))
+  const unanswered = (of: typeof rows) => of.filter(({ freshness }) => freshness === "FRESH");
+  const stale = ({ uuid, source }: (typeof rows)[number]) =>
+    `device ${uuid} of ${source} on ${node.name} (${node.state}) is FRESH, and nobody answers for it`;
+  if (node.state !== "LIVE" && node.state !== "LATE") {
+    yield* unanswered(rows).map(stale);
+    return;
+  }
+  if (failed.has(AGENT) && !node.sources.some(({ name }) => name === AGENT))
     yield `the agent of ${node.name} is shown as failed, and answers`;
   for (const { name, ok } of node.sources) {
-    const good = ok && current;
-    if (good === failed.has(name))
-      yield `source ${name} of ${node.name} is ${failed.has(name) ? "not " : ""}shown as OK, and is ${good ? "" : "not "}`;
+    if (ok === failed.has(name))
+      yield `source ${name} of ${node.name} is ${ok ? "not " : ""}shown as OK, and is ${ok ? "" : "not "}well`;
     const own = rows.filter(({ source }) => source === name);
-    if (!good) {
-      for (const { uuid, freshness } of own)
-        if (freshness === "FRESH")
-          yield `device ${uuid} of ${name} on ${node.name} (${node.state}) is FRESH, and nobody answers for it`;
-      continue;
-    }
-    const there = new Map(node.devices.filter(({ source }) => source === name).map((one) => [one.uuid, one]));
-    for (const row of own) {
-      const device = there.get(row.uuid);
-      const what = `device ${row.uuid} of ${name} on ${node.name}`;
-      if (!device && row.freshness !== "GONE") yield `${what} is ${row.freshness}, and is not there`;
-      if (device && row.freshness !== "FRESH") yield `${what} is ${row.freshness}, and is there`;
-      if (device && row.name !== device.name) yield `${what} is shown as "${row.name}", and is "${device.name}"`;
-    }
-    for (const { uuid } of there.values())
-      if (!own.some((row) => row.uuid === uuid)) yield `device ${uuid} of ${name} on ${node.name} is missing`;
+    if (!ok) yield* unanswered(own).map(stale);
+    else yield* differentDevices(node, name, own);
   }
+}
+
+function* differentDevices(node: TrueNode, source: string, rows: Lists["hardware"]): Generator<string> {
+  const there = new Map(node.devices.filter((device) => device.source === source).map((one) => [one.uuid, one]));
+  for (const { uuid, freshness, name } of rows) {
+    const device = there.get(uuid);
+    const what = `device ${uuid} of ${source} on ${node.name}`;
+    if (!device && freshness !== "GONE") yield `${what} is ${freshness}, and is not there`;
+    if (device && freshness !== "FRESH") yield `${what} is ${freshness}, and is there`;
+    if (device && name !== device.name) yield `${what} is shown as "${name}", and is "${device.name}"`;
+  }
+  const listed = new Set(rows.map(({ uuid }) => uuid));
+  for (const { uuid } of there.values())
+    if (!listed.has(uuid)) yield `device ${uuid} of ${source} on ${node.name} is missing`;
 }

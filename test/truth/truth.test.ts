@@ -104,6 +104,9 @@ describe("liveness", () => {
     liveness.state("n1", { state: "LOST", after: 30_050, by: 30_060, revision: 5 });
     liveness.left("n1");
     liveness.state("n1", { state: "LOST", after: 31_000, by: 31_000, revision: 6 });
+    liveness.heard("n1", { sent: 32_000, answered: 32_100, ttlMs: 10_000 });
+    liveness.doubt("n1");
+    liveness.state("n1", { state: "LOST", after: 33_000, by: 33_000, revision: 7 });
     expect(liveness.violations).toEqual([]);
   });
 
@@ -218,6 +221,11 @@ describe("a follower of the feed", () => {
     missed.take([change(6), change(8)]);
     missed.judgeLog([change(6), change(7), change(8)]);
     expect(missed.violations).toEqual([`f read from revision 5 to 8 and missed 7 (changed of ${A} on n1)`]);
+    const passed = make();
+    passed.take([change(6)]);
+    passed.advance(8);
+    passed.judgeLog([change(6), change(7), change(9)]);
+    expect(passed.violations).toEqual([`f read from revision 5 to 8 and missed 7 (changed of ${A} on n1)`]);
     const more = make();
     more.take([change(6)]);
     more.judgeLog([]);
