@@ -3,6 +3,7 @@ import { PeerError } from "../client/peer.ts";
 import { sayHello } from "../client/wrangle.ts";
 import type { Hello, Registered } from "../contract/hello.ts";
 import type { World } from "../world.ts";
+import { createClock } from "./clock.ts";
 
 /** Before the first answer the lease is not known: tried again this soon, then with back-off. */
 const FIRST_RETRY_MS = 200;
@@ -24,6 +25,7 @@ export interface Upward {
 /** Registers with the tier above and keeps the lease: every ttl/3 with jitter, a failure again within ttl/3. */
 export function createUpward(options: { peer: Peer; hello: () => Hello; world: World }): Upward {
   const { peer, hello, world } = options;
+  const clock = createClock(world);
   let registered: Registered | null = null;
   let failures = 0;
   let lastError = "";
@@ -41,7 +43,7 @@ export function createUpward(options: { peer: Peer; hello: () => Hello; world: W
 
   async function attempt() {
     try {
-      registered = await sayHello(peer, hello(), Math.max(2_000, third()));
+      registered = await sayHello(peer, { ...hello(), ...clock() }, Math.max(2_000, third()));
       if (failures > 0 || lastError) world.log("info", "registered again", { with: peer.endpoint });
       failures = 0;
       lastError = "";

@@ -161,4 +161,49 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     await becomes(freshness, "FRESH");
     expect(await source()).toBeUndefined();
   });
+
+  test("a clock that differs is shown once two hellos in a row say so, stays shown until it agrees, and makes nobody LOST", async () => {
+    const clockOf = async () =>
+      (await conductor.nodes({}, { limit: 1 })).nodes[0]?.conditions?.find(({ type }) => type === "ClockInSync");
+    const say = (skew?: number) => {
+      const sent_at = new Date(clock.world.now().getTime() + (skew ?? 0)).toISOString();
+      return conductor.hello(hello(skew === undefined ? {} : { sent_at }), VISITOR);
+    };
+    await say(4_000);
+    await becomes(freshness, "FRESH");
+    await say(4_000);
+    await say(-60_000);
+    // One alone may have waited for long: in a socket while this conductor was stopped.
+    await say(100);
+    await say(60_000);
+    expect(await clockOf()).toBeUndefined();
+    await say(60_000);
+    expect(await clockOf()).toMatchObject({
+      status: "false",
+      reason: "Ahead",
+      message: expect.stringContaining("60.0 s"),
+    });
+    expect(await state()).toBe("LIVE");
+    const revision = await conductor.revision();
+    // Neither another skew, nor a hello that says nothing of it, nor one that is nearly right changes what is shown.
+    for (const skew of [90_000, undefined, 3_000, -80_000]) await say(skew);
+    expect(await conductor.revision()).toBe(revision);
+    await say(1_000);
+    expect(await clockOf()).toBeUndefined();
+    expect(await conductor.revision()).toBe(revision + 1);
+  });
+
+  test("the conductor's clock may be set by hours either way: nobody is LATE or LOST for that, nor spared", async () => {
+    await conductor.hello(hello(), VISITOR);
+    await becomes(freshness, "FRESH");
+    const real = clock.world.now;
+    for (const hours of [7, -30]) {
+      clock.world.now = () => new Date(real().getTime() + hours * 3_600_000);
+      await pass(TTL / 2);
+      expect(await state()).toBe("LIVE");
+      await conductor.hello(hello(), VISITOR);
+    }
+    await pass(2 * TTL + 4);
+    await becomes(state, "LOST", 500);
+  });
 });

@@ -6,6 +6,7 @@ import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../../greeting.ts";
 import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
+import { createClocks } from "./clocks.ts";
 import { secondBoot } from "./conflict.ts";
 import type { Roster } from "./roster.ts";
 import type { Silence } from "./silence.ts";
@@ -31,6 +32,7 @@ export function createMembership(
   { peers, silence }: { peers: Peers; silence: Pick<Silence, "unwritten"> },
 ): SayHello {
   const { db, world, members, links, claims } = fleet;
+  const clocks = createClocks(world);
   const now = () => world.now().toISOString();
   /** What is known of a node, by this conductor or by another one. */
   const rowOf = async (id: string): Promise<Tracked["row"] | NodeRow | null> =>
@@ -107,6 +109,8 @@ export function createMembership(
     const api = await agreed(body, row, known);
     const tracked = trackedOf(row, peer, stored);
     tracked.peer = peer;
+    const clock = clocks.judge(tracked, body.sent_at);
+    if (clock) row.conditions = JSON.stringify([clock]);
     refuseCutOff(tracked);
     const isNews = () =>
       !tracked.stored ||

@@ -1,0 +1,26 @@
+import type { Hello } from "../contract/hello.ts";
+import type { World } from "../world.ts";
+
+/** Told so often that a clock which drifts is noticed, and so seldom that a heartbeat is the same bytes each time. */
+const TOLD_MS = 300_000;
+/** A clock that has moved by so much against the one that never jumps was set. */
+const JUMP_MS = 1_000;
+/** One alone may have been long under way. */
+const IN_A_ROW = 2;
+
+/** When a hello says what its sender's clock shows: at first, after the clock was set, and now and then. */
+export function createClock({ now, monotonic }: Pick<World, "now" | "monotonic">): () => Pick<Hello, "sent_at"> {
+  let left = IN_A_ROW;
+  let told: number | null = null;
+  let offset = 0;
+  return () => {
+    const [wall, ticks] = [now().getTime(), monotonic()];
+    const moved = Math.abs(wall - ticks - offset) > JUMP_MS;
+    if (told !== null && (moved || ticks - told >= TOLD_MS)) left = IN_A_ROW;
+    if (left === 0) return {};
+    left -= 1;
+    told = ticks;
+    offset = wall - ticks;
+    return { sent_at: new Date(wall).toISOString() };
+  };
+}
