@@ -4,6 +4,7 @@ import { cleanUp, scratch } from "../processes.ts";
 import { output } from "../programs.ts";
 import { killConductors } from "./conductor.ts";
 import type { Options } from "./fleet.ts";
+import { hello } from "./hello.ts";
 import { rowsOf } from "./rows.ts";
 import { type Measured, scenario } from "./scenario.ts";
 
@@ -37,7 +38,7 @@ async function newDatabase(kind: "sqlite" | "postgres"): Promise<string> {
 
 try {
   await addresses(500);
-  const rows = [];
+  const rows = await hello(options.agents, say);
   for (const db of options.db) {
     const measured: Measured[] = [];
     for (const agents of [Math.max(1, Math.round(options.agents / 10)), options.agents]) {
