@@ -5,6 +5,7 @@ import { output } from "../programs.ts";
 import { killConductors } from "./conductor.ts";
 import type { Options } from "./fleet.ts";
 import { hello } from "./hello.ts";
+import { pair } from "./pair.ts";
 import { rowsOf } from "./rows.ts";
 import { type Measured, scenario } from "./scenario.ts";
 
@@ -47,6 +48,7 @@ try {
     }
     rows.push(...rowsOf(db, measured));
   }
+  if (options.db.includes("postgres")) rows.push(...(await pair(await newDatabase("postgres"), options.agents, say)));
   console.log(JSON.stringify(rows));
 } finally {
   await killConductors();

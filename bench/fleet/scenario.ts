@@ -11,7 +11,7 @@ const AGENTS = new URL("./agents.ts", import.meta.url).pathname;
 const READER = new URL("./reader.ts", import.meta.url).pathname;
 const LIST_SQL = new URL("./list-sql.ts", import.meta.url).pathname;
 /** Everything but the conductor runs here. */
-const ELSEWHERE = ["taskset", "-c", "1"];
+export const ELSEWHERE = ["taskset", "-c", "1"];
 /** Readers come first, so that their times are the conductor's and not those of the agents beside them. */
 const FIRST = [...ELSEWHERE, "nice", "-n", "-10"];
 /** Agents of one source address: links of one address that have not proved a key yet are limited. */
@@ -84,7 +84,7 @@ export async function scenario(db: string, agents: number, say: (text: string) =
   }
 }
 
-const keysOf = (own: Conductor) => `${own.ca}.keys`;
+export const keysOf = (own: Conductor) => `${own.ca}.keys`;
 
 export async function specOf(conductors: Conductor[], count: number): Promise<Spec> {
   const file = join(scratch(), "template.json");
@@ -200,7 +200,7 @@ async function measure({ own, store, fleet, agents, start, say }: Stage): Promis
 }
 
 /** When every link was up with its hello answered, epoch; a time before `since` is not that of this start. */
-async function upSince(fleet: Peer, agents: number, since: number): Promise<number> {
+export async function upSince(fleet: Peer, agents: number, since: number): Promise<number> {
   const until = Date.now() + GIVE_UP_MS;
   for (;;) {
     if ((fleet.last("up") ?? 0) >= agents && (fleet.last("at") ?? 0) > since) return fleet.last("at") ?? 0;
@@ -217,7 +217,7 @@ async function fleetDown(fleet: Peer): Promise<void> {
   for (const until = Date.now() + 10_000; (fleet.last("up") ?? 0) > 0 && Date.now() < until; ) await Bun.sleep(5);
 }
 
-async function complete(store: Store, devices: number): Promise<number> {
+export async function complete(store: Store, devices: number): Promise<number> {
   const until = Date.now() + GIVE_UP_MS;
   for (;;) {
     const there = await store.devices();

@@ -11,6 +11,9 @@ export interface Store {
   devices(): Promise<number>;
   /** How often a node was said to be LOST, or is. */
   lost(): Promise<number>;
+  /** The conductor that a node belongs to, and how many belong to one. */
+  ownerOf(index: number): Promise<string>;
+  owned(owner: string): Promise<number>;
   /** Rows written by table since the last call, the first of which begins to count. */
   written(): Promise<Record<string, number>>;
   close(): Promise<void>;
@@ -72,6 +75,21 @@ export async function openStore(url: string): Promise<Store> {
     async lost() {
       const [row] = await db.read.query((q, { changes }) =>
         q.select({ count: count() }).from(changes).where(eq(changes.state, "LOST")),
+      );
+      return row?.count ?? 0;
+    },
+    async ownerOf(index) {
+      const [row] = await db.read.query((q, { nodes }) =>
+        q
+          .select({ owner: nodes.owner })
+          .from(nodes)
+          .where(eq(nodes.id, idOf(index))),
+      );
+      return row?.owner ?? "";
+    },
+    async owned(owner) {
+      const [row] = await db.read.query((q, { nodes }) =>
+        q.select({ count: count() }).from(nodes).where(eq(nodes.owner, owner)),
       );
       return row?.count ?? 0;
     },

@@ -1,4 +1,4 @@
-import { admits, type CallerRole } from "../auth/caller.ts";
+import { admits, type Caller, type CallerRole } from "../auth/caller.ts";
 import type { Gate } from "../auth/gate.ts";
 import { problemResponse, SinewError } from "../contract/problem.ts";
 import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
@@ -10,10 +10,15 @@ type Fetch = (request: Request, env?: RequestEnv) => Promise<Response> | Respons
 const MAX_BYTES = 4 * 1024;
 const MOST = 100_000;
 
+/** Who said it, and what was answered. */
 interface Kept {
+  url: string;
+  address: string | null | undefined;
+  authorization: string | null;
+  caller: Caller | undefined;
   again: () => boolean;
   body: string;
-  headers: [string, string][];
+  headers: Headers;
 }
 
 /**
@@ -22,12 +27,12 @@ interface Kept {
  * looked at each time, and a caller that is not remembered goes the long way.
  */
 export function repeatedHellos(app: Fetch, { gate, roles }: { gate: Gate; roles: readonly CallerRole[] }): Fetch {
-  /** By all that the app would look at. */
+  /** By the text of the hello: of two that say the same the last. */
   let kept = new Map<string, Kept>();
-  /** The one key of each sender. */
+  /** The one text of each sender. */
   let keys = new Map<string, string>();
 
-  async function first(key: string, text: string, request: Request, env: RequestEnv | undefined): Promise<Response> {
+  async function first(text: string, request: Request, env: RequestEnv | undefined): Promise<Response> {
     const { method, headers, signal, url } = request;
     const told: { who: string; again: () => boolean }[] = [];
     const repeat: Repeat = (who, again) => told.push({ who, again });
@@ -40,9 +45,10 @@ export function repeatedHellos(app: Fetch, { gate, roles }: { gate: Gate; roles:
       keys = new Map();
     }
     kept.delete(keys.get(last.who) ?? "");
-    keys.set(last.who, key);
-    const entry = { again: last.again, body, headers: [...response.headers] };
-    kept.set(key, entry);
+    keys.set(last.who, text);
+    const who = { url, address: env?.remoteAddress, authorization: headers.get("authorization"), caller: env?.caller };
+    const entry = { ...who, again: last.again, body, headers: new Headers(response.headers) };
+    kept.set(text, entry);
     return new Response(body, { headers: entry.headers });
   }
 
@@ -69,13 +75,18 @@ export function repeatedHellos(app: Fetch, { gate, roles }: { gate: Gate; roles:
       return problemResponse(new SinewError("invalid", detail), { [VERSION_HEADER]: API_VERSION });
     }
     const authorization = headers.get("authorization");
-    const key = `${url} ${env?.remoteAddress} ${authorization} ${env?.caller?.name} ${text}`;
-    const known = kept.get(key);
-    if (known) {
+    const known = kept.get(text);
+    if (
+      known &&
+      known.url === url &&
+      known.address === env?.remoteAddress &&
+      known.authorization === authorization &&
+      known.caller === env?.caller
+    ) {
       const caller = env?.caller ?? gate.recall(authorization);
       if (caller && admits(roles, caller.role) && known.again())
         return new Response(known.body, { headers: known.headers });
     }
-    return first(key, text, request, env);
+    return first(text, request, env);
   };
 }
