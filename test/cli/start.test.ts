@@ -48,6 +48,21 @@ describe("sinew start", () => {
     expect(readdirSync(home).filter((name) => name !== ".bun")).toEqual([]);
   });
 
+  test("a second conductor on one SQLite file says who has it, and one after a kill begins all the same", async () => {
+    const conductor = (name: string) => [
+      ...["--role", "conductor", "--state", join(home, name), "--lease", "3"],
+      ...["--db", `sqlite:${join(home, "one.sqlite")}`, "--listen", "127.0.0.1:0", "--auth", "open"],
+    ];
+    const first = await startSinew(conductor("first"));
+    const { code, err } = await run(["start", ...conductor("second")], cleanEnv(home));
+    expect(code).toBe(1);
+    expect(err).toContain(`expected an SQLite file of its own, found conductor `);
+    expect(err).toContain(` at ${first.url} serving it: `);
+    await first.stop("SIGKILL");
+    const second = await startSinew(conductor("second"));
+    expect((await fetch(`${second.url}/readyz`)).status).toBe(200);
+  }, 30_000);
+
   test("names the state directory where something cannot be written there, however late", async () => {
     // A folder in the place of the file stops root, too.
     mkdirSync(join(state(), "agent.url/x"), { recursive: true, mode: 0o700 });

@@ -195,13 +195,18 @@ async function conductorRole(
   world: World,
   served: { db?: Database; mounts?: Record<string, Tier>; ready?: () => boolean } = {},
 ): Promise<Tier & { db: Database }> {
-  const { createConductor } = await import("../../create/conductor.ts");
+  const [{ createConductor }, { expectAlone }] = await Promise.all([
+    import("../../create/conductor.ts"),
+    import("../../tiers/conductor/owners/alone.ts"),
+  ]);
   const db = served.db ?? (await openDatabaseOf(config));
+  // The same after each start, so that its nodes are its own again at once; no node is called so.
+  const self = { id: uuidV5(config.node.id, "conductor"), name: config.node.name, version: await programVersion() };
+  if (db.dialect === "sqlite") await expectAlone({ db, world }, self.id);
   const conductor = await createConductor({
     ...common(config, world),
     id: config.node.id,
-    // The same after each start, so that its nodes are its own again at once; no node is called so.
-    self: { id: uuidV5(config.node.id, "conductor"), name: config.node.name, version: await programVersion() },
+    self,
     invite: (credential) => invitation(config, credential),
     leaseSeconds: config.lease,
     alarms: await alarmOptions(config.alarms),

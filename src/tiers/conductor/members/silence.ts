@@ -71,7 +71,10 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
   async function expire() {
     const { presence } = fleet;
     // Whoever must be taken for dead says nothing of others.
-    if (presence.cutOff) return;
+    if (presence.cutOff) {
+      if (presence.lost) links.closeAll("this conductor does not reach its database");
+      return;
+    }
     const time = world.monotonic();
     // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
     const paused = time - due > fleet.ttlMs() / 2;

@@ -13,6 +13,8 @@ import { countNodes } from "../../../db/queries/nodes.ts";
 import type { World } from "../../../world.ts";
 
 const LOOK_MS = 1_000;
+/** So many leases without the database: a server that is started again takes one or two, and links that are kept are no storm then. */
+const LOST_AFTER = 3;
 /** What is said to whoever waits for a conductor that died. */
 const DIED = JSON.stringify({
   problem: {
@@ -41,6 +43,8 @@ export interface Presence {
   readonly shared: boolean;
   /** Whether others must take this one for dead by now: it has not reached the database for as long as its word is good. */
   readonly cutOff: boolean;
+  /** Whether that has been so for long enough that its agents are better off elsewhere. */
+  readonly lost: boolean;
   isThere(id: string): boolean;
   /** Whether it has been heard of late: between two of its renewals passes a third of its lease. */
   isSilent(id: string): boolean;
@@ -194,6 +198,9 @@ export function createPresence(options: PresenceOptions): Presence {
     },
     get nodes() {
       return nodes;
+    },
+    get lost() {
+      return others.size > 0 && world.monotonic() - renewedAt > LOST_AFTER * ttlMs;
     },
     isThere: (id) => id === run.id || others.has(id),
     async start() {
