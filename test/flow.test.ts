@@ -9,6 +9,7 @@ import { ConductorList } from "../src/contract/fleet/conductor.ts";
 import { FleetHardwareList, type Hardware, HardwareList } from "../src/contract/hardware.ts";
 import { NodeList } from "../src/contract/node.ts";
 import { Operation } from "../src/contract/operation.ts";
+import type { AlarmEvent } from "../src/tiers/conductor/delivery/event.ts";
 import { databases } from "./support/databases.ts";
 import { endAll, type RunningSinew, sinew, startSinew, until } from "./support/process.ts";
 import { makeTree } from "./support/tree.ts";
@@ -33,17 +34,36 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
   let working = new Uint8Array();
   let viewer = "";
   let operator = "";
+  /** What somebody who is told of alarms has heard. */
+  const heard: AlarmEvent[] = [];
+  const receiver = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      heard.push((await request.json()) as AlarmEvent);
+      return new Response();
+    },
+  });
+  const hears = (type: string, kind: string) =>
+    until(() => heard.some(({ type: is, data }) => is === `sinew.alarm.${type}` && data.kind === kind));
 
   beforeAll(async () => {
     const port = { vendor: "8086", device: "352a", class: "060400", driver: "pcieport" };
     tree.add({ address: "0000:00:01.0", secondary: 0x3b, ...port });
     tree.add({ address: "0000:00:02.0", secondary: 0x5e, ...port });
     database = await open();
+    writeFileSync(join(home, "webhook.key"), "a key that both know");
     conductor = await startConductor("127.0.0.1:0");
     viewer = (
       await sinew(["token", "create", "--role", "viewer", "--name", "flow", "--state", join(home, "c")])
     ).trim();
     operator = (await sinew(["token", "create", "--role", "operator", "--state", join(home, "c")])).trim();
+    // Who is to be there is said before anybody is.
+    writeFileSync(join(home, "nodes"), "n1 rack=7\n");
+    await sinew(["expect", "nodes", join(home, "nodes"), "--state", join(home, "c")]);
+    expect((await nodes()).map(({ name, state, labels }) => [name, state, labels.rack])).toEqual([
+      ["n1", "EXPECTED", "7"],
+    ]);
     const invitation = await sinew(["token", "create", "--node", "n1", "--state", join(home, "c")]);
     agent = await startAgent(["--join", invitation.trim()]);
     driver = await startDriver();
@@ -51,6 +71,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
 
   afterAll(async () => {
     await endAll();
+    await receiver.stop(true);
     await database.close();
     tree.close();
     rmSync(home, { recursive: true, force: true });
@@ -60,6 +81,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     startSinew([
       ...["--role", "conductor", "--state", join(home, state), "--db", database.url, "--lease", "3"],
       ...["--listen", listen, "--tls", "--auth", "required"],
+      ...["--webhook", receiver.url.href, "--webhook-key-file", join(home, "webhook.key"), "--alarm-hold", "0"],
     ]);
 
   const node = (state: string) => ["--state", join(home, state), "--sysfs", tree.sysfs, "--auth", "required"];
@@ -123,7 +145,8 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
   const changes = async (since: number) =>
     ChangeList.parse(await (await ask(`/changes?since=${since}`, viewer)).json());
   const fleetSources = async () => FleetHardwareList.parse(await (await ask("/hardware", viewer)).json()).sources;
-  const kindsSince = async (since: number) => (await changes(since)).changes.map(({ kind, uuid }) => [kind, uuid]);
+  const kindsSince = async (since: number) =>
+    (await changes(since)).changes.filter(({ kind }) => kind !== "alarm").map(({ kind, uuid }) => [kind, uuid]);
 
   /** The one device, as `sinew scan`, the agent and the conductor show it: the same everywhere. */
   async function everywhere(): Promise<Hardware> {
@@ -157,6 +180,12 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     expect((await fetch(`${agent.url}/hardware`, { headers: { authorization: `Bearer ${operator}` } })).status).toBe(
       401,
     );
+  });
+
+  test("its node was expected before it came, and is the node that was meant: there is one", async () => {
+    expect((await nodes()).map(({ name, state }) => [name, state])).toEqual([["n1", "LIVE"]]);
+    expect(await sinew(["expect", "nodes", "--state", join(home, "c")])).toMatch(/^n1 .* yes$/m);
+    expect((await changes(0)).changes.map(({ kind }) => kind)).toContain("forgotten");
   });
 
   test("a host without an accelerator says so, and how much it looked at", async () => {
@@ -259,6 +288,10 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     expect(condition(device, "Responding")).toMatchObject({ status: "false", reason: "AllOnes" });
     expect(condition(device, "Responding")?.action).toBeTruthy();
     expect(await kindsSince(revision)).toEqual([["changed", uuid]]);
+    // Whoever is to be told of trouble is told of this.
+    await hears("firing", "hardware.unhealthy");
+    expect(heard.at(-1)?.data).toMatchObject({ uuid, node: { name: "n1" }, severity: "critical", reason: "AllOnes" });
+    expect(await sinew(["alarms", "--state", join(home, "c")])).toContain("hardware.unhealthy");
   });
 
   test("it answers again: ready after three good readings, not after one", async () => {
@@ -276,6 +309,8 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
       ["changed", uuid],
       ["changed", uuid],
     ]);
+    await hears("resolved", "hardware.unhealthy");
+    expect(await sinew(["alarms", "--state", join(home, "c")])).toBe("Nothing fires.\n");
     tree.breakAllOnes(ADDRESS);
     expect((await everywhere()).acc_status.ready).toBe(false);
   });

@@ -26,7 +26,9 @@ const whole = (line: string) => line.replace(SHORTENED, JOIN_TOKEN).replace(/(?<
 
 /** The commands as the program has them, with their options and without what they do. */
 async function commandNamed(name: string): Promise<Command | null> {
-  const places = [name, `${name}/${name}`, `setup/${name}`].map((place) => join(root, `src/cli/${place}.ts`));
+  const places = [name, `${name}/${name}`, `setup/${name}`, `fleet/${name}`].map((place) =>
+    join(root, `src/cli/${place}.ts`),
+  );
   const path = places.find((place) => existsSync(place));
   const module = path === undefined ? null : await import(path);
   if (!module?.define) return null;
