@@ -1,5 +1,6 @@
 import { type Cidr, parseCidrs } from "./client/address.ts";
 import { type AlarmsConfig, NOBODY, readAlarms } from "./config/alarms.ts";
+import { type KeepConfig, readKeep } from "./config/keep.ts";
 import { absolute, createReader, hideUserInfo } from "./config/reader.ts";
 import {
   boundSocket,
@@ -57,6 +58,8 @@ export interface Config {
   /** This listener speaks it. */
   exposed: boolean;
   alarms: AlarmsConfig;
+  /** How long a conductor keeps what it forgets one day. */
+  keep: KeepConfig;
   logFormat: "text" | "json";
   /** What is odd without being wrong; logged at start. */
   warnings: string[];
@@ -225,6 +228,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     parsed("health-interval", "a number of seconds from 1 to 3600", (text) => seconds(text, 1, 3_600)),
   );
   const alarms = when("webhook", () => readAlarms(reader)) ?? NOBODY;
+  const keep = when("keep-changes", () => readKeep(reader)) ?? {};
   const logFormat = oneOf("log-format", ["text", "json"]) ?? "text";
 
   if (problems.length) throw new ConfigError(problems);
@@ -253,6 +257,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     insecure,
     exposed: insecure && outside,
     alarms,
+    keep,
     logFormat,
     warnings: [...(insecure && outside ? [PLAIN] : []), ...strangers(env)],
   };

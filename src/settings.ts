@@ -161,5 +161,19 @@ export const SETTINGS: readonly Setting[] = [
     ["all", "conductor"],
     "how long an expected node may stay away before that is an alarm, 0 to 604800 (default: 600)",
   ),
+  setting(
+    "keep-changes",
+    "AGE,COUNT",
+    ["all", "conductor"],
+    "how far back the feed and a device's history go: an age as 30d or 12h, a number, or both; all (default: 30d,1000000)",
+  ),
+  setting(
+    "keep-operations",
+    "AGE,COUNT",
+    ["all", "conductor"],
+    "how long finished operations are kept (default: 30d,1000)",
+  ),
+  setting("keep-alarms", "AGE,COUNT", ["all", "conductor"], "how long resolved alarms are kept (default: 90d,100000)"),
+  setting("keep-audit", "AGE,COUNT", ["all", "conductor"], "how long the audit trail is kept (default: 90d,100000)"),
   setting("log-format", "FORMAT", ANY, "text or json lines on stderr (default: text)"),
 ];

@@ -58,6 +58,7 @@ describe("parseConfig()", () => {
       remoteSetup: "plan",
       exposed: false,
       alarms: { webhooks: [], webhookKeyFile: null, alertmanagers: [], hold: null, expectWithin: null },
+      keep: {},
       logFormat: "text",
       warnings: [],
     });

@@ -3,13 +3,14 @@ import type { TokenStore } from "../auth/token.ts";
 import type { Limits } from "../client/wrangle.ts";
 import { PROBLEMS } from "../contract/problem.ts";
 import type { Database } from "../db/database.ts";
-import { appendAudit, listAudit, pruneAudit } from "../db/queries/audit.ts";
+import { appendAudit, listAudit } from "../db/queries/audit.ts";
 import { allConductors } from "../db/queries/fleet/owners.ts";
 import { databaseTokens } from "../db/queries/tokens.ts";
 import { cachedByRevision } from "../routes/cache.ts";
 import { repeatedHellos } from "../routes/repeat.ts";
 import { conductorApp, GREETERS } from "../routes/tiers.ts";
 import { createConductorTier } from "../tiers/conductor/conductor.ts";
+import { createRetention } from "../tiers/conductor/retention/retention.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
@@ -27,6 +28,8 @@ export interface ConductorOptions extends TierOptions, DialOptions {
   /** Its place among the conductors of this database. Default: a new one at each start. */
   self?: { id?: string; name?: string; version?: string };
   leaseSeconds?: number | null;
+  /** How long what is forgotten is kept. Default: changes and operations a month, resolved alarms and the audit a quarter. */
+  keep?: Parameters<typeof createRetention>[2];
   limits?: Partial<Limits>;
   /** When trouble is an alarm, and who is told. Default: nobody. */
   alarms?: AlarmOptions;
@@ -76,6 +79,7 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     owner: self.id,
     isGone: async (id) => !(await allConductors(db.read)).some((one) => one.id === id && !one.leaving),
   });
+  const retention = createRetention(db, world, options.keep);
   const mount = mountOf("conductor", "conductor", options, world, served, access);
   const app = conductorApp(conductor, alarms, mount, access.desk);
   const { gate } = access;
@@ -85,12 +89,13 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     name: "conductor",
     fetch: withMounts(repeatedHellos(kept, { gate, roles: GREETERS }), mounts),
     async start() {
-      await pruneAudit(db);
       await conductor.start();
       alarms.start();
+      retention.start();
     },
     release: conductor.release,
     async stop() {
+      await retention.stop();
       await alarms.stop();
       await conductor.stop();
       await access.audit.flush();
@@ -98,19 +103,9 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
   };
 }
 
-/** So many entries are appended between two looks at how many there are. */
-const PRUNE_EVERY = 1_000;
-
 function databaseAudit(db: Database): AuditStore {
-  let appended = 0;
   return {
-    async append(entries) {
-      await appendAudit(db, entries);
-      appended += entries.length;
-      if (appended < PRUNE_EVERY) return;
-      appended = 0;
-      await pruneAudit(db);
-    },
+    append: (entries) => appendAudit(db, entries),
     async page({ limit, page_token }) {
       const before = page_token === undefined ? undefined : Number(page_token);
       const { entries, last } = await listAudit(db, { before, limit });

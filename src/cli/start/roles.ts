@@ -210,6 +210,7 @@ async function conductorRole(
     invite: (credential) => invitation(config, credential),
     leaseSeconds: config.lease,
     alarms: await alarmOptions(config.alarms),
+    keep: config.keep,
     endpoint: config.endpoint,
     ...served,
     db,

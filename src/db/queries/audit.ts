@@ -1,10 +1,8 @@
-import { desc, lt, lte } from "drizzle-orm";
+import { desc, lt } from "drizzle-orm";
 import type { AuditEntry } from "../../contract/access/audit.ts";
 import { insert } from "../bulk.ts";
 import type { Database } from "../connection.ts";
 import type { AuditRow } from "../schema/tables.ts";
-
-const KEPT = 100_000;
 
 const toEntry = ({ id: _, ...row }: AuditRow): AuditEntry => ({ ...row, kind: row.kind as AuditEntry["kind"] }); // written from an AuditEntry only
 
@@ -25,15 +23,4 @@ export async function listAudit(
       .limit(limit),
   );
   return { entries: rows.map(toEntry), last: rows.at(-1)?.id ?? null };
-}
-
-/** Forgets all but the newest 100,000. */
-export async function pruneAudit(db: Database): Promise<void> {
-  const [newest] = await db.read.query((q, { audit }) =>
-    q.select({ id: audit.id }).from(audit).orderBy(desc(audit.id)).limit(1),
-  );
-  if (!newest || newest.id <= KEPT) return;
-  await db.write(
-    async (tx) => void (await tx.query((q, { audit }) => q.delete(audit).where(lte(audit.id, newest.id - KEPT)))),
-  );
 }

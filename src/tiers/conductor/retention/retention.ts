@@ -1,0 +1,89 @@
+import type { Database } from "../../../db/database.ts";
+import { countOf, forget, type Kept, oldestOf } from "../../../db/queries/retention.ts";
+import type { World } from "../../../world.ts";
+
+/** Null: without end. */
+export interface Keep {
+  seconds: number | null;
+  count: number | null;
+}
+
+const DAY = 86_400;
+
+/** A month of a fleet's history, and of what its people did a quarter. */
+export const KEEP: Record<Kept, Keep> = {
+  changes: { seconds: 30 * DAY, count: 1_000_000 },
+  operations: { seconds: 30 * DAY, count: 1_000 },
+  alarms: { seconds: 90 * DAY, count: 100_000 },
+  audit: { seconds: 90 * DAY, count: 100_000 },
+};
+
+const FIRST_MS = 10_000;
+const EACH_MS = 60_000;
+/** What one transaction forgets: a writer waits for no more than that. */
+const AT_ONCE = 500;
+const PAUSE_MS = 10;
+
+export interface Retention {
+  start(): void;
+  /** Forgets what is due now. */
+  run(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Forgets the oldest of what is kept no longer. Several conductors of one database may do so at the same time. */
+export function createRetention(
+  db: Database,
+  world: Pick<World, "now" | "timer" | "log">,
+  keep: Partial<Record<Kept, Keep>> = {},
+): Retention {
+  let cancel = () => {};
+  let stopped = false;
+  let running: Promise<void> = Promise.resolve();
+
+  /** Forgets a few; false: there are no more. */
+  async function few(kind: Kept, { seconds, count }: Keep): Promise<boolean> {
+    const oldest = await oldestOf(db.read, kind, AT_ONCE);
+    const tooMany = count === null ? 0 : (await countOf(db.read, kind)) - count;
+    const before = seconds === null ? "" : new Date(world.now().getTime() - seconds * 1000).toISOString();
+    // In their order, and not beyond the first that is kept: the feed has no gaps.
+    const first = oldest[0]?.key;
+    const due = oldest.findIndex(({ key, time }, index) => {
+      const place = kind === "changes" ? Number(key) - Number(first) : index;
+      return place >= tooMany && time >= before;
+    });
+    const end = due === -1 ? oldest.length : due;
+    const last = oldest[end - 1];
+    if (!last) return false;
+    await db.write((tx) => forget(tx, kind, last.key));
+    return end === AT_ONCE;
+  }
+
+  async function run() {
+    for (const kind of Object.keys(KEEP) as Kept[]) {
+      while (!stopped && (await few(kind, keep[kind] ?? KEEP[kind]))) {
+        await new Promise<void>((resume) => world.timer(PAUSE_MS, resume));
+      }
+    }
+  }
+
+  function next(ms: number) {
+    cancel = world.timer(ms, () => {
+      running = run()
+        .catch((error) => world.log("error", "what is kept no longer could not be forgotten", { error: String(error) }))
+        .finally(() => {
+          if (!stopped) next(EACH_MS);
+        });
+    });
+  }
+
+  return {
+    start: () => next(FIRST_MS),
+    run,
+    async stop() {
+      stopped = true;
+      cancel();
+      await running;
+    },
+  };
+}
