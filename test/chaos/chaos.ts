@@ -13,6 +13,10 @@ import { canSetClocks, makeDiary } from "./program.ts";
 import { makeRounds } from "./round.ts";
 
 const LAST_EVENTS = 40;
+/** A round that would outlast the time is not begun. */
+const ROUND_SECONDS = 10;
+/** What the last round, and the quiet after it, may take beyond the time; then something hangs. */
+const BEYOND_SECONDS = 180;
 
 async function main(argv: string[]): Promise<number> {
   let options: Options;
@@ -32,13 +36,15 @@ async function main(argv: string[]): Promise<number> {
     console.log("no namespaces of our own (root has them): no disk is filled, and what is cut is held back");
   if (!canSetClocks) console.log("there is no libfaketime (Debian: faketime): no clock jumps");
   const home = mkdtempSync(join(tmpdir(), "sinew-chaos-"));
+  // What anybody makes below this is gone with it.
+  process.env.TMPDIR = home;
   // PostgreSQL runs as another user, in a directory of its own below it.
   chmodSync(home, 0o711);
   const count = { passed: 0, failed: 0 };
   let fleet: Fleet | null = null;
-  const end = async (status: number) => {
+  const end = async (status: number, { keep = false } = {}) => {
     await fleet?.close();
-    rmSync(home, { recursive: true, force: true });
+    if (!keep) rmSync(home, { recursive: true, force: true });
     process.exit(status);
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void end(130));
@@ -66,6 +72,14 @@ async function main(argv: string[]): Promise<number> {
     const machine = watchMachine();
     let rounds: ReturnType<typeof makeRounds> | null = null;
     const began = performance.now();
+    const hanging = setTimeout(
+      () => {
+        fail([{ name: "an end", violations: [`nothing for ${BEYOND_SECONDS} s longer than it was to take`] }]);
+        console.log(`${count.passed} passed, ${count.failed + 1} failed`);
+        void end(1, { keep: true });
+      },
+      (options.seconds + BEYOND_SECONDS) * 1_000,
+    );
     try {
       fleet = await startFleet({
         home: folder,
@@ -85,7 +99,7 @@ async function main(argv: string[]): Promise<number> {
           fail(checks);
           break;
         }
-        if (performance.now() - began > options.seconds * 1_000) break;
+        if (performance.now() - began > Math.max(1, options.seconds - ROUND_SECONDS) * 1_000) break;
       }
     } catch (error) {
       count.failed += 1;
@@ -96,6 +110,7 @@ async function main(argv: string[]): Promise<number> {
         },
       ]);
     }
+    clearTimeout(hanging);
     await rounds?.stop();
     await fleet?.close();
     fleet = null;

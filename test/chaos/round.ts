@@ -131,8 +131,7 @@ export function makeRounds(fleet: Fleet, machine: ReturnType<typeof watchMachine
   async function discover(at: Asked) {
     const { operation } = await ask<{ operation: string }>(at, "/discovery", { body: {} });
     diary.note(`${at.name} looks again, operation ${operation}`, { quietly: true });
-    // One that its conductor could not store is in its memory alone.
-    if (!calm.isActive("all") && !operations.includes(operation)) operations.push(operation);
+    if (!operations.includes(operation)) operations.push(operation);
   }
 
   async function settle(): Promise<Check[]> {

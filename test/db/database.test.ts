@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { type Database, openDatabase, type Writer } from "../../src/db/database.ts";
+import { retryAfter } from "../../src/db/postgres/postgres.ts";
 import { currentRevision, reserveRevisions } from "../../src/db/queries/changes.ts";
 import { countNodes, getNode, nodeRow, saveNode } from "../../src/db/queries/nodes.ts";
 import { databases, type TestDatabase } from "../support/databases.ts";
@@ -236,4 +237,11 @@ describe("openDatabase()", () => {
     expect(await message(openDatabase(`sqlite:${file}`))).toContain("this user may not read and write it");
     await rm(folder, { recursive: true });
   });
+});
+
+test("a PostgreSQL that was away is tried again within half a second, however many connections have failed", () => {
+  for (let failures = 0; failures < 2_000; failures += 1) {
+    expect(retryAfter(failures)).toBeGreaterThan(0);
+    expect(retryAfter(failures)).toBeLessThanOrEqual(0.5);
+  }
 });

@@ -22,6 +22,14 @@ const CLOSE_MS = 5_000;
 /** "sinew" in ASCII: what processes that apply migrations wait for. */
 const MIGRATION_LOCK = 0x73696e6577;
 
+/**
+ * Seconds until a connection that was refused is tried again. All connections of a pool count their failures together, and
+ * postgres.js' own answer grows three times with each, to 20 seconds: a server that was away for one second would be missed
+ * for 20, which is longer than a conductor's lease.
+ */
+export const retryAfter = (failures: number): number =>
+  Math.min(0.5, 0.01 * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2);
+
 /** Connects two pools, one of which cannot write, and brings the tables up to date. */
 export async function openPostgres(url: string): Promise<Database> {
   const { default: postgres } = await import("postgres");
@@ -30,6 +38,7 @@ export async function openPostgres(url: string): Promise<Database> {
       max,
       ...more,
       connect_timeout: 10,
+      backoff: retryAfter,
       onnotice: () => {},
       connection: {
         application_name: "sinew",

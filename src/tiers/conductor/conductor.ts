@@ -93,7 +93,10 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       await holdings.load();
       await discoveries.recover();
     },
-    onExpelled: () => holdings.disown(),
+    onExpelled() {
+      exchange.forsaken();
+      return holdings.disown();
+    },
   });
   const agents = () => Math.max(members.size, presence.nodes);
   const fleet: Fleet = {

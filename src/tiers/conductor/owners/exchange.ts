@@ -48,9 +48,19 @@ export interface Exchange {
   peer(node: string): Peer;
   /** Has whoever owns a node do its discovery. */
   discover(node: string): Promise<Discovered>;
+  /** This conductor was taken for dead: what it had asked is gone, and nobody answers it. */
+  forsaken(): void;
   start(): void;
   stop(): void;
 }
+
+/** To whoever waits for what this conductor asked while it was taken for dead. */
+const FORSAKEN = {
+  problem: {
+    code: "unavailable",
+    detail: "the other conductors took this one for dead; what was done of this is not known",
+  },
+};
 
 interface Answering {
   /** What a node of this conductor's own is asked by another. Throws SinewError where it is not to be asked. */
@@ -191,6 +201,9 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
       if (owner === null) return discover(own(node));
       const deadlineMs = limits.discoveryMs + limits.deadlineMs;
       return Discovered.parse(await ask(owner, node, { kind: "discover", deadlineMs }));
+    },
+    forsaken() {
+      for (const answer of waiting.values()) answer(FORSAKEN);
     },
     start() {
       unwatch = db.watch(wake);

@@ -223,4 +223,20 @@ describe.each(databases)("two conductors on $name", ({ open }) => {
     expect(answer).toMatchObject({ code: "unavailable" });
     expect(b.pulls).toBe(0);
   });
+
+  test("what a conductor had asked that was taken for dead is unavailable, and not waited for", async () => {
+    await say(a);
+    await pass(all, 1);
+    // The node has the request for as long as this takes.
+    a.answer = () => new Promise(() => {});
+    const { uuid } = await b.conductor.startDiscovery();
+    await pass(all, 1);
+    await pass([a], TTL + 3);
+    expect(await conductorsAt(a.db)).toEqual(["a"]);
+    await pass(all, 5);
+    await becomes([b], async () => (await b.conductor.operation(uuid, 0))?.status === "FAILED", 10);
+    expect(await b.conductor.operation(uuid, 0)).toMatchObject({
+      children: [{ name: "n1", error: expect.stringContaining("took this one for dead") }],
+    });
+  });
 });
