@@ -86,7 +86,21 @@ describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => 
 
   test("names only options and commands that there are", async () => {
     const commands = await Promise.all(
-      ["start", "scan", "plan", "apply", "revert", "snapshot", "token", "node", "expect", "conform"].map(commandNamed),
+      [
+        "start",
+        "scan",
+        "plan",
+        "apply",
+        "revert",
+        "snapshot",
+        "token",
+        "node",
+        "expect",
+        "alarms",
+        "ack",
+        "window",
+        "conform",
+      ].map(commandNamed),
     );
     const known = new Set(commands.flatMap(optionsOf));
     // Not messages, which go on after a colon.
