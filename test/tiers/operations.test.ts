@@ -2,6 +2,9 @@ import { expect, test } from "bun:test";
 import { SinewError } from "../../src/contract/problem.ts";
 import { createOperations, type Reporting } from "../../src/tiers/operations/operations.ts";
 import { quiet } from "../support/tiers.ts";
+import { virtualWorld } from "../support/world.ts";
+
+const FOUND = { found: 1, status: "SUCCEEDED", error: null } as const;
 
 const step = (
   name: string,
@@ -105,4 +108,26 @@ test("what begin() does is stored in order: its beginning, and its end last", as
   await operations.idle();
   expect(saved.at(-1)).toBe("PARTIAL 5");
   expect(saved[0]).toStartWith("IN-PROGRESS");
+});
+
+test("an operation that ends while its store is away is stored once that is back", async () => {
+  const { world, advance } = virtualWorld();
+  const stored: (string | null)[] = [];
+  let away = false;
+  const operations = createOperations(world, async ({ finished_at, status }) => {
+    if (away) throw new Error("the database does not answer");
+    stored.push(finished_at === null ? null : status);
+  });
+  const gate = Promise.withResolvers<void>();
+  const child = { name: "a", endpoint: null, run: () => gate.promise.then(() => FOUND) };
+  const { uuid } = operations.start("discovery", async () => [child]);
+  await advance(0);
+  away = true;
+  gate.resolve();
+  await advance(5_000);
+  expect(operations.get(uuid)).toMatchObject({ status: "SUCCEEDED", children: [{ error: null }] });
+  expect(stored).toEqual([null, null]);
+  away = false;
+  await advance(5_000);
+  expect(stored).toEqual([null, null, "SUCCEEDED"]);
 });

@@ -9,6 +9,8 @@ const KEPT = 100;
 const KEPT_SUBJECTS = 1_000;
 /** Progress is stored this often; the beginning and the end always are. */
 const SAVE_MS = 1_000;
+/** The end is tried again until a store is back. */
+const SAVE_TRIES = 600;
 
 /** One child's way through an operation: it is told here, once, how it ended. */
 export interface ChildWork {
@@ -139,7 +141,18 @@ export function createOperations(
     trim();
     // From here on it is only looked at: of thousands of children those stay that are shown.
     Object.assign(operation, shown(operation));
-    await save(operation, asked).catch(unsaved(operation));
+    await save(operation, asked).catch((error) => {
+      unsaved(operation)(error);
+      saveAgain(operation, { asked, left: SAVE_TRIES });
+    });
+  }
+
+  /** Whoever asks another process would see it under way for ever. */
+  function saveAgain(operation: Operation, { asked, left }: { asked: Asked | undefined; left: number }) {
+    if (left === 0) return;
+    world.timer(SAVE_MS, () => {
+      save(operation, asked).catch(() => saveAgain(operation, { asked, left: left - 1 })); // told of once
+    });
   }
 
   async function runChild(operation: Operation, child: OperationChild, work: ChildWork) {
@@ -149,7 +162,8 @@ export function createOperations(
       // Reported, not swallowed: the operation is where its reader looks.
       Object.assign(child, { status: "FAILED", error: reasonOf(error) });
     }
-    await saveProgress(operation);
+    // What is not stored now is with the next, and at the end.
+    await saveProgress(operation).catch(unsaved(operation));
   }
 
   async function run(operation: Operation, children: () => Promise<ChildWork[]>, { scope, stored }: Running) {
