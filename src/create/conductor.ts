@@ -2,6 +2,7 @@ import type { AuditStore } from "../auth/audit.ts";
 import type { TokenStore } from "../auth/token.ts";
 import type { Limits } from "../client/wrangle.ts";
 import { PROBLEMS } from "../contract/problem.ts";
+import { VERSION_HEADER } from "../contract/version.ts";
 import type { Database } from "../db/database.ts";
 import { appendAudit, listAudit } from "../db/queries/audit.ts";
 import { allConductors } from "../db/queries/fleet/owners.ts";
@@ -9,10 +10,10 @@ import { databaseTokens } from "../db/queries/tokens.ts";
 import { cachedByRevision } from "../routes/cache.ts";
 import { repeatedHellos } from "../routes/repeat.ts";
 import { conductorApp, GREETERS } from "../routes/tiers.ts";
-import { createConductorTier } from "../tiers/conductor/conductor.ts";
+import { type Conductor, createConductorTier } from "../tiers/conductor/conductor.ts";
 import { createRetention } from "../tiers/conductor/retention/retention.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
-import type { Tier } from "../tiers/tier.ts";
+import type { RequestEnv, Tier } from "../tiers/tier.ts";
 import { realWorld } from "../world.ts";
 import { createAccess } from "./access.ts";
 import { type AlarmOptions, createAlarmDesk } from "./alarms.ts";
@@ -84,10 +85,11 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
   const app = conductorApp(conductor, alarms, mount, access.desk);
   const { gate } = access;
   const kept = cachedByRevision((request, env) => app.fetch(request, env), { revision: conductor.revision, gate });
+  const greeted = repeatedHellos(kept, { gate, roles: GREETERS });
   return {
     role: "conductor",
     name: "conductor",
-    fetch: withMounts(repeatedHellos(kept, { gate, roles: GREETERS }), mounts),
+    fetch: withMounts((request, env) => linked(request, env, conductor) ?? greeted(request, env), mounts),
     async start() {
       await conductor.start();
       alarms.start();
@@ -101,6 +103,17 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
       await access.audit.flush();
     },
   };
+}
+
+/**
+ * Takes an agent's link without the app: a whole fleet's may come within seconds, who dials is asked by the link's first
+ * messages, and a request for one is read from by nobody else. Null: it is none, or one that the app has to look at.
+ */
+function linked(request: Request, env: RequestEnv | undefined, { accept }: Pick<Conductor, "accept">): Response | null {
+  const { method, url, headers } = request;
+  if (method !== "GET" || !url.endsWith("/link") || headers.has(VERSION_HEADER)) return null;
+  if (url.indexOf("/", url.indexOf("//") + 2) !== url.length - "/link".length) return null;
+  return env?.upgrade?.(accept) ?? null;
 }
 
 function databaseAudit(db: Database): AuditStore {

@@ -1,3 +1,5 @@
+import { getTableColumns } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { Reader } from "./connection.ts";
 import type { Tables } from "./schema/tables.ts";
 
@@ -19,6 +21,19 @@ export function textOf(
   const text = known.get(name) ?? build(r.builder, r.tables).toSQL().sql;
   known.set(name, text);
   return text;
+}
+
+/** What a statement without named columns gave, `SELECT *` in the order of the table, as rows of that table. */
+export function rowsOf<T extends SQLiteTable>(table: T, rows: unknown[][]): T["$inferSelect"][] {
+  const columns = Object.entries(getTableColumns(table));
+  return rows.map((values) => {
+    const row: Record<string, unknown> = {};
+    for (const [at, [name, column]] of columns.entries()) {
+      const value = values[at] ?? null;
+      row[name] = value === null ? null : column.mapFromDriverValue(value);
+    }
+    return row as T["$inferSelect"]; // every column of it, each by its own mapping
+  });
 }
 
 /** As many keys as a power of two, the last one repeated: so that there are few texts, whatever the number of keys. */

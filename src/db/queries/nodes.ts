@@ -3,7 +3,7 @@ import type { Condition } from "../../contract/condition.ts";
 import type { Node, NodeState } from "../../contract/node.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
-import { padded, textOf } from "../prepared.ts";
+import { padded, rowsOf, textOf } from "../prepared.ts";
 import type { NodeRow } from "../schema/tables.ts";
 import { currentRevision } from "./changes.ts";
 
@@ -89,7 +89,8 @@ export async function listNodes(
 }
 
 export async function getNode(r: Reader, id: string): Promise<NodeRow | null> {
-  const [row] = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.id, id)));
+  const text = textOf(r, "getNode", (db, { nodes }) => db.select().from(nodes).where(eq(nodes.id, "")));
+  const [row] = rowsOf(r.tables.nodes, await r.run(text, [id]));
   return row ?? null;
 }
 
