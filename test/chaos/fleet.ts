@@ -17,6 +17,8 @@ import { type Diary, makeProgram, type Program } from "./program.ts";
 export const TTL_MS = 2_000;
 /** How much later than two leases a LOST may be: what a tick, a write and a look take, on a machine that is busy. */
 const SLACK_MS = 3_000;
+/** What it may take to write a LOST that was decided on: who was heard meanwhile is LIVE again right after. */
+export const DECISION_MS = 1_000;
 const CALLERS = 2;
 
 export interface Conductor {
@@ -52,8 +54,7 @@ export async function startFleet(options: {
   const logs = join(home, "logs");
   mkdirSync(logs, { recursive: true });
   const postgres = database === "postgres" ? await makePostgres(home, join(logs, "postgres.log")) : null;
-  // A decision of before the database went away is written when it is back.
-  const liveness = new Liveness({ decisionMs: 1_000, slackMs: SLACK_MS });
+  const liveness = new Liveness({ decisionMs: DECISION_MS, slackMs: SLACK_MS });
   const acknowledged = new Acknowledged();
   const lease = ["--lease", String(TTL_MS / 1000)];
 
@@ -63,7 +64,7 @@ export async function startFleet(options: {
     const way = postgres && (await openWay(postgres.port));
     const db = postgres && way ? postgres.urlAt(way.port) : `sqlite:${join(disk.path, "conductor.sqlite")}`;
     const at = ["--role", "conductor", "--state", disk.path, "--tls", "--listen", `127.0.0.1:${port}`, "--db", db];
-    const program = makeProgram({ name, folder: logs, diary, args: [...at, ...lease] });
+    const program = makeProgram({ name, folder: logs, diary, args: [...at, ...lease, "--alarm-hold", "1"] });
     await program.start();
     return { asked: { name, url: `https://127.0.0.1:${port}`, state: disk.path }, program, disk, way };
   }

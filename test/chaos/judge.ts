@@ -1,4 +1,5 @@
 import type { Change } from "../../src/contract/change.ts";
+import type { Alarm } from "../../src/contract/fleet/alarm.ts";
 import type { Hardware, Source } from "../../src/contract/hardware.ts";
 import type { Node } from "../../src/contract/node.ts";
 import type { Operation } from "../../src/contract/operation.ts";
@@ -83,6 +84,10 @@ export async function judgeNow(
       if (operation.status === "IN-PROGRESS")
         wrong.push(`operation ${uuid} has not ended: ${JSON.stringify(operation)}`);
     }
+    const { alarms } = await ask<{ alarms: Alarm[] }>(at, "/alarms?state=firing&limit=1000");
+    // Of cards that were taken out there are some; of nodes and drivers, which are all well, there is none.
+    for (const { kind, message } of alarms)
+      if (!kind.startsWith("hardware.")) wrong.push(`the alarm ${kind} fires: ${message}`);
     if (!listed?.still) wrong.push("the lists change while they are read");
     for (const { follower } of following)
       if (follower.since !== listed?.lists.revision) wrong.push(`a follower is at revision ${follower.since}`);

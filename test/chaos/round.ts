@@ -1,7 +1,7 @@
 import { type Random, randomOf } from "../fuzz/random.ts";
 import { type Asked, ask, NoAnswer } from "./ask.ts";
 import { FAULTS, type FaultName, type Planned, planRound } from "./faults.ts";
-import { type Fleet, TTL_MS } from "./fleet.ts";
+import { DECISION_MS, type Fleet, TTL_MS } from "./fleet.ts";
 import { type Check, judgeAll, judgeAnytime, judgeNow } from "./judge.ts";
 import { follow, type watchMachine } from "./observer.ts";
 
@@ -71,6 +71,10 @@ export function makeRounds(fleet: Fleet, machine: ReturnType<typeof watchMachine
     calm.begin(disturbs);
     if (disturbs === "all") for (const { id } of fleet.agents) forgive(id);
     else if (disturbs) forgive(disturbs);
+    const judging = following[0];
+    const began = performance.now();
+    const known = judging !== undefined && judging.age() < DECISION_MS / 2;
+    const live = known ? everyone().filter(({ id }) => judging.liveSince(id) < began) : [];
     const mend = await target.begin(numbers);
     const done = performance.now();
     if (silences) silence(disturbs, done);
@@ -79,7 +83,7 @@ export function makeRounds(fleet: Fleet, machine: ReturnType<typeof watchMachine
     const mending = performance.now();
     await mend();
     liveness.conductor(disturbs === "all" ? performance.now() : 0);
-    freshLease(fault, done, mending);
+    freshLease(fault, live, { from: began, to: mending });
     if (fault.startsWith("database")) for (const { id } of everyone()) forgive(id);
     calm.end(disturbs);
     diary.note(`over: ${FAULTS[fault].what}: ${name}`);
@@ -103,12 +107,12 @@ export function makeRounds(fleet: Fleet, machine: ReturnType<typeof watchMachine
     }
   }
 
-  /** After its only conductor was away nobody is LOST before a whole lease, and another one, has passed. */
-  function freshLease(fault: FaultName, from: number, to: number) {
-    const [only] = fleet.conductors;
+  /** After its only conductor was away nobody who was LIVE is LOST before a whole lease, and another one, has passed. */
+  function freshLease(fault: FaultName, live: { id: string }[], { from, to }: { from: number; to: number }) {
     const away = ["conductor-kill", "conductor-restart"].includes(fault);
-    if (!only || fleet.conductors.length > 1 || !(away || (fault === "conductor-pause" && to - from > TTL_MS))) return;
-    for (const { id } of everyone()) liveness.heard(id, { sent: to, answered: to, ttlMs: TTL_MS });
+    if (fleet.conductors.length > 1 || !(away || (fault === "conductor-pause" && to - from > TTL_MS))) return;
+    // It had decided on nobody of them when it went away, and could not while it was.
+    for (const { id } of live) liveness.heard(id, { sent: to, answered: from - 2 * DECISION_MS, ttlMs: TTL_MS });
   }
 
   /** Hardware comes and goes, somebody asks for a look, another agent registers: whatever else happens. */
