@@ -14,7 +14,7 @@ import { decide } from "./decide.ts";
 import { createHolds } from "./holds.ts";
 import { judgeOutage, TOGETHER_MS } from "./outage/judge.ts";
 import { applyOutage, membersOfOutage } from "./outage/together.ts";
-import { fingerprintOf, type Problem, problemsOf } from "./problems.ts";
+import { type Problem, problemsOf } from "./problems.ts";
 import type { StoredAlarm } from "./rows.ts";
 import { activeWindows, silencedBy } from "./windows/match.ts";
 import { applyWindows } from "./windows/silence.ts";
@@ -33,15 +33,23 @@ export interface Evaluator {
   stop(): Promise<void>;
 }
 
-const lostPrint = (node: string) => fingerprintOf("agent.lost", node, null, null);
+interface Lost {
+  name: string;
+  at: number;
+  /** Of its alarm, and whether it has one of its own. */
+  fingerprint: string;
+  fired: boolean;
+  /** By a window: nobody waits for it. */
+  silenced: boolean;
+}
 
 export function createEvaluator(options: Omit<Context, "windows" | "world"> & { world: World }): Evaluator {
   const { db, world, kinds } = options;
   const holds = createHolds(world.monotonic);
   /** Nodes to look at. */
   const dirty = new Set<string>();
-  /** Nodes that are LOST, and since when as far as this evaluator knows. `silenced`: by a window, so nobody waits for them. */
-  const lost = new Map<string, { name: string; at: number; silenced: boolean }>();
+  /** Nodes that are LOST, and since when as far as this evaluator knows. */
+  const lost = new Map<string, Lost>();
   let windows: Window[] = [];
   let active: Window[] = [];
   let cursor: number | null = null;
@@ -111,11 +119,12 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       lost.delete(node);
       return;
     }
-    const own = rows.has(problem.fingerprint);
+    const { fingerprint } = problem;
+    const fired = rows.has(fingerprint);
     const silenced = silencedBy(active, problem) !== null;
     // One with an alarm of its own from before this evaluator began was not lost just now.
-    const at = lost.get(node)?.at ?? (own && first ? Number.NEGATIVE_INFINITY : world.monotonic());
-    lost.set(node, { name: problem.node.name, at, silenced });
+    const at = lost.get(node)?.at ?? (fired && first ? Number.NEGATIVE_INFINITY : world.monotonic());
+    lost.set(node, { name: problem.node.name, at, fingerprint, fired, silenced });
   }
 
   function lookAgain(nodes: Iterable<string>) {
@@ -142,14 +151,15 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
     if (verdict === null && !open) return intents;
     const begins = open === null;
     if (begins || open.members !== open.stored) await applyOutage(context, { trigger, end: false });
-    if (!begins) return intents;
-    // Those that fired alone are its members once they are folded in.
-    lookAgain(recent.map(([node]) => node));
-    const folded = recent.map(([node]): Intent => ({ fingerprint: lostPrint(node), node, to: "folded" }));
-    return [
-      ...intents.filter(({ to, fingerprint, node }) => to !== "firing" || fingerprint !== lostPrint(node)),
-      ...folded,
-    ];
+    // A member has no alarm of its own, and one that fired alone just before it became one is folded in.
+    const single = intents.filter(({ to, fingerprint, node }) => {
+      const known = lost.get(node);
+      return to !== "firing" || known?.fingerprint !== fingerprint || known.silenced;
+    });
+    const fired = recent.filter(([, { fired }]) => fired);
+    // Then it has more members.
+    lookAgain(fired.map(([node]) => node));
+    return [...single, ...fired.map(([node, { fingerprint }]): Intent => ({ fingerprint, node, to: "folded" }))];
   }
 
   async function evaluate(): Promise<void> {
@@ -164,7 +174,11 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       stale = true;
       for (const node of lost.keys()) dirty.add(node);
     }
-    if (revision !== cursor) await notice(revision);
+    if (revision !== cursor) {
+      await notice(revision);
+      // Another evaluator may have found that they are members of an outage.
+      for (const [node, { fired, at }] of lost) if (fired && world.monotonic() - at <= TOGETHER_MS) dirty.add(node);
+    }
     for (const node of holds.due()) dirty.add(node);
     if (dirty.size > 0) await settle();
     first = false;
@@ -187,7 +201,12 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       // What one node's alarms become stays together: an alarm is read by its node.
       for (let start = 0; start < all.length && !stopped; start += ALARMS) {
         if (start > 0) await pause();
-        await apply(context, all.slice(start, start + ALARMS));
+        const some = all.slice(start, start + ALARMS);
+        await apply(context, some);
+        for (const { node, fingerprint, to } of some) {
+          const known = lost.get(node);
+          if (to === "firing" && known?.fingerprint === fingerprint) known.fired = true;
+        }
       }
     } catch (error) {
       // Seen, and not written: seen again.

@@ -28,7 +28,7 @@ export interface Problem {
   opens: boolean;
 }
 
-export const fingerprintOf = (kind: AlarmKind, node: string, source: string | null, uuid: string | null): string =>
+const fingerprintOf = (kind: AlarmKind, node: string, source: string | null, uuid: string | null): string =>
   uuidV5(NAMESPACE, JSON.stringify([kind, node, source, uuid]));
 
 /** The one alarm of many nodes that are lost together. */

@@ -274,6 +274,25 @@ describe.each(databases)("an outage on $name", ({ open }) => {
     expect(nodesOf.every(({ name }) => /^n\d+$/.test(name))).toBe(true);
   });
 
+  test("is one alarm to two evaluators, too, whoever told of the first nodes alone", async () => {
+    const other = fleet.evaluator();
+    other.start();
+    try {
+      await fleet.say(...nodes(1, 40, "LIVE"));
+      for (let n = 1; n <= 5; n += 1) {
+        await fleet.say(...nodes(n, n, "LOST"));
+        await fleet.pass(500);
+      }
+      await fleet.say(...nodes(6, 30, "LOST"));
+      await fleet.becomes([["agent.lost", "firing", null]], { state: "firing" });
+      await membersBecome(30);
+      const outages = (await fleet.events()).filter(({ data }) => data.node === null);
+      expect(outages.map(({ type }) => type)).toEqual(["sinew.alarm.firing"]);
+    } finally {
+      await other.stop();
+    }
+  });
+
   test("goes on over a restart, as the same alarm", async () => {
     await fleet.say(...nodes(1, 20, "LIVE"));
     await fleet.say(...nodes(1, 10, "LOST"));
