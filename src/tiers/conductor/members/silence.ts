@@ -24,6 +24,8 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
   let due = 0;
   let lookedElsewhere = 0;
   let unwritten = false;
+  /** Hellos were refused since the last count. */
+  let refused = false;
   const now = () => world.now().toISOString();
 
   /** What a node is by its silence alone. */
@@ -70,14 +72,16 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
 
   async function expire() {
     const { presence } = fleet;
-    // Whoever must be taken for dead says nothing of others.
+    // Whoever must be taken for dead says nothing of others, and has refused their hellos.
     if (presence.cutOff) {
+      refused = true;
       if (presence.lost) links.closeAll("this conductor does not reach its database");
       return;
     }
     const time = world.monotonic();
     // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
-    const paused = time - due > fleet.ttlMs() / 2;
+    const paused = refused || time - due > fleet.ttlMs() / 2;
+    refused = false;
     if (paused) for (const tracked of members.values()) tracked.heard = Math.max(tracked.heard, time);
     if (presence.shared) await lookElsewhere();
     let step = time;

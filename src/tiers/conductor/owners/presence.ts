@@ -13,8 +13,8 @@ import { countNodes } from "../../../db/queries/nodes.ts";
 import type { World } from "../../../world.ts";
 
 const LOOK_MS = 1_000;
-/** So many leases without the database: a server that is started again takes one or two, and links that are kept are no storm then. */
-const LOST_AFTER = 3;
+/** So many leases without the database: most often all conductors are without it, and links that are kept are no storm then. */
+const LOST_AFTER = 30;
 /** What is said to whoever waits for a conductor that died. */
 const DIED = JSON.stringify({
   problem: {

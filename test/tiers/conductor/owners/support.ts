@@ -1,4 +1,5 @@
 import type { Hello } from "../../../../src/contract/hello.ts";
+import { SinewError } from "../../../../src/contract/problem.ts";
 import { type Database, openDatabase } from "../../../../src/db/database.ts";
 import { allConductors } from "../../../../src/db/queries/fleet/owners.ts";
 import { getNode } from "../../../../src/db/queries/nodes.ts";
@@ -27,6 +28,8 @@ export interface Member {
   conductor: Conductor;
   db: Database;
   clock: ReturnType<typeof virtualWorld>;
+  /** It does not reach its database. */
+  away: boolean;
   /** How often it has asked the agent. */
   pulls: number;
   /** What the agent answers it; null: it is out of reach. */
@@ -41,15 +44,22 @@ export const report = (generation: string, ...hardware: object[]) => ({
 
 export async function member(url: string, id: string): Promise<Member> {
   const db = await openDatabase(url);
-  const made = { id, db, pulls: 0, answer: () => report("g1", DEVICE) } as unknown as Member;
+  const made = { id, db, pulls: 0, away: false, answer: () => report("g1", DEVICE) } as unknown as Member;
   made.clock = virtualWorld(async (asked) => {
     made.pulls += 1;
     if (made.answer === null) throw new Error("refused");
     return Response.json(await made.answer(asked));
   });
+  const lost = () => Promise.reject(new SinewError("unavailable", "the database does not answer"));
+  const unsteady: Database = {
+    ...db,
+    write: (work) => (made.away ? lost() : db.write(work)),
+    revision: () => (made.away ? lost() : db.revision()),
+    read: { ...db.read, query: (build) => (made.away ? lost() : db.read.query(build)) },
+  };
   made.conductor = await createConductorTier({
     ...alone(),
-    ...{ db, world: made.clock.world, leaseSeconds: TTL, self: { id, name: id } },
+    ...{ db: unsteady, world: made.clock.world, leaseSeconds: TTL, self: { id, name: id } },
   });
   await made.conductor.start();
   return made;
