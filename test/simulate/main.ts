@@ -44,10 +44,7 @@ function options() {
     if (whole && value >= least) return value;
     throw new Usage(`--${name}: expected a number of at least ${least}, got ${values[name]}`);
   };
-  const faults =
-    values.faults === undefined
-      ? faultNames.filter((name) => name !== "discovery")
-      : values.faults.split(",").filter((name) => name !== "");
+  const faults = values.faults === undefined ? faultNames : values.faults.split(",").filter((name) => name !== "");
   for (const name of faults) if (!faultNames.includes(name)) throw new Usage(`--faults: there is no ${name}`);
   return {
     ...{
