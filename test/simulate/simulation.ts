@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { PeerError } from "../../src/client/peer.ts";
 import type { HardwareList } from "../../src/contract/hardware.ts";
 import { Acknowledged } from "../truth/acknowledged.ts";
+import { judgeAlarms } from "../truth/alarms.ts";
 import { Liveness } from "../truth/liveness.ts";
 import { judgeIdentity, judgeQuiet, keyOf, type TrueNode } from "../truth/quiet.ts";
 import { Clock, settle } from "./clock.ts";
@@ -17,7 +18,7 @@ import { type Exchange, Network, type Witness } from "./network.ts";
 import { SimNode } from "./node.ts";
 import { Operator } from "./operator.ts";
 import type { Process, Stage } from "./process.ts";
-import { Auditor, listAll, SimFollower } from "./watch.ts";
+import { Auditor, firing, listAll, SimFollower } from "./watch.ts";
 
 export interface Settings {
   seed: number;
@@ -336,7 +337,13 @@ export class Simulation implements Witness {
     const { clock, journal } = this.stage;
     const say = (...found: string[]) => this.#violations.push(...found);
     const asked = clock.now;
-    const lists = await listAll(this.operator.peer, this.#dice.pick([5, 50, 1000]));
+    let lists = await listAll(this.operator.peer, this.#dice.pick([5, 50, 1000]));
+    // An alarm takes its time to be over, and that is a revision, too: followers are a few seconds behind.
+    const behind = () => this.followers.some(({ copy }) => copy.since !== lists.revision);
+    for (let again = 0; again < 5 && behind(); again += 1) {
+      await this.operator.client.process.run?.sleep(10_000);
+      lists = await listAll(this.operator.peer, 1000);
+    }
     const truths: TrueNode[] = [];
     for (const node of this.nodes) {
       const { node: truth, wrong } = await node.truth();
@@ -349,6 +356,8 @@ export class Simulation implements Witness {
     say(...judgeQuiet({ nodes: truths, known: this.#known }, lists), ...judgeIdentity(lists, this.#known));
     const ids = new Set(lists.nodes.map(({ id }) => `node ${id}`));
     this.#acknowledged.listed("node ", ids, { asked, revision: lists.revision });
+    const lost = truths.filter(({ state }) => state === "LOST").map(({ id }) => ({ kind: "agent.lost", node: id }));
+    say(...judgeAlarms(lost, await firing(this.operator.peer, "agent.lost")));
     say(...(await this.operator.judge()));
     for (const follower of this.followers)
       if (!follower.judge(lists, this.#auditor.log))

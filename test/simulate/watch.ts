@@ -2,7 +2,9 @@ import { Database } from "bun:sqlite";
 import { parseEndpoint } from "../../src/client/endpoint.ts";
 import { createPeer, type Peer, PeerError } from "../../src/client/peer.ts";
 import type { Change } from "../../src/contract/change.ts";
+import type { Alarm, AlarmKind } from "../../src/contract/fleet/alarm.ts";
 import type { Hardware } from "../../src/contract/hardware.ts";
+import type { Trouble } from "../truth/alarms.ts";
 import { Follower } from "../truth/follower.ts";
 import { keyOf, type Lists } from "../truth/quiet.ts";
 import type { Dice } from "./dice.ts";
@@ -108,6 +110,13 @@ export async function listAll(peer: Peer, limit: number): Promise<Whole> {
     lists.nodes.push(...page.nodes);
   }
   return lists;
+}
+
+/** The nodes that an alarm of this kind fires for, on its own or as one of many, each once. */
+export async function firing(peer: Peer, kind: AlarmKind): Promise<Trouble[]> {
+  const { alarms } = await ask<{ alarms: Alarm[] }>(peer, `/alarms?state=firing&kind=${kind}&limit=1000`);
+  const nodes = alarms.flatMap(({ node, members }) => (node ? [node] : (members?.nodes ?? [])));
+  return [...new Set(nodes.map(({ id }) => id))].map((node) => ({ kind, node }));
 }
 
 /** A program that keeps a copy of the fleet by list and feed; its copy outlives it. */

@@ -46,7 +46,8 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
         isOwn(fleet, tracked) &&
         isCurrent(stateOf(tracked)) &&
         !links.has(tracked.row.id) &&
-        before - tracked.heard > fleet.ttlMs() / 3,
+        // One whose counter is not known yet may be heard elsewhere before it is: what is read then says nothing of that.
+        (tracked.renewals === null || before - tracked.heard > fleet.ttlMs() / 3),
     );
     const found = await renewalsOf(
       db.read,
@@ -62,9 +63,10 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
         await roster.refresh(tracked);
         continue;
       }
-      const changed = seen !== undefined && tracked.renewals !== null && seen.renewals !== tracked.renewals;
+      const unknown = tracked.renewals === null;
+      const changed = seen !== undefined && !unknown && seen.renewals !== tracked.renewals;
       tracked.renewals = seen?.renewals ?? null;
-      if (!changed && !blind) continue;
+      if (!changed && !unknown && !blind) continue;
       tracked.heard = time;
       if (changed && stateOf(tracked) === "LATE") await roster.setState(tracked, { ...tracked.row, state: "LIVE" });
     }

@@ -77,6 +77,15 @@ describe.each(databases)("two conductors on $name", ({ open }) => {
     expect(await owner()).toBe("b");
   });
 
+  test("a hello that comes to the other one right after a node was taken counts (found by simulation)", async () => {
+    await say(a);
+    await pass(all, TTL / 4);
+    await say(b);
+    await pass(all, 2 * TTL - 1);
+    expect(await state()).toBe("LATE");
+    await becomes(all, async () => (await state()) === "LOST");
+  });
+
   test("another generation is pulled by the one that hears of it, which owns the node from then on", async () => {
     await say(a);
     await pass(all, 1);
