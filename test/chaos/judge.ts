@@ -84,6 +84,11 @@ export async function judgeNow(
       if (operation.status === "IN-PROGRESS")
         wrong.push(`operation ${uuid} has not ended: ${JSON.stringify(operation)}`);
     }
+    for (const { name, conditions = [] } of listed?.nodes ?? [])
+      for (const { type, reason, message } of conditions) {
+        // An agent tells of its clock in two hellos after it was set; where both are lost, again after five minutes.
+        if (type !== "ClockInSync") wrong.push(`of node ${name} it is said: ${reason}: ${message}`);
+      }
     const { alarms } = await ask<{ alarms: Alarm[] }>(at, "/alarms?state=firing&limit=1000");
     // Of cards that were taken out there are some; of nodes and drivers, which are all well, there is none.
     for (const { kind, message } of alarms)
@@ -116,12 +121,8 @@ export async function judgeAll(fleet: Fleet, following: Following[], listed: Lis
   const there = new Set(nodes.map(({ id }) => `node ${id}`));
   fleet.acknowledged.listed("node ", there, { asked, revision: lists.revision });
 
-  const conditions = nodes.flatMap(({ name, conditions }) =>
-    (conditions ?? []).map((one) => `node ${name}: ${one.reason}: ${one.message}`),
-  );
   return [
     { name: "nothing is there twice", violations: judgeIdentity(lists, fleet.known()) },
-    { name: "nothing is said of a node", violations: conditions },
     { name: "followers hold the list", violations: following.flatMap(({ follower }) => follower.violations) },
     { name: "nothing acknowledged is lost", violations: fleet.acknowledged.violations },
     ...judgeAnytime(fleet),
