@@ -61,6 +61,14 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<CommandMod
     summary: "tell nobody of some alarms for a while: maintenance",
     load: () => import("./cli/fleet/window.ts"),
   },
+  backup: {
+    summary: "write a conductor's database to a file, while the conductor runs",
+    load: () => import("./cli/fleet/backup.ts"),
+  },
+  restore: {
+    summary: "put a backup in the place of a conductor's database",
+    load: () => import("./cli/fleet/restore.ts"),
+  },
   conform: {
     summary: "tell a driver, agent or conductor, ours or another's, what it does wrong",
     load: () => import("./cli/conform.ts"),

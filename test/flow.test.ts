@@ -11,6 +11,7 @@ import { NodeList } from "../src/contract/node.ts";
 import { Operation } from "../src/contract/operation.ts";
 import type { AlarmEvent } from "../src/tiers/conductor/delivery/event.ts";
 import { databases } from "./support/databases.ts";
+import { type Follower, follow } from "./support/follower.ts";
 import { endAll, type RunningSinew, sinew, startSinew, until } from "./support/process.ts";
 import { makeTree } from "./support/tree.ts";
 
@@ -34,6 +35,8 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
   let working = new Uint8Array();
   let viewer = "";
   let operator = "";
+  /** Reads the feed from the first line to the last, and no list. */
+  let follower: Follower;
   /** What somebody who is told of alarms has heard. */
   const heard: AlarmEvent[] = [];
   const receiver = Bun.serve({
@@ -57,6 +60,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     viewer = (
       await sinew(["token", "create", "--role", "viewer", "--name", "flow", "--state", join(home, "c")])
     ).trim();
+    follower = follow((init) => ask("/changes", viewer, init));
     operator = (await sinew(["token", "create", "--role", "operator", "--state", join(home, "c")])).trim();
     // Who is to be there is said before anybody is.
     writeFileSync(join(home, "nodes"), "n1 rack=7\n");
@@ -70,6 +74,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
   }, 60_000);
 
   afterAll(async () => {
+    await follower.stop();
     await endAll();
     await receiver.stop(true);
     await database.close();
@@ -465,4 +470,19 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     expect(device.uuid).toBe(uuid);
     expect(device.freshness).toBe("FRESH");
   }, 30_000);
+
+  const all = async () => FleetHardwareList.parse(await (await ask("/hardware?limit=1000", viewer)).json());
+
+  test("who followed the feed from the beginning holds what the lists say", async () => {
+    let listed = await all();
+    await until(async () => {
+      listed = await all();
+      return follower.revisions.at(-1) === listed.revision;
+    });
+    const keyed = listed.hardware.map((device) => [`${device.node.id} ${device.source} ${device.uuid}`, device]);
+    expect(Object.fromEntries(follower.devices)).toEqual(Object.fromEntries(keyed));
+    const log = ChangeList.parse(await (await ask("/changes?limit=1000", viewer)).json()).changes;
+    expect(follower.revisions).toEqual(log.map(({ revision }) => revision).slice(0, follower.revisions.length));
+    for (const { id, state } of await nodes()) await until(() => follower.states.get(id) === state);
+  });
 });

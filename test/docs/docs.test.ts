@@ -100,6 +100,8 @@ describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => 
         "ack",
         "window",
         "conform",
+        "backup",
+        "restore",
       ].map(commandNamed),
     );
     const known = new Set(commands.flatMap(optionsOf));

@@ -75,6 +75,10 @@ export const currentRevision = (r: Reader): Promise<number> => revisionIn(r, "re
 /** The newest revision that retention has forgotten: the feed goes back to it and no further. Read it after the changes. */
 export const keptAfter = (r: Reader): Promise<number> => revisionIn(r, "kept_after");
 
+/** Makes another history of it: a position in the one before is 410 from the next start of its conductors on. */
+export const setEpoch = (w: Writer, epoch: string): Promise<void> =>
+  upsert(w, w.tables.meta, ["key"], [{ key: "epoch", value: epoch }]);
+
 /** The newest revision at which a source became another one to its readers. */
 export const sourcesRevision = (r: Reader): Promise<number> => revisionIn(r, "sources");
 

@@ -1,0 +1,136 @@
+import { copyFile, link, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { appliedMigrations, readMigrations, refuseNewer } from "../schema/migrate.ts";
+import { createConnection, openDriver, type SqliteDriver } from "./driver.ts";
+
+const BUSY_MS = 5_000;
+
+/** Opens a file that is there; SQLite would make it. */
+async function openExisting(path: string): Promise<SqliteDriver> {
+  await (await open(path, "r")).close();
+  const driver = await openDriver(path);
+  driver.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  return driver;
+}
+
+async function using<T>(driver: SqliteDriver, work: (driver: SqliteDriver) => Promise<T>): Promise<T> {
+  try {
+    return await work(driver);
+  } finally {
+    driver.close();
+  }
+}
+
+/** Throws an Error that says why a file is no database of ours, whole and not of a newer Sinew. */
+async function check(driver: SqliteDriver): Promise<void> {
+  const connection = createConnection(driver);
+  const applied = await appliedMigrations("sqlite", connection);
+  if (applied === null) throw new Error("it is a database of another program");
+  await refuseNewer(connection, await readMigrations("sqlite"), applied);
+  const [found] = driver.prepare("PRAGMA integrity_check(1)")([])[0] ?? [];
+  if (found !== "ok") throw new Error(`it is damaged: ${String(found).split("\n")[0]}`);
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, "r");
+  await file.sync().finally(() => file.close());
+}
+
+/** Removes a file, where it still is, with what SQLite may have put beside it. */
+async function clear(path: string): Promise<void> {
+  for (const end of ["", "-wal", "-shm", "-journal"]) await rm(`${path}${end}`, { force: true });
+}
+
+/** A name beside a path that nobody else has. */
+const beside = (path: string) => `${path}.${process.pid}-${crypto.randomUUID().slice(0, 8)}.partial`;
+
+/**
+ * Writes the database at `path`, as it stands at one moment and while others write to it, to a new file that its owner
+ * alone may read. The file is there whole or not at all. Throws what went wrong; `EEXIST` where there is a file already.
+ */
+export async function backupSqlite(path: string, target: string): Promise<void> {
+  const partial = beside(target);
+  // Made here, as SQLite would give it the mode that the umask leaves.
+  await (await open(partial, "wx", 0o600)).close();
+  try {
+    await using(await openExisting(path), async (driver) => {
+      if ((await appliedMigrations("sqlite", createConnection(driver))) === null)
+        throw new Error(`${path} is no database of Sinew`);
+      // One read transaction: writers go on, and what they write meanwhile is not in it.
+      driver.exec(`VACUUM INTO '${partial.replaceAll("'", "''")}'`);
+    });
+    await using(await openExisting(partial), check);
+    await flush(partial);
+    await putWhereNothingIs(partial, target);
+  } finally {
+    await clear(partial);
+  }
+  await flush(dirname(target));
+}
+
+/** rename(2) would replace what somebody else has put there meanwhile. */
+async function putWhereNothingIs(from: string, to: string): Promise<void> {
+  await link(from, to).catch(async (error) => {
+    // A file system without links.
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP"].includes(error.code)) throw error;
+    await (await open(to, "wx", 0o600)).close();
+    await rename(from, to);
+  });
+}
+
+/**
+ * Puts a backup in the place of the database at `path`, under a new epoch: whoever follows the old history has to begin
+ * anew. What was there is kept at the path that this resolves to, or null where nothing was. At no moment is there no
+ * database. Throws where a process has the database open, or the backup is not whole.
+ */
+export async function restoreSqlite(backup: string, path: string, now: Date): Promise<{ aside: string | null }> {
+  const partial = beside(path);
+  try {
+    await (await open(partial, "wx", 0o600)).close();
+    await copyFile(backup, partial);
+    await using(await openExisting(partial), async (driver) => {
+      await check(driver);
+      driver.exec("PRAGMA journal_mode = DELETE");
+      driver.exec("PRAGMA synchronous = FULL");
+      driver.prepare("UPDATE meta SET value = ?1 WHERE key = 'epoch'")([crypto.randomUUID()]);
+    });
+    await flush(partial);
+    const aside = await setAside(path, now);
+    await rename(partial, path);
+    await flush(dirname(path));
+    return { aside };
+  } finally {
+    await clear(partial);
+  }
+}
+
+async function setAside(path: string, now: Date): Promise<string | null> {
+  const found = await open(path, "r").catch((error) => {
+    if (error.code === "ENOENT") return null;
+    throw error;
+  });
+  await found?.close();
+  const aside = found ? `${path}.before-${now.toISOString().replace(/[:.]/g, "-")}` : null;
+  if (aside) await foldJournal(path);
+  if (aside) await putWhereNothingIs(path, aside);
+  // Of a damaged database, or of one that was removed: with another database they would spoil it.
+  for (const end of ["-wal", "-shm", "-journal"]) {
+    await rename(`${path}${end}`, `${aside ?? `${path}.before`}${end}`).catch((error) => {
+      if (error.code !== "ENOENT") throw error;
+    });
+  }
+  return aside;
+}
+
+/** Brings what stands in the journal into the file, which only works while nobody else has it open. */
+async function foldJournal(path: string): Promise<void> {
+  try {
+    await using(await openDriver(path), async (driver) => {
+      driver.exec("PRAGMA journal_mode = DELETE");
+    });
+  } catch (error) {
+    if (error instanceof Error && /locked|busy/i.test(error.message))
+      throw new Error("a process has the database open: stop the conductor first", { cause: error });
+    // A damaged database is a reason to restore another one: it is set aside as it is.
+  }
+}
