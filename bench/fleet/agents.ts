@@ -1,6 +1,6 @@
 // `bun bench/fleet/agents.ts SPEC`: agents in one process, each with a key, a link and a lease of its own, all by the
 // agent's own code; only their devices are made up. SPEC is JSON (see Spec). Takes a command on each line of stdin:
-//   dial                 all links are dialled at once, and dialled again as an agent does
+//   dial                 all links are dialled within a second, and dialled again as an agent does
 //   beat                 every agent says hello now
 //   change PER-SECOND N  so many devices change, one after the other
 // and tells in lines of JSON how many links are up and have said hello, and how many hellos were answered.
@@ -50,6 +50,9 @@ function count(): void {
     tell({ up, beats, answered, at: performance.timeOrigin + performance.now() });
   }, 20);
 }
+
+/** Nothing in the world starts ten thousand machines in the same millisecond. */
+const DIAL_MS = 1_000;
 
 class Agent {
   readonly index: number;
@@ -173,7 +176,7 @@ for await (const line of console) {
       const conductor = conductors[index % conductors.length];
       return conductor ? [new Agent(index, key, conductor)] : [];
     });
-    for (const agent of agents) agent.dial();
+    for (const [at, agent] of agents.entries()) setTimeout(() => agent.dial(), (at * DIAL_MS) / agents.length);
   } else if (word === "beat") for (const { upward } of agents) upward.announce();
   else if (word === "change") void change(Number(args[0]), Number(args[1]));
   else if (word === "said") {

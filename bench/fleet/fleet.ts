@@ -23,5 +23,11 @@ export async function fleet(options: Options): Promise<Row[]> {
   });
   const [text, status] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   if (status === 0) return JSON.parse(text);
-  return [row({ what: "fleet", unit: "", note: `not measured: it takes a network namespace, and exited ${status}` })];
+  return [
+    row({
+      what: "fleet",
+      unit: "",
+      note: `not measured: it takes a network namespace of its own (root, or user namespaces); exited ${status}`,
+    }),
+  ];
 }

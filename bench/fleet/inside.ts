@@ -1,5 +1,6 @@
 // `bun bench/fleet/inside.ts OPTIONS`: the measurement itself, in a network namespace of its own, where agents have addresses
 // of their own. Prints JSON rows on stdout, progress on stderr. OPTIONS is JSON (see Options).
+import { excerpt, type Row, row } from "../measure.ts";
 import { cleanUp, scratch } from "../processes.ts";
 import { output } from "../programs.ts";
 import { killConductors } from "./conductor.ts";
@@ -7,7 +8,7 @@ import type { Options } from "./fleet.ts";
 import { hello } from "./hello.ts";
 import { pair } from "./pair.ts";
 import { rowsOf } from "./rows.ts";
-import { type Measured, scenario } from "./scenario.ts";
+import { AGENTS_AN_ADDRESS, type Measured, scenario } from "./scenario.ts";
 
 const options: Options = JSON.parse(process.argv[2] ?? "{}");
 const say = (text: string) => console.error(`  ${text}`);
@@ -37,18 +38,41 @@ async function newDatabase(kind: "sqlite" | "postgres"): Promise<string> {
   return `${url}/${name}`;
 }
 
-try {
-  await addresses(500);
-  const rows = await hello(options.agents, say);
-  for (const db of options.db) {
-    const measured: Measured[] = [];
-    for (const agents of [Math.max(1, Math.round(options.agents / 10)), options.agents]) {
-      say(`${db}, ${agents} agents`);
-      measured.push(await scenario(await newDatabase(db), agents, say));
-    }
-    rows.push(...rowsOf(db, measured));
+/** Rows of one part; one that could not be measured says why, and the others are measured all the same. */
+async function part(what: string, measure: () => Promise<Row[]>): Promise<Row[]> {
+  try {
+    return await measure();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    say(`${what}: ${why}`);
+    await killConductors();
+    return [row({ what, unit: "", note: `not measured: ${excerpt(why)}` })];
   }
-  if (options.db.includes("postgres")) rows.push(...(await pair(await newDatabase("postgres"), options.agents, say)));
+}
+
+async function ofDatabase(db: Options["db"][number]): Promise<Row[]> {
+  const measured: Measured[] = [];
+  const failed: Row[] = [];
+  for (const agents of [Math.max(1, Math.round(options.agents / 10)), options.agents]) {
+    const what = `${db}, ${agents} agents`;
+    say(what);
+    const one = async () => {
+      measured.push(await scenario(await newDatabase(db), agents, say));
+      return [];
+    };
+    failed.push(...(await part(what, one)));
+  }
+  return [...rowsOf(db, measured), ...failed];
+}
+
+try {
+  await addresses(Math.ceil(options.agents / AGENTS_AN_ADDRESS));
+  const rows = await part("hellos over HTTP", () => hello(options.agents, say));
+  for (const db of options.db) rows.push(...(await ofDatabase(db)));
+  if (options.db.includes("postgres"))
+    rows.push(
+      ...(await part("postgres, two conductors", async () => pair(await newDatabase("postgres"), options.agents, say))),
+    );
   console.log(JSON.stringify(rows));
 } finally {
   await killConductors();

@@ -15,7 +15,7 @@ export const ELSEWHERE = ["taskset", "-c", "1"];
 /** Readers come first, so that their times are the conductor's and not those of the agents beside them. */
 const FIRST = [...ELSEWHERE, "nice", "-n", "-10"];
 /** Agents of one source address: links of one address that have not proved a key yet are limited. */
-const AGENTS_AN_ADDRESS = 50;
+export const AGENTS_AN_ADDRESS = 50;
 const BEATS = 4;
 const REST_S = 10;
 const CHANGES_S = 8;
