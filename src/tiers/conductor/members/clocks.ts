@@ -10,30 +10,31 @@ const TYPE = "ClockInSync";
 /** Whether nodes' clocks agree with this conductor's, by what their hellos say. */
 export interface Clocks {
   /**
-   * The condition of a node after a hello; null: nothing is known against its clock. It is the same object until it flips, so
+   * The condition of a node after a hello; null: nothing is known against its clock. It is what is stored until it flips, so
    * that nothing is written meanwhile. One hello alone does not tell: it may have waited for long, on either side.
    */
   judge(tracked: Tracked, sentAt: string | undefined): Condition | null;
 }
 
-export function createClocks({ now }: Pick<World, "now">): Clocks {
-  const known = new WeakMap<Tracked, { shown: Condition | null; suspected: boolean }>();
+export function createClocks(world: Pick<World, "now">): Clocks {
+  /** Those whose last hello told of another time. */
+  const suspected = new WeakSet<Tracked>();
   return {
     judge(tracked, sentAt) {
-      const own = known.get(tracked) ?? { shown: stored(tracked), suspected: false };
-      known.set(tracked, own);
-      if (sentAt === undefined) return own.shown;
-      const skew = Date.parse(sentAt) - now().getTime();
-      if (Math.abs(skew) < IN_SYNC_MS) own.shown = null;
-      const differs = Math.abs(skew) > SKEWED_MS;
-      if (differs && own.suspected && own.shown === null) own.shown = skewed(skew, now().toISOString());
-      own.suspected = differs;
-      return own.shown;
+      const shown = shownClock(tracked);
+      if (sentAt === undefined) return shown;
+      const skew = Date.parse(sentAt) - world.now().getTime();
+      const again = suspected.has(tracked);
+      if (Math.abs(skew) > SKEWED_MS) suspected.add(tracked);
+      else suspected.delete(tracked);
+      if (Math.abs(skew) < IN_SYNC_MS) return null;
+      return shown ?? (again && suspected.has(tracked) ? skewed(skew, world.now().toISOString()) : null);
     },
   };
 }
 
-function stored({ row }: Tracked): Condition | null {
+/** What is said of a node's clock as far as this conductor knows, by whichever one owns it. */
+export function shownClock({ row }: Tracked): Condition | null {
   const conditions = JSON.parse(row.conditions ?? "[]") as Condition[]; // written from them
   return conditions.find(({ type }) => type === TYPE) ?? null;
 }

@@ -6,7 +6,7 @@ import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../../greeting.ts";
 import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
-import { createClocks } from "./clocks.ts";
+import { createClocks, shownClock } from "./clocks.ts";
 import { secondBoot } from "./conflict.ts";
 import type { Roster } from "./roster.ts";
 import type { Silence } from "./silence.ts";
@@ -109,8 +109,13 @@ export function createMembership(
     const api = await agreed(body, row, known);
     const tracked = trackedOf(row, peer, stored);
     tracked.peer = peer;
-    const clock = clocks.judge(tracked, body.sent_at);
-    if (clock) row.conditions = JSON.stringify([clock]);
+    const judged = clocks.judge(tracked, body.sent_at);
+    // Conductors' clocks may differ, too: a node's is compared with its owner's alone, or each would write what it thinks.
+    const lookAtClock = () => {
+      const clock = isOwn(fleet, tracked) ? judged : shownClock(tracked);
+      row.conditions = clock && JSON.stringify([clock]);
+    };
+    lookAtClock();
     refuseCutOff(tracked);
     const isNews = () =>
       !tracked.stored ||
@@ -118,8 +123,10 @@ export function createMembership(
       body.generation === undefined ||
       body.generation !== (isOwn(fleet, tracked) ? tracked.etag : tracked.row.generation);
     // Another conductor may have heard the same before, and acted upon it.
-    if (fleet.presence.shared && tracked.stored && !links.has(id) && (tracked.owner === null || isNews()))
+    if (fleet.presence.shared && tracked.stored && !links.has(id) && (tracked.owner === null || isNews())) {
       await roster.refresh(tracked);
+      lookAtClock();
+    }
     await refuseSecond(tracked, body, from);
     if (tracked.conflict && row.state === "LIVE")
       Object.assign(row, { state: "CONFLICT", conditions: tracked.row.conditions });

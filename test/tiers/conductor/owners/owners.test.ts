@@ -62,6 +62,31 @@ describe.each(databases)("two conductors on $name", ({ open }) => {
     expect(await states()).toEqual(["LIVE", "LIVE"]);
   });
 
+  test("conductors whose clocks differ leave it to a node's owner what is said of its clock (found by simulation)", async () => {
+    const real = a.clock.world.now;
+    a.clock.world.now = () => new Date(real().getTime() - 156 * 86_400_000);
+    const turns = async () => {
+      for (let third = 0; third < 12; third += 1) {
+        await say(third % 4 < 2 ? a : b, { sent_at: real().toISOString() });
+        await pass(all, TTL / 3);
+      }
+    };
+    await turns();
+    expect((await nodeAt(a.db))?.conditions).toContain("ahead of its conductor's");
+    const revision = await a.conductor.revision();
+    await turns();
+    expect(await a.conductor.revision()).toBe(revision);
+    expect(await owner()).toBe("a");
+    expect([a.pulls, b.pulls]).toEqual([1, 0]);
+    // Whoever has it next looks at its own clock.
+    b.answer = () => report("g2", DEVICE);
+    for (let third = 0; third < 3; third += 1) {
+      await say(b, { generation: "g2", sent_at: real().toISOString() });
+      await pass(all, TTL / 3);
+    }
+    expect(await nodeAt(a.db)).toMatchObject({ owner: "b", conditions: null });
+  });
+
   test("a node that neither hears is LATE and LOST once, by its owner; the other one's hello makes it LIVE and its own", async () => {
     await say(a);
     await pass(all, 1);
