@@ -9,18 +9,32 @@ const JUMP_MS = 1_000;
 const IN_A_ROW = 2;
 
 /** When a hello says what its sender's clock shows: at first, after the clock was set, and now and then. */
-export function createClock({ now, monotonic }: Pick<World, "now" | "monotonic">): () => Pick<Hello, "sent_at"> {
+export interface Clock {
+  /** For the hello that is sent now. */
+  tell(): Pick<Hello, "sent_at">;
+  /** The hello told of last was answered: one that is lost has told nobody. */
+  answered(): void;
+}
+
+export function createClock({ now, monotonic }: Pick<World, "now" | "monotonic">): Clock {
   let left = IN_A_ROW;
   let told: number | null = null;
   let offset = 0;
-  return () => {
-    const [wall, ticks] = [now().getTime(), monotonic()];
-    const moved = Math.abs(wall - ticks - offset) > JUMP_MS;
-    if (told !== null && (moved || ticks - told >= TOLD_MS)) left = IN_A_ROW;
-    if (left === 0) return {};
-    left -= 1;
-    told = ticks;
-    offset = wall - ticks;
-    return { sent_at: new Date(wall).toISOString() };
+  let telling = false;
+  return {
+    tell() {
+      const [wall, ticks] = [now().getTime(), monotonic()];
+      const moved = Math.abs(wall - ticks - offset) > JUMP_MS;
+      if (told !== null && (moved || ticks - told >= TOLD_MS)) left = IN_A_ROW;
+      telling = left > 0;
+      if (!telling) return {};
+      told = ticks;
+      offset = wall - ticks;
+      return { sent_at: new Date(wall).toISOString() };
+    },
+    answered() {
+      if (telling) left -= 1;
+      telling = false;
+    },
   };
 }

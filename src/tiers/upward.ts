@@ -43,7 +43,8 @@ export function createUpward(options: { peer: Peer; hello: () => Hello; world: W
 
   async function attempt() {
     try {
-      registered = await sayHello(peer, { ...hello(), ...clock() }, Math.max(2_000, third()));
+      registered = await sayHello(peer, { ...hello(), ...clock.tell() }, Math.max(2_000, third()));
+      clock.answered();
       if (failures > 0 || lastError) world.log("info", "registered again", { with: peer.endpoint });
       failures = 0;
       lastError = "";

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { constants, openSync } from "node:fs";
+import { constants, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { chown, mkdtemp, readFile, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -47,8 +47,31 @@ let server: Promise<string> | undefined;
 
 /** The URL, without a database's name, of a server that lives as long as this process. */
 export function postgresServer(): Promise<string> {
-  server ??= start();
+  server ??= startedBefore() ?? start();
   return server;
+}
+
+/**
+ * The server of a test file that this process ran before: each has its own globals and variables, and no server of its own. What they
+ * share is what is open, and the pipe says that the server is there.
+ */
+function startedBefore(): Promise<string> | null {
+  if (!existsSync("/proc/self/fd")) return null;
+  for (const fd of readdirSync("/proc/self/fd")) {
+    const path = pathOf(fd);
+    if (!path.endsWith(".alive") || !path.includes("sinew-postgres-")) continue;
+    return Promise.resolve(readFileSync(path.replace(/\.alive$/, ".url"), "utf8"));
+  }
+  return null;
+}
+
+/** What is open; nothing of what has been closed meanwhile. */
+function pathOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return "";
+  }
 }
 
 /** What a server is made and run by, and as whom: root may not. */
@@ -80,8 +103,12 @@ async function start(): Promise<string> {
   const code = await new Promise((resolve) => child.on("close", resolve));
   if (code !== 0) throw new Error(`the PostgreSQL server did not start:\n${errors}`);
   // Never closed: the system does that when this process ends, in whatever way.
+  const url = `postgres://sinew:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}`;
+  await writeFile(`${data}.url`, url, { mode: 0o600 });
+  // Whoever stops the server removes it.
+  if (user.uid) await chown(`${data}.url`, user.uid, user.gid);
   openSync(`${data}.alive`, constants.O_RDWR);
-  return `postgres://sinew:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}`;
+  return url;
 }
 
 /** npm packages hold no symlinks: the package's install script makes them, and Bun does not run it. */

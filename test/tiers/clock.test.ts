@@ -4,8 +4,16 @@ import { createClock } from "../../src/tiers/clock.ts";
 /** A host whose two clocks are set apart. */
 function host() {
   let [wall, ticks] = [Date.UTC(2026, 0, 1), 0];
+  const { tell, answered } = createClock({ now: () => new Date(wall), monotonic: () => ticks });
   return {
-    clock: createClock({ now: () => new Date(wall), monotonic: () => ticks }),
+    /** A hello that is answered. */
+    clock() {
+      const told = tell();
+      answered();
+      return told;
+    },
+    /** A hello that is lost, or its answer. */
+    lost: tell,
     pass(ms: number) {
       wall += ms;
       ticks += ms;
@@ -37,5 +45,17 @@ test("it says so again now and then, and at once after its clock was set", () =>
   set(-3_600_000);
   expect(clock()).toHaveProperty("sent_at");
   expect(clock()).toHaveProperty("sent_at");
+  expect(clock()).toEqual({});
+});
+
+test("what was lost has told nobody: it is said until two hellos that say so were answered", () => {
+  const { clock, lost, set } = host();
+  for (let n = 0; n < 3; n += 1) clock();
+  set(3_600_000);
+  for (let n = 0; n < 5; n += 1) expect(lost()).toHaveProperty("sent_at");
+  expect(clock()).toHaveProperty("sent_at");
+  expect(lost()).toHaveProperty("sent_at");
+  expect(clock()).toHaveProperty("sent_at");
+  expect(lost()).toEqual({});
   expect(clock()).toEqual({});
 });
