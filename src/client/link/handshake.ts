@@ -7,9 +7,15 @@ import { decodeFrame, encodeFrame, ProtocolError } from "./frames.ts";
 import { createLink } from "./link.ts";
 import type { Socket } from "./socket.ts";
 
-/** From the connection to the proof; and for the dialler to the end, which has the acceptor's look-ups in it. */
+/** From the challenge to the proof. */
 const PROOF_MS = 5_000;
-const WHOLE_MS = 15_000;
+/** A timer that fires so late shows that this process was busy: the proof may be in its socket, unread. */
+const BUSY_MS = 100;
+/**
+ * For the dialler, from the connection to the end: whoever accepts has a whole fleet's to look at, one after the other, and a
+ * dialler that goes has spent its part for nothing.
+ */
+const WHOLE_MS = 60_000;
 const MAX_BYTES = 4 * 1024;
 /** RFC 6455, 7.4.2: 4000 to 4999 are an application's own. */
 const REFUSED = 4401;
@@ -17,19 +23,19 @@ const REFUSED = 4401;
 const Challenge = z.object({ nonce: z.string().min(1), conductor: z.string().min(1) });
 export type Challenge = z.infer<typeof Challenge>;
 const Proof = z.object({ proof: z.string() });
-const Verdict = z.union([
-  z.object({ ok: z.literal(true) }),
-  // Looser than Problem: a conductor of a later version may know more codes.
-  z.object({
-    problem: z.object({
-      status: z.number(),
-      code: z.string(),
-      detail: z.string(),
-      /** Seconds after which dialling again may help. */
-      retry_after: z.number().positive().max(86_400).optional(),
-    }),
+// Looser than Problem: a conductor of a later version may know more codes.
+const Refused = z.object({
+  problem: z.object({
+    status: z.number(),
+    code: z.string(),
+    detail: z.string(),
+    /** Seconds after which dialling again may help. */
+    retry_after: z.number().positive().max(86_400).optional(),
   }),
-]);
+});
+/** A dialler may be refused before it is asked. */
+const Opening = z.union([Challenge, Refused]);
+const Verdict = z.union([z.object({ ok: z.literal(true) }), Refused]);
 
 interface AcceptOptions<T> {
   conductor: string;
@@ -54,12 +60,17 @@ export function acceptLink<T>(socket: Socket, options: AcceptOptions<T>): Promis
       if (over) return;
       over = true;
       cancel();
-      say(socket, { problem: problemOf(error, crypto.randomUUID()) });
-      socket.close(REFUSED, error.code);
+      refuseLink(socket, error);
       reject(error);
     };
-    const late = () => refuse(new SinewError("unauthorized", `expected a proof within ${PROOF_MS} ms`));
-    const cancel = world.timer(PROOF_MS, late);
+    let asked = world.monotonic();
+    const late = () => {
+      const busy = world.monotonic() - asked - PROOF_MS > BUSY_MS;
+      if (!busy) return refuse(new SinewError("unauthorized", `expected a proof within ${PROOF_MS} ms`));
+      asked = world.monotonic();
+      cancel = world.timer(PROOF_MS, late);
+    };
+    let cancel = world.timer(PROOF_MS, late);
     const decide = async (proof: string) => {
       const who = await verify(proof, nonce);
       if (over) return;
@@ -90,6 +101,12 @@ export function acceptLink<T>(socket: Socket, options: AcceptOptions<T>): Promis
     };
     say(socket, { nonce, conductor });
   });
+}
+
+/** Tells a dialler why there is no link for it, without asking who it is. */
+export function refuseLink(socket: Socket, error: SinewError): void {
+  say(socket, { problem: problemOf(error, crypto.randomUUID()) });
+  socket.close(REFUSED, error.code);
 }
 
 interface OpenOptions {
@@ -126,7 +143,9 @@ export function openLink(socket: Socket, { prove, handle, world, limits }: OpenO
       try {
         if (!challenged) {
           challenged = true;
-          answer(hear(Challenge, bytes)).catch(fail);
+          const first = hear(Opening, bytes);
+          if ("problem" in first) return fail(refusal(first.problem));
+          answer(first).catch(fail);
           return;
         }
         const verdict = hear(Verdict, bytes);
@@ -162,7 +181,7 @@ function hear<T>(schema: z.ZodType<T>, bytes: Uint8Array): T {
   throw new ProtocolError(`${pointer}: ${detail}`);
 }
 
-type Refusal = Extract<z.infer<typeof Verdict>, { problem: unknown }>["problem"];
+type Refusal = z.infer<typeof Refused>["problem"];
 
 /** What a later version's code says is lost, its status is not. */
 function refusal({ status, code, detail, retry_after }: Refusal): SinewError {

@@ -5,6 +5,9 @@ import { type Challenge, openLink } from "./handshake.ts";
 import type { Socket } from "./socket.ts";
 
 const BASE_MS = 500;
+/** A conductor's restart is over in seconds: whoever waits longer at first is away for longer than it. */
+const SHORT_MS = 2_000;
+const SHORT_TRIES = 8;
 const CAP_MS = 30_000;
 const CONNECT_MS = 20_000;
 /** A link that lasted so long was a good one: the next dial begins anew. */
@@ -91,10 +94,10 @@ export function holdLink({ connect, prove, handle, world, limits, onState }: Hol
     lastError = error.message;
     const lasting = error instanceof SinewError && LASTING.includes(PROBLEMS[error.code][0]);
     // https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ ("full jitter")
-    const backoff = lasting ? CAP_MS : Math.min(CAP_MS, BASE_MS * 2 ** failures);
+    const backoff = lasting ? CAP_MS : backoffMs(failures);
     const told = error instanceof SinewError ? error.retryAfter : undefined;
     const longest = told === undefined ? backoff : told * 1000;
-    failures = Math.min(failures + 1, 10);
+    failures += 1;
     cancel = world.timer(longest * world.random(), redial);
     become({ kind: "down", error });
   }
@@ -125,6 +128,12 @@ export function holdLink({ connect, prove, handle, world, limits, onState }: Hol
     },
   };
 }
+
+/** 0.5, 1, and 2 s for a while; then up to twice as long after each failure. */
+const backoffMs = (failures: number): number =>
+  failures < SHORT_TRIES
+    ? Math.min(SHORT_MS, BASE_MS * 2 ** failures)
+    : Math.min(CAP_MS, SHORT_MS * 2 ** Math.min(failures - SHORT_TRIES + 1, 10));
 
 /** The connection, or an error when it takes too long; one that comes too late is closed. */
 function within(connecting: Promise<Socket>, world: Pick<World, "timer">): Promise<Socket> {

@@ -118,7 +118,7 @@ describe("acceptLink() and openLink()", () => {
     const [silent] = memoryPair();
     const opening = openLink(silent, { prove: async () => "x", handle, world });
     opening.catch(() => {}); // looked at below
-    await advance(15_000);
+    await advance(60_000);
     await expect(opening).rejects.toMatchObject({ code: "peer_timeout" });
     expect(silent.closedFor).not.toBeNull();
   });

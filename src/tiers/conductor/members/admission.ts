@@ -2,7 +2,7 @@ import { addressKey, createAttempts } from "../../../auth/attempts.ts";
 import type { Visitor } from "../../../auth/caller.ts";
 import { type Proof, verifyProof } from "../../../auth/node-key.ts";
 import type { TokenStore } from "../../../auth/token.ts";
-import { acceptLink } from "../../../client/link/handshake.ts";
+import { acceptLink, refuseLink } from "../../../client/link/handshake.ts";
 import type { Socket } from "../../../client/link/socket.ts";
 import type { Join, Joined } from "../../../contract/access/join.ts";
 import type { NodeState } from "../../../contract/node.ts";
@@ -14,14 +14,15 @@ import { type Fleet, isCurrent, isOwn, type Tracked } from "../fleet.ts";
 import { writeState } from "../inventory/write.ts";
 import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
 import type { Roster } from "./roster.ts";
+import { createTurns } from "./turns.ts";
 
 /** How long a node is shown in conflict after somebody with a token tried to be it. */
 const TWO_KEYS_MS = 600_000;
 const CHECK_MS = 1_000;
 /** Links of one address that have not proved a key yet: each may hold one message. */
 const UNPROVED = 256;
-/** RFC 6455, 7.4.1 and its registry: come again later. */
-const TRY_LATER = 1013;
+/** When to come again where too many are being opened, in seconds; diallers spread over all of it. */
+const AGAIN_S = 10;
 
 /** Who becomes a node, and which machine is which: keys and the links they open. */
 export interface Admission {
@@ -55,6 +56,7 @@ export function createAdmission(
   const now = () => world.now().toISOString();
   const attempts = createAttempts(world.monotonic);
   const unproved = new Map<string, number>();
+  const turns = createTurns(world);
   let checked = "";
   let cancel = () => {};
 
@@ -192,49 +194,55 @@ export function createAdmission(
     if (!fleet.stopped) cancel = world.timer(CHECK_MS, () => void watch());
   }
 
+  /** Resolves when it is known whose link it is, or whose it is not. */
+  function open(socket: Socket, from: string): Promise<void> {
+    return acceptLink(socket, {
+      conductor: own,
+      world,
+      verify: (proof, nonce) => identify(proof, nonce, from),
+      handle: (request, { row }, again) =>
+        fetch(request, {
+          repeat: (_, same) => again(same),
+          remoteAddress: socket.remoteAddress,
+          caller: { role: "agent", name: `node ${row.id} (${row.name})`, node: row.id },
+        }),
+    }).then(
+      ({ link, who }) => {
+        if (fleet.stopped) link.close("this conductor stops");
+        else {
+          links.hold(who.row.id, who.thumbprint, link);
+          // Its key may have been forgotten since it was read.
+          checked = "";
+        }
+      },
+      (error) => {
+        const refused = error instanceof SinewError && error.code !== "unavailable";
+        if (refused) onRefused({ from: socket.remoteAddress, error });
+        // A few are told of, and the audit trail counts all: a log without end is an attack, too.
+        const told = refused && attempts.wrong(from) === null;
+        world.log(told ? "warn" : "debug", "a link was not accepted", { from, error: String(error) });
+      },
+    );
+  }
+
   return {
     join,
     start: () => void watch(),
     stop: () => cancel(),
     accept(socket) {
       const from = socket.remoteAddress ?? "this host";
+      const later = (why: string) => refuseLink(socket, new SinewError("unavailable", why, { retryAfter: AGAIN_S }));
       const pending = (unproved.get(addressKey(from)) ?? 0) + 1;
-      if (pending > UNPROVED) return socket.close(TRY_LATER, "too many links of this address are being opened");
+      if (pending > UNPROVED) return later("too many links of this address are being opened");
       unproved.set(addressKey(from), pending);
       const proved = () => {
         const left = (unproved.get(addressKey(from)) ?? 1) - 1;
         if (left > 0) unproved.set(addressKey(from), left);
         else unproved.delete(addressKey(from));
       };
-      acceptLink(socket, {
-        conductor: own,
-        world,
-        verify: (proof, nonce) => identify(proof, nonce, from),
-        handle: (request, { row }, again) =>
-          fetch(request, {
-            repeat: (_, same) => again(same),
-            remoteAddress: socket.remoteAddress,
-            caller: { role: "agent", name: `node ${row.id} (${row.name})`, node: row.id },
-          }),
-      })
-        .finally(proved)
-        .then(
-          ({ link, who }) => {
-            if (fleet.stopped) link.close("this conductor stops");
-            else {
-              links.hold(who.row.id, who.thumbprint, link);
-              // Its key may have been forgotten since it was read.
-              checked = "";
-            }
-          },
-          (error) => {
-            const refused = error instanceof SinewError && error.code !== "unavailable";
-            if (refused) onRefused({ from: socket.remoteAddress, error });
-            // A few are told of, and the audit trail counts all: a log without end is an attack, too.
-            const told = refused && attempts.wrong(from) === null;
-            world.log(told ? "warn" : "debug", "a link was not accepted", { from, error: String(error) });
-          },
-        );
+      if (turns.wait(socket, () => open(socket, from).finally(proved), proved)) return;
+      proved();
+      later("too many links are being opened");
     },
     async rekey(node) {
       const row = await findNode(db.read, node);
