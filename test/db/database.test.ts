@@ -142,7 +142,9 @@ describe.each(databases)("openDatabase() on $name", ({ name, open }) => {
   test.if(name === "postgres")(
     "a connection lost at any moment is 503, and the next write connects again",
     async () => {
-      const kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sinew'";
+      // Waited for: they end some time after they were told to.
+      const kill = `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+        WHERE application_name = 'sinew' AND datname = current_database()`;
       // By itself, between two statements, during one, before COMMIT, and with its errors ignored.
       const moments: ((tx: Writer) => Promise<unknown>)[] = [
         (tx) => tx.run("SELECT pg_terminate_backend(pg_backend_pid())", []),
@@ -193,6 +195,22 @@ describe.each(databases)("openDatabase() on $name", ({ name, open }) => {
     15_000,
   );
 });
+
+test.each(databases)(
+  "a database on $name is closed while what watches it still connects, and nothing fails where nobody can catch it (found by load)",
+  async ({ open }) => {
+    const place = await open();
+    // At each moment of a connection's beginning; an error that nobody catches fails this test.
+    for (let turn = 0; turn < 40; turn += 1) {
+      const db = await openDatabase(place.url);
+      db.watch(() => {});
+      const begun = performance.now();
+      while (performance.now() - begun < turn / 3) await new Promise(setImmediate);
+      await db.close();
+    }
+    await place.close();
+  },
+);
 
 describe("openDatabase()", () => {
   test("says what it expected of a URL it cannot use", async () => {

@@ -40,6 +40,9 @@ export async function openPostgres(url: string): Promise<Database> {
       connect_timeout: 10,
       backoff: retryAfter,
       onnotice: () => {},
+      // postgres.js 3.4.9 asks each new connection for the types of arrays, of which there are none here, and where the
+      // connection ends meanwhile nobody can catch what it throws: that ended the whole process.
+      fetch_types: false,
       connection: {
         application_name: "sinew",
         // A process stopped inside a transaction must not stop the feed: it holds the revision's lock.

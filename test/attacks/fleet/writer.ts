@@ -1,7 +1,7 @@
-import { openDatabase } from "../../../../src/db/database.ts";
-import { getNode } from "../../../../src/db/queries/nodes.ts";
-import { writeReports } from "../../../../src/tiers/conductor/inventory/report.ts";
-import { nth, source, taking } from "../inventory/support.ts";
+import { openDatabase } from "../../../src/db/database.ts";
+import { getNode } from "../../../src/db/queries/nodes.ts";
+import { writeReports } from "../../../src/tiers/conductor/inventory/report.ts";
+import { nth, source, taking } from "../../tiers/conductor/inventory/support.ts";
 
 // A process that takes in reports at random until it is killed: URL, first random number.
 const [url = "", seed = "1"] = process.argv.slice(2);

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { openDatabase } from "../../../../src/db/database.ts";
-import { createFeed } from "../../../../src/tiers/conductor/feed/feed.ts";
-import { createReads } from "../../../../src/tiers/conductor/reads.ts";
-import { databases } from "../../../support/databases.ts";
-import { eventsOf } from "../../../support/events.ts";
-import { quiet, until } from "../../../support/tiers.ts";
-import { addNode } from "../inventory/support.ts";
+import { openDatabase } from "../../../src/db/database.ts";
+import { createFeed } from "../../../src/tiers/conductor/feed/feed.ts";
+import { createReads } from "../../../src/tiers/conductor/reads.ts";
+import { databases } from "../../support/databases.ts";
+import { eventsOf } from "../../support/events.ts";
+import { quiet, until } from "../../support/tiers.ts";
+import { addNode } from "../../tiers/conductor/inventory/support.ts";
 
 type Device = { uuid: string; source: string; node: { id: string } };
 type Read = { id: number; hardware: Device | null };

@@ -3,12 +3,12 @@ import { createHmac } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AlarmList } from "../../../../src/contract/fleet/alarm.ts";
-import { DeliveryList } from "../../../../src/contract/fleet/delivery.ts";
-import type { AlarmEvent } from "../../../../src/tiers/conductor/delivery/event.ts";
-import { databases } from "../../../support/databases.ts";
-import { freePort } from "../../../support/ports.ts";
-import { endAll, type RunningSinew, startSinew, until } from "../../../support/process.ts";
+import { AlarmList } from "../../../src/contract/fleet/alarm.ts";
+import { DeliveryList } from "../../../src/contract/fleet/delivery.ts";
+import type { AlarmEvent } from "../../../src/tiers/conductor/delivery/event.ts";
+import { databases } from "../../support/databases.ts";
+import { freePort } from "../../support/ports.ts";
+import { endAll, type RunningSinew, startSinew, until } from "../../support/process.ts";
 
 const KEY = "a key that nobody else has";
 const NODE = { id: "6f1a3f0e-9f57-4c8e-8f5e-0d0c1a2b3c4d", name: "n1" };
