@@ -133,24 +133,30 @@ export async function touchNodes(
   // In one order everywhere: two conductors must not wait for each other.
   const ordered = seen.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   for (let start = 0; start < ordered.length; start += 64) {
-    const values = ordered.slice(start, start + 64).map(({ id, last_seen }) => sql`(${id}, ${last_seen})`);
-    const rows = await w.query((db, { nodes }) => {
-      const update = db
+    const chunk = ordered.slice(start, start + 64);
+    const at = new Map(chunk.map(({ id, last_seen }) => [id, last_seen]));
+    const ids = padded(chunk.map(({ id }) => id));
+    const text = textOf(w, `touchNodes ${ids.length} ${tell}`, (_, { nodes }) => {
+      const update = w.builder
         .update(nodes)
         // Both dialects call the columns of VALUES column1, column2.
         .set({
           last_seen: sql`seen.column2`,
           renewals: sql`${nodes.renewals} + CASE WHEN ${nodes.owner} = ${by} THEN 0 ELSE 1 END`,
         })
-        .from(sql`(VALUES ${sql.join(values, sql`, `)}) AS seen`)
+        .from(sql`(VALUES ${sql.join(pairs(ids.length), sql`, `)}) AS seen`)
         .where(sql`${nodes.id} = seen.column1`);
-      if (!tell) return update.then(() => []);
-      return update.returning({ id: nodes.id, state: nodes.state, owner: nodes.owner });
+      return tell ? update.returning({ id: nodes.id, state: nodes.state, owner: nodes.owner }) : update;
     });
-    touched.push(...rows);
+    const rows = await w.run(text, [by, ...ids.flatMap((id) => [id, at.get(id) ?? ""])]);
+    if (tell)
+      touched.push(...(rows as string[][]).map(([id = "", state = "", owner = null]) => ({ id, state, owner })));
   }
   return touched;
 }
+
+/** So many rows of two values: a text is made of them. */
+const pairs = (count: number) => Array.from({ length: count }, () => sql`(${""}, ${""})`);
 
 /** Nodes by id as their last transaction left them; nobody else writes to them until this one ends. */
 export async function lockNodes(
@@ -182,12 +188,7 @@ export async function setGenerations(w: Writer, set: { id: string; generation: s
       .update(nodes)
       // Both dialects call the columns of VALUES column1, column2.
       .set({ generation: sql`said.column2` })
-      .from(
-        sql`(VALUES ${sql.join(
-          ids.map((id) => sql`(${id}, ${id})`),
-          sql`, `,
-        )}) AS said`,
-      )
+      .from(sql`(VALUES ${sql.join(pairs(ids.length), sql`, `)}) AS said`)
       .where(sql`${nodes.id} = said.column1`),
   );
   await w.run(text, values);

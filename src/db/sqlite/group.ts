@@ -3,6 +3,10 @@ import type { SqliteDriver } from "./driver.ts";
 /** What shares a transaction ends after so long: whoever reads from this process waits meanwhile. */
 const GROUP_MS = 15;
 
+/** More are waited for while each turn of the event loop brings some: for so many turns, and up to so many. */
+const GATHER_TURNS = 8;
+const GATHER = 64;
+
 interface Waiting {
   run: () => Promise<void>;
   resolve: () => void;
@@ -32,10 +36,18 @@ export function createGroups(driver: Pick<SqliteDriver, "exec">, committed: () =
   async function drain() {
     while (waiting.length > 0) {
       await (waiting.length === 1 ? alone(waiting.shift()) : together());
-      // Those whose turn of the event loop it is bring more.
-      await new Promise<void>((resume) => setImmediate(resume));
+      await gathered();
     }
     busy = false;
+  }
+
+  /** Those whose turn of the event loop it is bring more: as long as they do, one commit more would hold up all of them. */
+  async function gathered() {
+    for (let turn = 0; turn < GATHER_TURNS; turn += 1) {
+      const before = waiting.length;
+      await new Promise<void>((resume) => setImmediate(resume));
+      if (waiting.length === before || waiting.length >= GATHER) return;
+    }
   }
 
   async function alone(one: Waiting | undefined) {

@@ -1,6 +1,7 @@
 import { and, asc, count, desc, eq, gt, gte, inArray, isNotNull, like, lt, lte, ne, not, or, sql } from "drizzle-orm";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
+import { padded, rowsOf, textOf } from "../../prepared.ts";
 import type { AlarmRow, NodeRow, SourceRow } from "../../schema/tables.ts";
 
 export type { AlarmRow } from "../../schema/tables.ts";
@@ -14,28 +15,21 @@ export interface Facts {
   devices: { node_id: string; source: string; uuid: string; freshness: string; trouble: string | null; body: string }[];
 }
 
-export async function factsOf(r: Reader, ids: string[]): Promise<Facts> {
-  const nodes = await r.query((db, { nodes }) =>
-    db
-      .select({
-        id: nodes.id,
-        name: nodes.name,
-        state: nodes.state,
-        labels: nodes.labels,
-        api: nodes.api,
-        conditions: nodes.conditions,
-        reported: nodes.reported,
-      })
-      .from(nodes)
-      .where(inArray(nodes.id, ids)),
+export async function factsOf(r: Reader, nodeIds: string[]): Promise<Facts> {
+  const ids = padded(nodeIds);
+  if (ids.length === 0) return { nodes: [], sources: [], devices: [] };
+  const nodesText = textOf(r, `factsOf nodes ${ids.length}`, (db, { nodes }) =>
+    db.select().from(nodes).where(inArray(nodes.id, ids)),
   );
-  const sources = await r.query((db, { sources }) =>
+  const nodes = rowsOf(r.tables.nodes, await r.run(nodesText, ids));
+  const sourcesText = textOf(r, `factsOf sources ${ids.length}`, (db, { sources }) =>
     db
       .select()
       .from(sources)
       .where(and(inArray(sources.node_id, ids), ne(sources.status, "OK"))),
   );
-  const devices = await r.query((db, { hardware: h }) =>
+  const sources = rowsOf(r.tables.sources, await r.run(sourcesText, [...ids, "OK"]));
+  const devicesText = textOf(r, `factsOf devices ${ids.length}`, (db, { hardware: h }) =>
     db
       .select({
         node_id: h.node_id,
@@ -49,6 +43,10 @@ export async function factsOf(r: Reader, ids: string[]): Promise<Facts> {
       .where(and(inArray(h.node_id, ids), or(isNotNull(h.trouble), eq(h.freshness, "GONE"))))
       .orderBy(asc(h.id)),
   );
+  const rows = (await r.run(devicesText, [...ids, "GONE"])) as string[][];
+  const devices = rows.map(([node_id, source, uuid, freshness, trouble, body]) => {
+    return { node_id, source, uuid, freshness, trouble, body } as Facts["devices"][number]; // as the schema declares them
+  });
   return { nodes, sources, devices };
 }
 
@@ -103,13 +101,17 @@ export async function oldestChange(r: Reader): Promise<number | null> {
 
 const OPEN = ["pending", "firing"];
 
-export const openAlarms = (r: Reader, nodes: string[]): Promise<AlarmRow[]> =>
-  r.query((db, { alarms }) =>
+export async function openAlarms(r: Reader, nodes: string[]): Promise<AlarmRow[]> {
+  const ids = padded(nodes);
+  if (ids.length === 0) return [];
+  const text = textOf(r, `openAlarms ${ids.length}`, (db, { alarms }) =>
     db
       .select()
       .from(alarms)
-      .where(and(inArray(alarms.state, OPEN), inArray(alarms.node_id, nodes))),
+      .where(and(inArray(alarms.state, OPEN), inArray(alarms.node_id, ids))),
   );
+  return rowsOf(r.tables.alarms, await r.run(text, [...OPEN, ...ids]));
+}
 
 export async function openAlarm(r: Reader, fingerprint: string): Promise<AlarmRow | null> {
   const [row] = await r.query((db, { alarms }) => db.select().from(alarms).where(eq(alarms.open, fingerprint)));

@@ -2,6 +2,7 @@ import { and, eq, inArray, isNull } from "drizzle-orm";
 import type { ExpectedNode } from "../../../contract/fleet/expected.ts";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
+import { padded, textOf } from "../../prepared.ts";
 import type { NodeRow } from "../../schema/tables.ts";
 
 const KEY = "expected_nodes";
@@ -69,11 +70,14 @@ export const saveUnseen = (
 
 /** Forgets those of these nodes that nobody has seen; which they are. */
 export const forgetUnseen = (w: Writer, ids: readonly string[]): Promise<{ id: string; name: string }[]> =>
-  chunked(ids, (some) =>
-    w.query((db, { nodes: n }) =>
-      db
+  chunked(ids, async (some) => {
+    const keys = padded(some);
+    const text = textOf(w, `forgetUnseen ${keys.length}`, (_, { nodes: n }) =>
+      w.builder
         .delete(n)
-        .where(and(inArray(n.id, some), eq(n.state, "EXPECTED"), isNull(n.key)))
+        .where(and(inArray(n.id, keys), eq(n.state, "EXPECTED"), isNull(n.key)))
         .returning({ id: n.id, name: n.name }),
-    ),
-  );
+    );
+    const rows = (await w.run(text, [...keys, "EXPECTED"])) as string[][];
+    return rows.map(([id = "", name = ""]) => ({ id, name }));
+  });

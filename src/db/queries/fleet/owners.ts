@@ -1,6 +1,7 @@
 import { and, asc, count, eq, gt, inArray, isNull, max, min, notInArray, or, sql } from "drizzle-orm";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
+import { rowsOf, textOf } from "../../prepared.ts";
 import type { ConductorRow, NodeRow } from "../../schema/tables.ts";
 
 export type { ConductorRow, NodeRow } from "../../schema/tables.ts";
@@ -66,19 +67,23 @@ export const takeNodes = (w: Writer, ids: string[], owner: string): Promise<Node
   w.query((db, { nodes }) => db.update(nodes).set({ owner }).where(inArray(nodes.id, ids)).returning());
 
 export async function takeNode(w: Writer, id: string, owner: string): Promise<NodeRow | null> {
-  const [row] = await w.query((db, { nodes }) => db.update(nodes).set({ owner }).where(eq(nodes.id, id)).returning());
+  const text = textOf(w, "takeNode", (_, { nodes }) =>
+    w.builder.update(nodes).set({ owner }).where(eq(nodes.id, id)).returning(),
+  );
+  const [row] = rowsOf(w.tables.nodes, await w.run(text, [owner, id]));
   return row ?? null;
 }
 
 /** As `takeNode`, of a node that is one's own already; null: it is not. */
 export async function holdNode(w: Writer, id: string, owner: string): Promise<NodeRow | null> {
-  const [row] = await w.query((db, { nodes }) =>
-    db
+  const text = textOf(w, "holdNode", (_, { nodes }) =>
+    w.builder
       .update(nodes)
       .set({ owner })
       .where(and(eq(nodes.id, id), eq(nodes.owner, owner)))
       .returning(),
   );
+  const [row] = rowsOf(w.tables.nodes, await w.run(text, [owner, id, owner]));
   return row ?? null;
 }
 
