@@ -6,7 +6,7 @@
 // and tells in lines of JSON how many links are up and have said hello, and how many hellos were answered.
 import { readFileSync, writeFileSync } from "node:fs";
 import { makeNodeKey, type NodeKey, readNodeKey } from "../../src/auth/node-key.ts";
-import { connectSocket } from "../../src/client/link/connect.ts";
+import { CONNECT_MS, connectSocket } from "../../src/client/link/connect.ts";
 import { type HeldLink, holdLink } from "../../src/client/link/redial.ts";
 import { createPeer } from "../../src/client/peer.ts";
 import type { Hello } from "../../src/contract/hello.ts";
@@ -75,7 +75,7 @@ class Agent {
       connect: () =>
         connectSocket(`${url.replace(/^http/, "ws")}/link`, {
           tls: { ca, serverName },
-          deadlineMs: 15_000,
+          deadlineMs: CONNECT_MS,
         }),
       prove: ({ nonce, conductor }) => key.sign({ sub: id, aud: `link ${conductor}`, nonce, boot }),
       handle: (request) => this.#answer(request),

@@ -1,14 +1,13 @@
 import type { Caller } from "../auth/caller.ts";
 import type { NodeKey } from "../auth/node-key.ts";
 import { parseEndpoint } from "../client/endpoint.ts";
-import { connectSocket } from "../client/link/connect.ts";
+import { CONNECT_MS, connectSocket } from "../client/link/connect.ts";
 import { holdLink, type LinkState } from "../client/link/redial.ts";
 import { createPeer, type Peer } from "../client/peer.ts";
 import type { ClientTls } from "../host-fetch.ts";
 import type { Tier } from "../tiers/tier.ts";
 import type { World } from "../world.ts";
 
-const CONNECT_MS = 15_000;
 /** Without a sign of life for so long while an answer is due, the conductor is given up and dialled again. */
 const DEAD_AFTER_MS = 60_000;
 

@@ -2,6 +2,12 @@ import type { ClientTls } from "../../world.ts";
 import type { Socket } from "./socket.ts";
 import { StandardSocket } from "./standard.ts";
 
+/**
+ * For a conductor's connection with its TLS. A server works on all handshakes at once: of a fleet that dials at once none is
+ * done much before the last, and one that gives up has it begin that one anew.
+ */
+export const CONNECT_MS = 45_000;
+
 export interface ConnectOptions {
   /** Default: the system's CAs, and no certificate of one's own. */
   tls?: ClientTls;

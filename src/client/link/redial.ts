@@ -9,7 +9,8 @@ const BASE_MS = 500;
 const SHORT_MS = 2_000;
 const SHORT_TRIES = 8;
 const CAP_MS = 30_000;
-const CONNECT_MS = 20_000;
+/** Whatever `connect` does about it by itself. */
+const CONNECT_MS = 60_000;
 /** A link that lasted so long was a good one: the next dial begins anew. */
 const PROVEN_MS = 60_000;
 /** Refusals that asking again does not mend, though an operator may. */

@@ -145,7 +145,7 @@ describe("holdLink()", () => {
     const connecting = Promise.withResolvers<Socket>();
     const { held, dialled, advance } = simulated({ connect: () => connecting.promise });
     held.start();
-    await advance(19_000);
+    await advance(59_000);
     expect(dialled.length).toBe(1);
     await advance(2_000);
     expect(dialled.length).toBe(2);
