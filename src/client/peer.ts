@@ -78,10 +78,12 @@ export function createPeer(
       const abort = new AbortController();
       // A page token is the peer's word, and can be long.
       const what = `${method} ${shown}${path.length > 200 ? `${path.slice(0, 200)}...` : path}`;
-      const timedOut = new PeerError("timeout", `${what}: no complete answer within ${Math.round(deadlineMs)} ms`);
-      const cancel = world.timer(deadlineMs, () => abort.abort(timedOut));
-      const aborted = new Promise<never>((_, fail) => {
-        abort.signal.addEventListener("abort", () => fail(timedOut), { once: true });
+      const { promise: aborted, reject } = Promise.withResolvers<never>();
+      const cancel = world.timer(deadlineMs, () => {
+        // Not made before it is needed: an error takes its time.
+        const timedOut = new PeerError("timeout", `${what}: no complete answer within ${Math.round(deadlineMs)} ms`);
+        reject(timedOut);
+        abort.abort(timedOut);
       });
       aborted.catch(() => {}); // without a race to lose it is nobody's error
       try {
@@ -114,7 +116,7 @@ export function createPeer(
         return await readAnswer(response, { maxBytes, what });
       } catch (error) {
         if (error instanceof PeerError) throw error;
-        if (abort.signal.aborted) throw timedOut;
+        if (abort.signal.aborted) throw abort.signal.reason;
         // Bun's advice to programmers is none for operators.
         const why = String(error instanceof Error ? error.message : error).replace(
           /\.? For more information, pass .*$/s,

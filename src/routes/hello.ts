@@ -1,4 +1,4 @@
-import type { Caller, CallerRole, Visitor } from "../auth/caller.ts";
+import type { CallerRole, Visitor } from "../auth/caller.ts";
 import { Hello, Registered } from "../contract/hello.ts";
 import type { Repeat } from "../tiers/tier.ts";
 import { guarded } from "./access/guard.ts";
@@ -26,18 +26,12 @@ interface Greeter {
   hello(hello: Hello, from: Visitor, repeat: Repeat): Promise<Registered>;
 }
 
-/** Made out here: kept for as long as a link, it must not hold the request, its answer and their streams as well. */
-const counted =
-  (gate: Mount["gate"], caller: Caller, again: () => boolean): (() => boolean) =>
-  () =>
-    gate.spend(caller) && again();
-
 /** `roles`: those of the tier below. */
 export const helloRoutes = <A extends App>(app: A, tier: Greeter, { gate }: Mount, roles: readonly CallerRole[]) =>
   app.openapi(hello(roles), async (c) => {
     const visitor = visitorOf(c);
     const keep = c.env?.repeat;
     // Whoever says it again is counted all the same.
-    const repeat: Repeat = (who, again) => keep?.(who, counted(gate, visitor.caller, again));
+    const repeat: Repeat = (who, again) => keep?.(who, () => gate.spend(visitor.caller) && again());
     return c.json(await tier.hello(c.req.valid("json"), visitor, repeat), 200);
   });

@@ -13,6 +13,7 @@ interface Trouble {
 const nothing = () => {};
 const SECOND = 1_000;
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 
 /** Mostly short, now and then long. */
 const lasting = (dice: Dice, longest: number) => SECOND * 0.2 + longest * dice.next() ** 3;
@@ -195,9 +196,16 @@ export const FAULTS: Record<string, (simulation: Simulation, dice: Dice) => Trou
       ...simulation.nodes.map(({ machine }) => machine),
     ];
     const machine = dice.chance(0.5) ? (all[0] ?? dice.pick(all)) : dice.pick(all);
-    const by = Math.round(dice.pick([-1, 1]) * dice.next() ** 4 * 365 * 24 * 60 * MINUTE);
+    // Conductors of one database that differ by more than what is kept forget what the other has just written.
+    const several =
+      simulation.conductors.length > 1 && simulation.conductors.some((one) => one.process.machine === machine);
+    const by = Math.round(dice.pick([-1, 1]) * dice.next() ** 4 * (several ? 14 : 365) * DAY);
     machine.wall += by;
-    return { what: `the clock of ${machine.address} jumps by ${by} ms`, ms: 0, mend: nothing };
+    // A small one may stay, and whoever keeps clocks right sets a large one back: else what is old is a matter of opinion.
+    const mend = () => {
+      if (Math.abs(by) > DAY) machine.wall -= by;
+    };
+    return { what: `the clock of ${machine.address} jumps by ${by} ms`, ms: lasting(dice, 20 * MINUTE), mend };
   },
   discovery(simulation, dice) {
     for (let count = 1 + dice.int(3); count > 0; count -= 1) simulation.operator.discover();

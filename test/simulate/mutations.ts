@@ -33,8 +33,8 @@ export const MUTATIONS: Record<string, Mutation> = {
     found: "and missed",
   },
   "a node that was LOST is not asked for all that it has": {
-    file: "src/tiers/conductor/members/membership.ts",
-    from: "if (!isCurrent(stateOf(tracked))) tracked.etag = null;",
+    file: "src/tiers/conductor/members/roster.ts",
+    from: "if (stale) tracked.etag = null;",
     to: "",
     faults: "partition,agent paused",
     found: "after quiet",

@@ -100,6 +100,9 @@ export class Network {
       by: null,
     };
     const { signal: _, unix: __, addresses: ___, tls: ____, ...rest } = init;
+    const headers = new Headers(rest.headers);
+    // As any client says it.
+    if (exchange.body !== null) headers.set("content-length", String(Buffer.byteLength(exchange.body)));
     const deliver = () => {
       const ms = this.delay(from.machine, to.machine);
       if (ms === null)
@@ -109,7 +112,7 @@ export class Network {
       this.#clock.after(
         ms,
         () => {
-          void this.#arrive(exchange, new Request(url, rest), (response) => {
+          void this.#arrive(exchange, new Request(url, { ...rest, headers }), (response) => {
             const late = this.delay(to.machine, from.machine);
             const failed = () => reject(new Error("the connection was closed"));
             if (late === null)

@@ -98,7 +98,8 @@ export class Simulation implements Witness {
     const network = new Network(this.#clock, this.#dice.fork("network"), journal);
     network.witness = this;
     this.stage = { clock: this.#clock, dice: this.#dice, journal, network };
-    this.#leaseSeconds = settings.leaseSeconds ?? this.#dice.pick([10, 60, 120, 120]);
+    // Mostly long ones, as each hello is computed: a short one is ten times the work.
+    this.#leaseSeconds = settings.leaseSeconds ?? (this.#dice.chance(0.05) ? 10 : this.#dice.pick([60, 120, 120]));
     const file = join(this.#folder, "sinew.sqlite");
     this.#liveness = new Liveness({ decisionMs: 0, slackMs: SLACK_MS });
     this.#auditor = new Auditor(file, (change) => {

@@ -145,8 +145,9 @@ export class SimFollower {
 
   async #live(run: Run): Promise<void> {
     for (;;) {
+      let more = false;
       try {
-        await this.#follow(run);
+        more = await this.#follow(run);
       } catch (error) {
         if (!(error instanceof PeerError)) throw error;
         if (error.status === 410) {
@@ -154,11 +155,13 @@ export class SimFollower {
           this.copy.restart();
         }
       }
-      await run.sleep(this.#dice.between(500, 8_000));
+      // Whoever holds all that there was has time.
+      await run.sleep(more ? this.#dice.between(100, 2_000) : 500 + 30_000 * this.#dice.next() ** 2);
     }
   }
 
-  async #follow(run: Run): Promise<void> {
+  /** One step; whether there is more to be had at once. */
+  async #follow(run: Run): Promise<boolean> {
     const peer = this.client.peer(run);
     const { copy } = this;
     const limit = this.#dice.pick([1, 7, 100, 1000]);
@@ -170,13 +173,14 @@ export class SimFollower {
       for await (const page of pages<NodePage>(peer, "/nodes", Math.max(7, limit))) nodes.push(page);
       for (const page of hardware) copy.listHardware(page);
       for (const page of nodes) copy.listNodes(page);
-      return;
+      return true;
     }
     const epoch = copy.epoch === null ? "" : `&epoch=${copy.epoch}`;
     const page = await ask<ChangePage>(peer, `/changes?since=${copy.since}&limit=${limit}${epoch}`);
     copy.epoch = page.epoch;
     copy.take(page.changes);
     if (page.next_page_token === undefined) copy.advance(page.revision);
+    return page.next_page_token !== undefined;
   }
 
   /** Compares its copy with a list of the same revision; false: it is not there yet. */

@@ -87,10 +87,14 @@ export const sourcesRevision = (r: Reader): Promise<number> => revisionIn(r, "so
 export const markSources = (w: Writer, revision: number): Promise<void> =>
   upsert(w, w.tables.meta, ["key"], [{ key: "sources", value: String(revision) }]);
 
-async function revisionIn(r: Reader, key: "revision" | "kept_after" | "sources"): Promise<number> {
+const revisionIn = async (r: Reader, key: "revision" | "kept_after" | "sources"): Promise<number> =>
+  Number((await metaOf(r, key)) ?? 0);
+
+/** What the database says of itself under this key; null: nothing. */
+export async function metaOf(r: Reader, key: string): Promise<string | null> {
   const text = textOf(r, "meta", (db, { meta }) =>
     db.select({ value: meta.value }).from(meta).where(eq(meta.key, key)),
   );
-  const [row] = await r.run(text, [key]);
-  return Number(row?.[0] ?? 0);
+  const [row] = (await r.run(text, [key])) as [string][];
+  return row?.[0] ?? null;
 }

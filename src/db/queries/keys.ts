@@ -1,6 +1,7 @@
 import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { Reader, Writer } from "../connection.ts";
 import type { NodeRow } from "../schema/tables.ts";
+import { metaOf } from "./changes.ts";
 
 /** Counts every change of a node's key: what another conductor changed is found by reading one row. */
 const COUNTER = "keys";
@@ -53,8 +54,5 @@ async function countKeys(w: Writer): Promise<void> {
 }
 
 export async function keysVersion(r: Reader): Promise<string> {
-  const [row] = await r.query((db, { meta }) =>
-    db.select({ value: meta.value }).from(meta).where(eq(meta.key, COUNTER)),
-  );
-  return row?.value ?? "0";
+  return (await metaOf(r, COUNTER)) ?? "0";
 }

@@ -162,6 +162,19 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     expect(await source()).toBeUndefined();
   });
 
+  test("LEAVING and the hello of the next run, heard at once after a pause, leave it LIVE and FRESH (found by simulation)", async () => {
+    await conductor.hello(hello({ boot_id: "one" }), VISITOR);
+    await becomes(freshness, "FRESH");
+    const ready = hello({ boot_id: "two" });
+    await Promise.all([
+      conductor.hello(hello({ boot_id: "one", status: "LEAVING" }), VISITOR),
+      conductor.hello(ready, VISITOR),
+      conductor.hello(ready, VISITOR),
+    ]);
+    await becomes(freshness, "FRESH");
+    expect(await state()).toBe("LIVE");
+  });
+
   test("a clock that differs is shown once two hellos in a row say so, stays shown until it agrees, and makes nobody LOST", async () => {
     const clockOf = async () =>
       (await conductor.nodes({}, { limit: 1 })).nodes[0]?.conditions?.find(({ type }) => type === "ClockInSync");

@@ -1,7 +1,7 @@
 import { and, asc, count, eq, gt, inArray, isNull, max, min, notInArray, or, sql } from "drizzle-orm";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
-import { rowsOf, textOf } from "../../prepared.ts";
+import { padded, rowsOf, textOf } from "../../prepared.ts";
 import type { ConductorRow, NodeRow } from "../../schema/tables.ts";
 
 export type { ConductorRow, NodeRow } from "../../schema/tables.ts";
@@ -12,22 +12,26 @@ export type Run = Pick<ConductorRow, "id" | "session">;
 const isRun = ({ conductors }: Writer["tables"], { id, session }: Run) =>
   and(eq(conductors.id, id), eq(conductors.session, session));
 
-export const allConductors = (r: Reader): Promise<ConductorRow[]> =>
-  r.query((db, { conductors }) => db.select().from(conductors).orderBy(asc(conductors.id)));
+export async function allConductors(r: Reader): Promise<ConductorRow[]> {
+  const text = textOf(r, "allConductors", (db, { conductors }) =>
+    db.select().from(conductors).orderBy(asc(conductors.id)),
+  );
+  return rowsOf(r.tables.conductors, await r.run(text, []));
+}
 
 /** Says that a conductor serves from now on; whatever stood under its id is replaced. */
 export const enter = (w: Writer, row: ConductorRow): Promise<void> => upsert(w, w.tables.conductors, ["id"], [row]);
 
 /** One more sign of life. False: this run is not a conductor's any more. */
 export async function renewRun(w: Writer, run: Run): Promise<boolean> {
-  const renewed = await w.query((db, tables) =>
-    db
+  const text = textOf(w, "renewRun", (_, tables) =>
+    w.builder
       .update(tables.conductors)
       .set({ renewals: sql`${tables.conductors.renewals} + 1` })
       .where(isRun(tables, run))
       .returning({ id: tables.conductors.id }),
   );
-  return renewed.length === 1;
+  return (await w.run(text, [run.id, run.session])).length === 1;
 }
 
 /** Says that a run ends, so that others need not wait for its silence. */
@@ -128,13 +132,15 @@ const AT_ONCE = 500;
 export async function renewalsOf(r: Reader, ids: string[]): Promise<Map<string, Pick<NodeRow, "owner" | "renewals">>> {
   const found = new Map<string, Pick<NodeRow, "owner" | "renewals">>();
   for (let start = 0; start < ids.length; start += AT_ONCE) {
-    const rows = await r.query((db, { nodes }) =>
+    const some = padded(ids.slice(start, start + AT_ONCE));
+    const text = textOf(r, `renewalsOf ${some.length}`, (db, { nodes }) =>
       db
         .select({ id: nodes.id, owner: nodes.owner, renewals: nodes.renewals })
         .from(nodes)
-        .where(inArray(nodes.id, ids.slice(start, start + AT_ONCE))),
+        .where(inArray(nodes.id, some)),
     );
-    for (const { id, ...rest } of rows) found.set(id, rest);
+    for (const [id, owner, renewals] of (await r.run(text, some)) as [string, string | null, number | string][])
+      found.set(id, { owner, renewals: Number(renewals) });
   }
   return found;
 }

@@ -1,5 +1,6 @@
 import { and, asc, eq, inArray, isNotNull, isNull } from "drizzle-orm";
 import type { Reader, Writer } from "../../connection.ts";
+import { rowsOf, textOf } from "../../prepared.ts";
 import type { RequestRow } from "../../schema/tables.ts";
 
 export type { RequestRow } from "../../schema/tables.ts";
@@ -12,8 +13,8 @@ export const addRequest = async (w: Writer, row: NewRequest): Promise<void> => {
 };
 
 /** What this conductor is asked and has not answered. */
-export const requestsTo = (r: Reader, owner: string, limit: number): Promise<RequestRow[]> =>
-  r.query((db, { requests }) =>
+export async function requestsTo(r: Reader, owner: string, limit: number): Promise<RequestRow[]> {
+  const text = textOf(r, "requestsTo", (db, { requests }) =>
     db
       .select()
       .from(requests)
@@ -21,15 +22,19 @@ export const requestsTo = (r: Reader, owner: string, limit: number): Promise<Req
       .orderBy(asc(requests.id))
       .limit(limit),
   );
+  return rowsOf(r.tables.requests, await r.run(text, [owner, limit]));
+}
 
 /** What has been answered of what this conductor asked. */
-export const answersTo = (r: Reader, asker: string): Promise<{ id: string; response: string | null }[]> =>
-  r.query((db, { requests }) =>
+export async function answersTo(r: Reader, asker: string): Promise<{ id: string; response: string }[]> {
+  const text = textOf(r, "answersTo", (db, { requests }) =>
     db
       .select({ id: requests.id, response: requests.response })
       .from(requests)
       .where(and(eq(requests.asker, asker), isNotNull(requests.response))),
   );
+  return ((await r.run(text, [asker])) as [string, string][]).map(([id, response]) => ({ id, response }));
+}
 
 /** Of one that nobody waits for any more there is no row. */
 export const answerRequest = async (w: Writer, id: string, response: string): Promise<void> => {

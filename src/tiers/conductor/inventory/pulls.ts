@@ -3,7 +3,7 @@ import { pullReport } from "../../../client/wrangle.ts";
 import type { Report } from "../../../contract/peer.ts";
 import { getNode } from "../../../db/queries/nodes.ts";
 import { generationOf } from "../../generation.ts";
-import { type Fleet, isOwn, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
+import { type Fleet, isCurrent, isOwn, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
 import type { Roster } from "../members/roster.ts";
 import { createIntake } from "./intake.ts";
 import { createPlaces } from "./places.ts";
@@ -53,7 +53,9 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       return;
     }
     tracked.row.generation = generation;
-    tracked.etag = written.taken && report.refused.length === 0 ? generation : null;
+    // It may have left, or been given up, meanwhile: its devices are shown as old.
+    const holds = written.taken && report.refused.length === 0 && isCurrent(stateOf(tracked));
+    tracked.etag = holds ? generation : null;
   }
 
   async function failed(tracked: Tracked, error: PeerError) {

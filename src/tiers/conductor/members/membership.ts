@@ -5,7 +5,7 @@ import { SinewError } from "../../../contract/problem.ts";
 import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../../greeting.ts";
-import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
+import { type Fleet, isOwn, stateOf, type Tracked } from "../fleet.ts";
 import { createClocks, shownClock } from "./clocks.ts";
 import { secondBoot } from "./conflict.ts";
 import type { Roster } from "./roster.ts";
@@ -131,10 +131,7 @@ export function createMembership(
     if (tracked.conflict && row.state === "LIVE")
       Object.assign(row, { state: "CONFLICT", conditions: tracked.row.conditions });
     // A write that failed is made up for by the next hello, which says the same again.
-    if (!tracked.stored || differs(tracked.row, row)) {
-      if (!isCurrent(stateOf(tracked))) tracked.etag = null;
-      await roster.setState(tracked, row);
-    }
+    if (!tracked.stored || differs(tracked.row, row)) await roster.setState(tracked, row);
     // What has to be acted upon is for the one that heard it; the rest is only passed on, by the node's counter.
     if (!isOwn(fleet, tracked) && (isNews() || !fleet.presence.isThere(tracked.owner ?? "") || links.has(id)))
       await roster.take(tracked);

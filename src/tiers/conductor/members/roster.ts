@@ -92,6 +92,8 @@ export function createRoster(fleet: Fleet): Roster {
       return false;
     }
     tracked.stored = true;
+    // Whatever is heard next, and may have been said already, has to ask for all of them again.
+    if (stale) tracked.etag = null;
     // A report may have been taken in meanwhile, or a key: they stay.
     tracked.row = { ...row, generation: tracked.row.generation, key: tracked.row.key };
     if (tracked.owner !== owner) gained(tracked, null);
@@ -108,8 +110,6 @@ export function createRoster(fleet: Fleet): Roster {
     heard(tracked);
     const state = stateOf(tracked);
     if (state === "LIVE" || tracked.conflict) return;
-    // Its devices were shown as old: ask for all of them again.
-    if (state !== "LATE") tracked.etag = null;
     await setState(tracked, { ...tracked.row, state: "LIVE" });
   }
 

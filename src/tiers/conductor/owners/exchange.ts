@@ -143,7 +143,7 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
       const unknown: string[] = [];
       for (const { id: answered, response } of await answersTo(db.read, id)) {
         const resolve = waiting.get(answered);
-        if (resolve) resolve(JSON.parse(response ?? "null"));
+        if (resolve) resolve(JSON.parse(response));
         else unknown.push(answered);
       }
       // Nobody waits for it: it was answered too late, or by a run before this one.

@@ -23,6 +23,10 @@ const EACH_MS = 60_000;
 /** What one transaction forgets: a writer waits for no more than that. */
 const AT_ONCE = 500;
 const PAUSE_MS = 10;
+/** A clock that begins, or was set, is believed after so long: until then whoever keeps it right may set it once more. */
+const STEADY_MS = 3_600_000;
+/** More than any clock is slewed between two looks. */
+const JUMP_MS = 5_000;
 
 export interface Retention {
   start(): void;
@@ -34,18 +38,33 @@ export interface Retention {
 /** Forgets the oldest of what is kept no longer. Several conductors of one database may do so at the same time. */
 export function createRetention(
   db: Database,
-  world: Pick<World, "now" | "timer" | "log">,
+  world: Pick<World, "now" | "monotonic" | "timer" | "log">,
   keep: Partial<Record<Kept, Keep>> = {},
 ): Retention {
   let cancel = () => {};
   let stopped = false;
   let running: Promise<void> = Promise.resolve();
 
+  let offset: number | null = null;
+  let steadySince = world.monotonic();
+
+  /** Whether the clock tells how old something is: one that is wrong by a month would have all of it forgotten. */
+  function isSteady(): boolean {
+    const ticks = world.monotonic();
+    const before = offset;
+    offset = world.now().getTime() - ticks;
+    if (before !== null && Math.abs(offset - before) > JUMP_MS) steadySince = ticks;
+    return ticks - steadySince >= STEADY_MS;
+  }
+
   /** Forgets a few; false: there are no more. */
   async function few(kind: Kept, { seconds, count }: Keep): Promise<boolean> {
-    const oldest = await oldestOf(db.read, kind, AT_ONCE);
     const tooMany = count === null ? 0 : (await countOf(db.read, kind)) - count;
     const before = seconds === null ? "" : new Date(world.now().getTime() - seconds * 1000).toISOString();
+    // Mostly there is nothing to forget, which the first one shows.
+    const [head] = tooMany > 0 ? [] : await oldestOf(db.read, kind, 1);
+    if (head && head.time >= before) return false;
+    const oldest = await oldestOf(db.read, kind, AT_ONCE);
     // In their order, and not beyond the first that is kept: the feed has no gaps.
     const first = oldest[0]?.key;
     const due = oldest.findIndex(({ key, time }, index) => {
@@ -60,8 +79,10 @@ export function createRetention(
   }
 
   async function run() {
+    const byAge = isSteady();
     for (const kind of Object.keys(KEEP) as Kept[]) {
-      while (!stopped && (await few(kind, keep[kind] ?? KEEP[kind]))) {
+      const { seconds, count } = keep[kind] ?? KEEP[kind];
+      while (!stopped && (await few(kind, { seconds: byAge ? seconds : null, count }))) {
         await new Promise<void>((resume) => world.timer(PAUSE_MS, resume));
       }
     }

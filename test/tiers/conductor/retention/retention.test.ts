@@ -27,7 +27,13 @@ describe.each(databases)("retention on $name", ({ open }) => {
     await database.close();
   });
   const world = { ...quiet(), now: () => NOW };
-  const run = (keep: Parameters<typeof createRetention>[2]) => createRetention(db, world, keep).run();
+  const run = (keep: Parameters<typeof createRetention>[2]) => {
+    // It has run for two hours by now.
+    let ticks = 0;
+    const retention = createRetention(db, { ...world, now: () => NOW, monotonic: () => ticks }, keep);
+    ticks = 7_200_000;
+    return retention.run();
+  };
   /** Changes of so many days ago each. */
   const write = (days: number[]) =>
     db.write(async (tx) => {
@@ -57,6 +63,33 @@ describe.each(databases)("retention on $name", ({ open }) => {
     await run({ changes: { seconds: 1, count: null } });
     expect(await kept()).toEqual([1_205]);
     expect(await keptAfter(db.read)).toBe(1_204);
+  });
+
+  test("a clock that has just begun, or was set, makes nothing old for an hour (found by simulation)", async () => {
+    const HOUR = 3_600_000;
+    let ticks = 0;
+    let wrong = 0;
+    const now = () => new Date(NOW.getTime() + ticks + wrong);
+    const keep = { changes: { seconds: 30 * DAY, count: null } };
+    const retention = createRetention(db, { ...world, now, monotonic: () => ticks }, keep);
+    const at = async (hours: number) => {
+      ticks = hours * HOUR;
+      await retention.run();
+      return (await kept()).length;
+    };
+    await write([40, 0]);
+    expect(await at(0.5)).toBe(2);
+    expect(await at(1.1)).toBe(1);
+    wrong = 156 * DAY * 1000;
+    expect(await at(1.2)).toBe(1);
+    expect(await at(2.1)).toBe(1);
+    wrong = 0;
+    expect(await at(2.2)).toBe(1);
+    expect(await at(3.3)).toBe(1);
+    // One that stays so is the one that there is.
+    wrong = 156 * DAY * 1000;
+    expect(await at(3.4)).toBe(1);
+    expect(await at(4.5)).toBe(0);
   });
 
   test("forgets operations that have ended, the audit and resolved alarms, and nothing that is under way", async () => {
