@@ -10,6 +10,7 @@ import { Operation } from "../../src/contract/operation.ts";
 import { cleanEnv, run } from "../cli/run.ts";
 import { databases } from "../support/databases.ts";
 import { denoPath } from "../support/deno.ts";
+import { eventsOf } from "../support/events.ts";
 import { endAll, sinew, startSinew, until } from "../support/process.ts";
 import { startScript, stopScripts } from "../support/script.ts";
 import { CARD, startDriver } from "../support/tiers.ts";
@@ -104,6 +105,38 @@ describe.skipIf(!denoPath)("on Deno", () => {
       const answer = await fetch(`${url}/nodes`, { headers: { authorization: `Bearer ${viewer}` }, tls });
       return NodeList.parse(await answer.json()).nodes.some((one) => one.name === "linked" && one.state === "LIVE");
     });
+  });
+
+  test("the feed is followed as events, from the last one on, until the conductor stops", async () => {
+    const conductor = await conductorOf("feed", `sqlite:${join(folder, "feed.sqlite")}`);
+    const follow = async (headers: Record<string, string> = {}) => {
+      const answer = await fetch(`${conductor.url}/changes`, { headers: { accept: "text/event-stream", ...headers } });
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+      return eventsOf(answer.body ?? new ReadableStream());
+    };
+    const appear = async (id: string, name: string) => {
+      const hello = { status: "READY", endpoint: "127.0.0.1:1", node: { id, name }, api: { min: "1.0", max: "1.0" } };
+      expect((await post(`${conductor.url}/hello`, hello)).status).toBe(200);
+    };
+    /** The next change of a node's state: others tell of its source, which does not answer. */
+    const next = async (events: ReturnType<typeof eventsOf>) => {
+      for (;;) {
+        const { value, done } = await events.next();
+        if (done) throw new Error("the stream has ended");
+        if (value.event === "state") return { id: value.id ?? "", name: JSON.parse(value.data).node.name };
+      }
+    };
+    const first = await follow({ "last-event-id": "0" });
+    expect((await first.next()).value).toMatchObject({ event: "epoch", id: null });
+    await appear("11111111-2222-4333-8444-555555555555", "n1");
+    const { id, name } = await next(first);
+    expect(name).toBe("n1");
+    await first.return(undefined);
+    await appear("21111111-2222-4333-8444-555555555555", "n2");
+    const second = await follow({ "last-event-id": id });
+    while ((await next(second)).name !== "n2");
+    expect(await conductor.stop("SIGTERM")).toBe(0);
+    for await (const event of second) expect(event.id === null || Number(event.id) > Number(id)).toBe(true);
   });
 
   test("an agent on a unix socket is private, is asked over it, and removes it", async () => {
