@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HistoryList, SetupPlan } from "../../../src/contract/device/setup.ts";
+import { cleanEnv, run } from "../../cli/run.ts";
 import { makeHost } from "../../setup/support.ts";
 import { endAll, type RunningSinew, startSinew } from "../../support/process.ts";
-import { cleanEnv, run } from "../run.ts";
 
 /** The commands against an agent that reads a tree: it takes writes, and does nothing about them. */
 const home = mkdtempSync(join(tmpdir(), "sinew-setup-cli-"));

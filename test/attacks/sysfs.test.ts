@@ -14,9 +14,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FleetHardwareList, type Hardware, HardwareList } from "../../src/contract/hardware.ts";
 import { cleanEnv, run } from "../cli/run.ts";
+import { type Random, random, seed } from "../fuzz/random.ts";
 import { endAll, startSinew, until } from "../support/process.ts";
 import { type Device, makeTree, syntheticHost, type Tree } from "../support/tree.ts";
-import { type Random, random, seed } from "./random.ts";
 
 const ROUNDS = Math.max(2, Math.floor(Number(process.env.SINEW_TEST_BUDGET ?? 0) / 2000));
 const folder = mkdtempSync(join(tmpdir(), "sinew-fuzz-sysfs-"));
