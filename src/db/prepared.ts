@@ -36,6 +36,17 @@ export function rowsOf<T extends SQLiteTable>(table: T, rows: unknown[][]): T["$
   });
 }
 
+/** A list of keys in a statement is no longer than this. */
+const KEYS_AT_ONCE = 500;
+
+/** What `read` finds for some of the keys at a time, all together. */
+export async function chunked<T, R>(keys: readonly T[], read: (some: T[]) => Promise<R[]>): Promise<R[]> {
+  const found: R[] = [];
+  for (let start = 0; start < keys.length; start += KEYS_AT_ONCE)
+    found.push(...(await read(keys.slice(start, start + KEYS_AT_ONCE))));
+  return found;
+}
+
 /** As many keys as a power of two, the last one repeated: so that there are few texts, whatever the number of keys. */
 export function padded(keys: string[]): string[] {
   const last = keys.at(-1);

@@ -21,7 +21,7 @@ import {
   setNodeFreshness,
 } from "../../src/db/queries/hardware.ts";
 import {
-  allNodes,
+  countNodes,
   getNode,
   listNodes,
   lockNodes,
@@ -89,7 +89,7 @@ describe.each(databases)("queries on $name", ({ open }) => {
       after = page.at(-1)?.id;
     }
     expect(seen.toSorted()).toEqual(made.map(({ id }) => id).toSorted());
-    expect((await allNodes(db.read)).length).toBeGreaterThanOrEqual(8);
+    expect(await countNodes(db.read)).toBeGreaterThanOrEqual(8);
   });
 
   test("touchNodes() writes each node's own time, and counts for an owner what another one has heard", async () => {

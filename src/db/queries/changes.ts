@@ -2,7 +2,7 @@ import { asc, eq, gt, sql } from "drizzle-orm";
 import type { Change } from "../../contract/change.ts";
 import { insert, upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
-import { textOf } from "../prepared.ts";
+import { rowsOf, textOf } from "../prepared.ts";
 import type { ChangeRow } from "../schema/tables.ts";
 
 export type { ChangeRow } from "../schema/tables.ts";
@@ -58,16 +58,7 @@ export async function changesSince(r: Reader, since: number, limit: number): Pro
   const text = textOf(r, "changesSince", (db, { changes }) =>
     db.select().from(changes).where(gt(changes.revision, 0)).orderBy(asc(changes.revision)).limit(1),
   );
-  return (await r.run(text, [since, limit])).map(toRow);
-}
-
-/** The columns of `changes`, in their order. */
-function toRow([revision, time, kind, node_id, node_name, source, uuid, state, body]: unknown[]): ChangeRow {
-  const [at, of] = [
-    { revision: Number(revision), time, kind },
-    { node_id, node_name, source, uuid, state, body },
-  ];
-  return { ...at, ...of } as ChangeRow; // each as the schema declares it: text or null
+  return rowsOf(r.tables.changes, await r.run(text, [since, limit]));
 }
 
 /** The newest revision. */
@@ -77,18 +68,19 @@ export const currentRevision = (r: Reader): Promise<number> => revisionIn(r, "re
 export const keptAfter = (r: Reader): Promise<number> => revisionIn(r, "kept_after");
 
 /** Makes another history of it: a position in the one before is 410 from the next start of its conductors on. */
-export const setEpoch = (w: Writer, epoch: string): Promise<void> =>
-  upsert(w, w.tables.meta, ["key"], [{ key: "epoch", value: epoch }]);
+export const setEpoch = (w: Writer, epoch: string): Promise<void> => setMeta(w, "epoch", epoch);
 
 /** The newest revision at which a source became another one to its readers. */
 export const sourcesRevision = (r: Reader): Promise<number> => revisionIn(r, "sources");
 
 /** Notes that sources have changed. After `reserveRevisions`, so that two writers take the rows in one order. */
-export const markSources = (w: Writer, revision: number): Promise<void> =>
-  upsert(w, w.tables.meta, ["key"], [{ key: "sources", value: String(revision) }]);
+export const markSources = (w: Writer, revision: number): Promise<void> => setMeta(w, "sources", String(revision));
 
 const revisionIn = async (r: Reader, key: "revision" | "kept_after" | "sources"): Promise<number> =>
   Number((await metaOf(r, key)) ?? 0);
+
+export const setMeta = (w: Writer, key: string, value: string): Promise<void> =>
+  upsert(w, w.tables.meta, ["key"], [{ key, value }]);
 
 /** What the database says of itself under this key; null: nothing. */
 export async function metaOf(r: Reader, key: string): Promise<string | null> {

@@ -1,5 +1,6 @@
 import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { Reader, Writer } from "../connection.ts";
+import { chunked } from "../prepared.ts";
 import type { NodeRow } from "../schema/tables.ts";
 import { metaOf } from "./changes.ts";
 
@@ -13,17 +14,10 @@ export async function nodeByKey(r: Reader, key: string): Promise<NodeRow | null>
 
 /** The keys of these nodes, as they stand now. */
 export async function keysOf(r: Reader, ids: string[]): Promise<Map<string, string | null>> {
-  const found = new Map<string, string | null>();
-  for (let start = 0; start < ids.length; start += 500) {
-    const rows = await r.query((db, { nodes }) =>
-      db
-        .select({ id: nodes.id, key: nodes.key })
-        .from(nodes)
-        .where(inArray(nodes.id, ids.slice(start, start + 500))),
-    );
-    for (const { id, key } of rows) found.set(id, key);
-  }
-  return found;
+  const rows = await chunked(ids, (some) =>
+    r.query((db, { nodes }) => db.select({ id: nodes.id, key: nodes.key }).from(nodes).where(inArray(nodes.id, some))),
+  );
+  return new Map(rows.map(({ id, key }) => [id, key]));
 }
 
 /** Gives a node that has a row its key. False: it has another one than `from` by now, and keeps it. */

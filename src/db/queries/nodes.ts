@@ -47,9 +47,6 @@ export const nodeRow = (node: Node, revision: number): NodeFacts => ({
   revision,
 });
 
-export const allNodes = (r: Reader): Promise<NodeRow[]> =>
-  r.query((db, { nodes }) => db.select().from(nodes).orderBy(asc(nodes.id)));
-
 export async function countNodes(r: Reader): Promise<number> {
   const [row] = await r.query((db, { nodes }) => db.select({ count: count() }).from(nodes));
   return row?.count ?? 0;

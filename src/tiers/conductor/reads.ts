@@ -6,14 +6,10 @@ import { type HardwareFilter, hardwareByUuid, hardwareText, listHardware } from 
 import { listNodes, toNode } from "../../db/queries/nodes.ts";
 import { failedSources, sourcesSummary, toSource } from "../../db/queries/sources.ts";
 import { checkPosition } from "./feed/feed.ts";
+import { decode, encode, type Paging, positionOf } from "./paging.ts";
 
 /** The conductor lists this many of the sources that are not OK; the summary counts all. */
 const SOURCES_SHOWN = 100;
-
-export interface Paging {
-  limit: number;
-  page_token?: string;
-}
 
 /** What the fleet's readers ask for, from the database alone. Texts are JSON bodies. */
 export interface Reads {
@@ -29,21 +25,6 @@ export interface Reads {
   ): Promise<{ nodes: Node[]; revision: number; next_page_token?: string }>;
   /** Throws SinewError epoch for a position of another history, too_old for one that is no longer kept. */
   changes(since: number, options: Paging & { epoch?: string }): Promise<string>;
-}
-
-function badToken(): SinewError {
-  const detail = "expected a next_page_token that this list gave";
-  return new SinewError("invalid", `page_token: ${detail}`, { errors: [{ pointer: "page_token", detail }] });
-}
-
-const encode = (position: string) => btoa(position);
-function decode(token: string | undefined): string | undefined {
-  if (token === undefined) return undefined;
-  try {
-    return atob(token);
-  } catch {
-    throw badToken();
-  }
 }
 
 export function createReads(db: Database): Reads {
@@ -81,9 +62,7 @@ export function createReads(db: Database): Reads {
     revision: () => db.revision(),
 
     async hardware(filter, { limit, page_token }) {
-      const position = decode(page_token);
-      if (position !== undefined && !/^\d{1,15}$/.test(position)) throw badToken();
-      const after = position === undefined ? undefined : Number(position);
+      const after = positionOf(decode(page_token));
       const { rows, revision, sourcesAt } = await listHardware(read, filter, { after, limit: limit + 1 });
       const page = rows.slice(0, limit);
       const rest = {
@@ -116,9 +95,7 @@ export function createReads(db: Database): Reads {
     },
 
     async changes(first, { limit, page_token, epoch }) {
-      const position = decode(page_token);
-      if (position !== undefined && !/^\d{1,15}$/.test(position)) throw badToken();
-      const since = position === undefined ? first : Number(position);
+      const since = positionOf(decode(page_token)) ?? first;
       const newest = await db.revision();
       const rows = await changesSince(read, since, limit + 1);
       // After the rows: what was still kept now was there when they were read.

@@ -2,31 +2,20 @@ import { and, eq, inArray, isNull } from "drizzle-orm";
 import type { ExpectedNode } from "../../../contract/fleet/expected.ts";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
-import { padded, textOf } from "../../prepared.ts";
+import { chunked, padded, textOf } from "../../prepared.ts";
 import type { NodeRow } from "../../schema/tables.ts";
+import { metaOf, setMeta } from "../changes.ts";
 
 const KEY = "expected_nodes";
-const AT_ONCE = 500;
 
 /** The whole list, as it was given. */
 export async function expectedNodes(r: Reader): Promise<ExpectedNode[]> {
-  const [row] = await r.query((db, { meta }) => db.select({ value: meta.value }).from(meta).where(eq(meta.key, KEY)));
-  return row ? (JSON.parse(row.value) as ExpectedNode[]) : []; // written by `saveExpected` alone
+  const text = await metaOf(r, KEY);
+  return text === null ? [] : (JSON.parse(text) as ExpectedNode[]); // written by `saveExpected` alone
 }
 
-export async function saveExpected(w: Writer, nodes: readonly ExpectedNode[]): Promise<void> {
-  const value = JSON.stringify(nodes);
-  await w.query((db, { meta }) =>
-    db.insert(meta).values({ key: KEY, value }).onConflictDoUpdate({ target: meta.key, set: { value } }),
-  );
-}
-
-async function chunked<T, R>(all: readonly T[], read: (some: T[]) => Promise<R[]>): Promise<R[]> {
-  const found: R[] = [];
-  for (let start = 0; start < all.length; start += AT_ONCE)
-    found.push(...(await read(all.slice(start, start + AT_ONCE))));
-  return found;
-}
+export const saveExpected = (w: Writer, nodes: readonly ExpectedNode[]): Promise<void> =>
+  setMeta(w, KEY, JSON.stringify(nodes));
 
 export type KnownNode = Pick<NodeRow, "id" | "name" | "state" | "labels" | "key">;
 

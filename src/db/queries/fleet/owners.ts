@@ -1,7 +1,7 @@
 import { and, asc, count, eq, gt, inArray, isNull, max, min, notInArray, or, sql } from "drizzle-orm";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
-import { padded, rowsOf, textOf } from "../../prepared.ts";
+import { chunked, padded, rowsOf, textOf } from "../../prepared.ts";
 import type { ConductorRow, NodeRow } from "../../schema/tables.ts";
 
 export type { ConductorRow, NodeRow } from "../../schema/tables.ts";
@@ -126,23 +126,19 @@ export async function settledNodes(r: Reader): Promise<Set<string>> {
   return settled;
 }
 
-const AT_ONCE = 500;
-
 /** How often these nodes were heard, at whatever conductor, and whose they are. */
 export async function renewalsOf(r: Reader, ids: string[]): Promise<Map<string, Pick<NodeRow, "owner" | "renewals">>> {
-  const found = new Map<string, Pick<NodeRow, "owner" | "renewals">>();
-  for (let start = 0; start < ids.length; start += AT_ONCE) {
-    const some = padded(ids.slice(start, start + AT_ONCE));
+  const rows = await chunked(ids, (keys) => {
+    const some = padded(keys);
     const text = textOf(r, `renewalsOf ${some.length}`, (db, { nodes }) =>
       db
         .select({ id: nodes.id, owner: nodes.owner, renewals: nodes.renewals })
         .from(nodes)
         .where(inArray(nodes.id, some)),
     );
-    for (const [id, owner, renewals] of (await r.run(text, some)) as [string, string | null, number | string][])
-      found.set(id, { owner, renewals: Number(renewals) });
-  }
-  return found;
+    return r.run(text, some) as Promise<[string, string | null, number | string][]>;
+  });
+  return new Map(rows.map(([id, owner, renewals]) => [id, { owner, renewals: Number(renewals) }]));
 }
 
 /** How many nodes each conductor has. */

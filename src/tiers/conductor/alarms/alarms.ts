@@ -4,6 +4,7 @@ import { SinewError } from "../../../contract/problem.ts";
 import { type AlarmFilter, getAlarm, listAlarms, lockAlarms } from "../../../db/queries/fleet/alarms.ts";
 import { addWindow, deleteWindow, listWindows } from "../../../db/queries/fleet/windows.ts";
 import type { World } from "../../../world.ts";
+import { type Paging, positionOf } from "../paging.ts";
 import type { Context } from "./apply.ts";
 import { commit } from "./commit.ts";
 import { bodyOf, toAlarm } from "./rows.ts";
@@ -11,7 +12,7 @@ import { bodyOf, toAlarm } from "./rows.ts";
 /** What people ask and say of alarms. */
 export interface Alarms {
   /** Newest first. Throws SinewError invalid for a page_token that is none of this list. */
-  list(filter: AlarmFilter, paging: { limit: number; page_token?: string | undefined }): Promise<AlarmList>;
+  list(filter: AlarmFilter, paging: Paging): Promise<AlarmList>;
   /** Throws SinewError not_found. */
   get(id: string): Promise<Alarm>;
   /** `comment` null: taken back. Throws SinewError not_found where no alarm with this id fires. */
@@ -23,8 +24,8 @@ export interface Alarms {
   deleteWindow(id: string): Promise<boolean>;
 }
 
-const invalid = (pointer: string, detail: string) =>
-  new SinewError("invalid", `${pointer.replace(/^\//, "")}: ${detail}`, { errors: [{ pointer, detail }] });
+const badEnd = (detail: string) =>
+  new SinewError("invalid", `ends_at: ${detail}`, { errors: [{ pointer: "/ends_at", detail }] });
 
 export function createAlarms({ db, world }: Pick<Context, "db"> & { world: World }): Alarms {
   const now = () => world.now().toISOString();
@@ -32,11 +33,9 @@ export function createAlarms({ db, world }: Pick<Context, "db"> & { world: World
 
   return {
     async list(filter, { limit, page_token }) {
-      if (page_token !== undefined && !/^\d{1,15}$/.test(page_token))
-        throw invalid("page_token", "expected a next_page_token that this list gave");
+      const before = positionOf(page_token);
       // Before the rows: whoever goes on with the feed from here may see a change twice, never miss one.
       const revision = await db.revision();
-      const before = page_token === undefined ? undefined : Number(page_token);
       const rows = await listAlarms(db.read, filter, { before, limit: limit + 1 });
       const page = rows.slice(0, limit);
       const last = rows.length > limit ? page.at(-1) : undefined;
@@ -66,8 +65,8 @@ export function createAlarms({ db, world }: Pick<Context, "db"> & { world: World
         ...{ created_by: by, created_at: now() },
       };
       const end = Date.parse(ends_at);
-      if (end <= Date.parse(window.starts_at)) throw invalid("/ends_at", "expected a time after starts_at");
-      if (end <= world.now().getTime()) throw invalid("/ends_at", "expected a time to come");
+      if (end <= Date.parse(window.starts_at)) throw badEnd("expected a time after starts_at");
+      if (end <= world.now().getTime()) throw badEnd("expected a time to come");
       await db.write((tx) => addWindow(tx, window));
       return window;
     },
