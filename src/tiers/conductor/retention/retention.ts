@@ -59,12 +59,14 @@ export function createRetention(
 
   /** Forgets a few; false: there are no more. */
   async function few(kind: Kept, { seconds, count }: Keep): Promise<boolean> {
-    const tooMany = count === null ? 0 : (await countOf(db.read, kind)) - count;
+    const excess = async () => (count === null ? 0 : (await countOf(db.read, kind)) - count);
     const before = seconds === null ? "" : new Date(world.now().getTime() - seconds * 1000).toISOString();
     // Mostly there is nothing to forget, which the first one shows.
-    const [head] = tooMany > 0 ? [] : await oldestOf(db.read, kind, 1);
+    const [head] = (await excess()) > 0 ? [] : await oldestOf(db.read, kind, 1);
     if (head && head.time >= before) return false;
     const oldest = await oldestOf(db.read, kind, AT_ONCE);
+    // Counted after they were read: what another conductor forgets meanwhile must not be made up for with what is kept.
+    const tooMany = await excess();
     // In their order, and not beyond the first that is kept: the feed has no gaps.
     const first = oldest[0]?.key;
     const due = oldest.findIndex(({ key, time }, index) => {
