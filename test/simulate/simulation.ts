@@ -330,7 +330,7 @@ export class Simulation implements Witness {
         this.#violations.push(`after quiet: the conductor cannot be asked: ${why}`);
       },
     );
-    await this.#clock.runUntil(this.#clock.now + 2 * MINUTE, () => done || this.#violations.length > 0);
+    await this.#clock.runUntil(this.#clock.now + 4 * MINUTE, () => done || this.#violations.length > 0);
     if (!done) this.#violations.push("after quiet: the comparison came to no end");
   }
 
@@ -339,9 +339,9 @@ export class Simulation implements Witness {
     const say = (...found: string[]) => this.#violations.push(...found);
     const asked = clock.now;
     let lists = await listAll(this.operator.peer, this.#dice.pick([5, 50, 1000]));
-    // An alarm takes its time to be over, and that is a revision, too: followers are a few seconds behind.
+    // An alarm takes its time to be over, and that is a revision, too; a follower then looks up to 31 s later.
     const behind = () => this.followers.some(({ copy }) => copy.since !== lists.revision);
-    for (let again = 0; again < 5 && behind(); again += 1) {
+    for (let again = 0; again < 12 && behind(); again += 1) {
       await this.operator.client.process.run?.sleep(10_000);
       lists = await listAll(this.operator.peer, 1000);
     }

@@ -18,6 +18,15 @@ export function isLoss(error: unknown): boolean {
   return LOST.test(codeOf(cause));
 }
 
+/**
+ * A connection that had been good ended, as all do where the server restarts: another one may be good. Not so one that could
+ * not be made.
+ */
+export function isEnded(error: unknown): boolean {
+  const cause = error instanceof SinewError ? error.cause : error;
+  return /^(ECONNRESET|EPIPE|CONNECTION_CLOSED|CONNECTION_ENDED|57P01|57P05)$/.test(codeOf(cause));
+}
+
 /** Trouble of the server, not of the request, is 503; the rest stays what it is. */
 export function translate(error: unknown): unknown {
   const code = codeOf(error);

@@ -13,11 +13,13 @@ import {
 import { currentRevision } from "../queries/changes.ts";
 import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../schema/migrate.ts";
 import * as tables from "../schema/tables-postgres.ts";
-import { explain, isLoss, isRepeatable, translate } from "./errors.ts";
+import { explain, isEnded, isLoss, isRepeatable, translate } from "./errors.ts";
 import { createNotices } from "./notices.ts";
 
 const OLDEST = 130_000;
 const ATTEMPTS = 5;
+/** Connections of a pool. */
+const POOL = 8;
 const CLOSE_MS = 5_000;
 /** "sinew" in ASCII: what processes that apply migrations wait for. */
 const MIGRATION_LOCK = 0x73696e6577;
@@ -52,10 +54,10 @@ export async function openPostgres(url: string): Promise<Database> {
     });
   const pools: Sql[] = [];
   try {
-    const writer = pool(8, {});
+    const writer = pool(POOL, {});
     pools.push(writer);
     const epoch = await prepare(writer);
-    const reader = pool(8, { default_transaction_read_only: "on" });
+    const reader = pool(POOL, { default_transaction_read_only: "on" });
     pools.push(reader);
     const connect: Connect = (hooks) => pool(1, {}, { max_lifetime: null, ...hooks });
     return createDatabase({ writer, reader, connect }, epoch);
@@ -107,13 +109,32 @@ async function repeated<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/**
+ * Tries again where a connection of the pool had ended unnoticed while nobody used it, as all have after a restart of the
+ * server. What `work` has said to have `worked` on may have been done: it is not repeated.
+ */
+async function renewed<T>(work: (worked: () => void) => Promise<T>): Promise<T> {
+  let done = false;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await work(() => {
+        done = true;
+      });
+    } catch (error) {
+      if (done || attempt === POOL || !isEnded(error)) throw error;
+    }
+  }
+}
+
 type Connect = Parameters<typeof createNotices>[0]["connect"];
 
 function createDatabase(
   { writer, reader, connect }: { writer: Sql; reader: Sql; connect: Connect },
   epoch: string,
 ): Database {
-  const read = createWriter("postgres", prepared(reader), tables, adapt);
+  const reading = prepared(reader);
+  const readAgain: Connection = { run: (text, params) => renewed(() => reading.run(text, params)) };
+  const read = createWriter("postgres", readAgain, tables, adapt);
   let closed: Promise<void> | null = null;
   const watchers = createWatchers();
   const notices = createNotices({ writer, connect, wake: watchers.wake });
@@ -129,7 +150,14 @@ function createDatabase(
     revision: () => currentRevision(read),
     write: (work) => {
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
-      const result = repeated(() => begin(writer, (own) => work(createWriter("postgres", own, tables, adapt))));
+      const result = repeated(() =>
+        renewed((worked) =>
+          begin(writer, (own) => {
+            worked();
+            return work(createWriter("postgres", own, tables, adapt));
+          }),
+        ),
+      );
       const ended: Promise<unknown> = result.then(committed, () => {}).finally(() => writing.delete(ended));
       writing.add(ended);
       return result;
