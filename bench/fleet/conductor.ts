@@ -7,7 +7,7 @@ const PROBE = new URL("./probe.ts", import.meta.url).pathname;
 /** The core that conductors have to themselves; all else runs on the other ones. */
 const ON_OWN_CORE = ["taskset", "-c", "0"];
 
-/** BENCH_PROFILE=DIRECTORY: each conductor that is stopped, and not killed, leaves a CPU profile there. */
+/** BENCH_PROFILE=DIRECTORY: each conductor leaves a CPU profile there; it is then stopped where it would have been killed. */
 const profiled = () => {
   const directory = process.env.BENCH_PROFILE;
   return directory ? ["--cpu-prof", "--cpu-prof-dir", directory] : [];
@@ -84,7 +84,7 @@ export function conductor({ db, tls = true, args = [] }: { db: string; tls?: boo
       await child?.exited;
     },
     async kill() {
-      child?.kill("SIGKILL");
+      child?.kill(process.env.BENCH_PROFILE ? "SIGTERM" : "SIGKILL");
       await child?.exited;
     },
     longestBlock: (from: number, until: number) =>
