@@ -8,7 +8,7 @@ export type { AlarmRow } from "../../schema/tables.ts";
 
 /** What of nodes can be a trouble. */
 export interface Facts {
-  nodes: Pick<NodeRow, "id" | "name" | "state" | "labels" | "api" | "conditions" | "reported">[];
+  nodes: Pick<NodeRow, "id" | "name" | "state" | "labels" | "api" | "conditions" | "reported" | "revision">[];
   /** Those that are not OK. */
   sources: SourceRow[];
   /** Those that are ill or gone. */
@@ -221,17 +221,20 @@ export async function countPresent(r: Reader): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** Nodes that are LOST without an alarm of their own, and some of them. */
+/** Nodes that are LOST without an alarm of their own, or with one that does not count, and some of them. */
 export async function lostTogether(
   r: Reader,
   limit: number,
+  but: string[] = [],
 ): Promise<{ total: number; nodes: { id: string; name: string }[] }> {
-  const own = await r.query((db, { alarms }) =>
+  const fired = await r.query((db, { alarms }) =>
     db
       .select({ id: alarms.node_id })
       .from(alarms)
       .where(and(eq(alarms.state, "firing"), eq(alarms.kind, "agent.lost"), isNotNull(alarms.node_id))),
   );
+  const passed = new Set<string | null>(but);
+  const own = fired.filter(({ id }) => !passed.has(id));
   const [row] = await r.query((db, { nodes }) =>
     db.select({ count: count() }).from(nodes).where(eq(nodes.state, "LOST")),
   );

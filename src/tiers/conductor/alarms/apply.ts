@@ -13,6 +13,8 @@ export interface Intent {
   fingerprint: string;
   node: string;
   to: "pending" | "firing" | "resolved" | "dropped" | "updated" | "folded";
+  /** A lost node that is no member of the outage: it fires though one is open. */
+  alone?: boolean;
 }
 
 /** What writing alarms takes. */
@@ -62,8 +64,9 @@ export const apply = (context: Context, intents: readonly Intent[]): Promise<voi
     const rows = new Map((await openAlarms(tx, nodes)).map(({ position: _, ...row }) => [row.fingerprint, row]));
     const outage = (await openAlarm(tx, OUTAGE)) !== null;
     const drafts: Drafts = { rows: [], dropped: [] };
-    for (const { fingerprint, to } of intents) {
-      const draft = draftOf(to, problems.get(fingerprint), rows.get(fingerprint), { context, now, outage });
+    for (const { fingerprint, to, alone = false } of intents) {
+      const about = { context, now, outage, folds: outage && !alone };
+      const draft = draftOf(to, problems.get(fingerprint), rows.get(fingerprint), about);
       if (draft === null) continue;
       if ("dropped" in draft) drafts.dropped.push(draft.dropped);
       else drafts.rows.push(draft);
@@ -78,7 +81,7 @@ function draftOf(
   to: Intent["to"],
   problem: Problem | undefined,
   row: StoredAlarm | undefined,
-  { context, now, outage }: { context: Context; now: string; outage: boolean },
+  { context, now, outage, folds }: { context: Context; now: string; outage: boolean; folds: boolean },
 ): Draft {
   const { kinds, world } = context;
   const fires = row?.state === "firing";
@@ -88,7 +91,7 @@ function draftOf(
     case "firing": {
       if (!problem?.opens || fires) return null;
       const node = { id: problem.node.id, name: problem.node.name };
-      if (outage && problem.kind === "agent.lost" && silencedBy(context.windows(), { ...problem, node }) === null)
+      if (folds && problem.kind === "agent.lost" && silencedBy(context.windows(), { ...problem, node }) === null)
         return null;
       const base = row ?? newRow(problem, { id: world.uuid(), now, kinds });
       const severity = severityOf(problem, kinds);

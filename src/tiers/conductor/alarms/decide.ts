@@ -36,11 +36,9 @@ export function decide(of: {
       return row ? null : "pending";
     }
 
-    /** Whether it has been so for long enough. */
+    /** Whether it has been so for long enough. That is forgotten once it is written, which may fail. */
     function held(present: boolean, forMs: number): boolean {
-      if (forMs > 0 && holds.since(fingerprint, { node, present, forMs }) < forMs) return false;
-      holds.forget(fingerprint);
-      return true;
+      return forMs === 0 || holds.since(fingerprint, { node, present, forMs }) >= forMs;
     }
   });
 }

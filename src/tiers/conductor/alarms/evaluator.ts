@@ -12,10 +12,10 @@ import type { World } from "../../../world.ts";
 import { apply, type Context, type Intent } from "./apply.ts";
 import { decide } from "./decide.ts";
 import { createHolds } from "./holds.ts";
-import { judgeOutage, TOGETHER_MS } from "./outage/judge.ts";
-import { applyOutage, membersOfOutage } from "./outage/together.ts";
-import { type Problem, problemsOf } from "./problems.ts";
-import type { StoredAlarm } from "./rows.ts";
+import { judgeOutage, outageSize, TOGETHER_MS } from "./outage/judge.ts";
+import { createLostNodes, type Lost } from "./outage/lost.ts";
+import { applyOutage, type Outage, openOutage } from "./outage/together.ts";
+import { problemsOf } from "./problems.ts";
 import { activeWindows, silencedBy } from "./windows/match.ts";
 import { applyWindows } from "./windows/silence.ts";
 
@@ -33,27 +33,19 @@ export interface Evaluator {
   stop(): Promise<void>;
 }
 
-interface Lost {
-  name: string;
-  at: number;
-  /** Of its alarm, and whether it has one of its own. */
-  fingerprint: string;
-  fired: boolean;
-  /** By a window: nobody waits for it. */
-  silenced: boolean;
-}
-
 export function createEvaluator(options: Omit<Context, "windows" | "world"> & { world: World }): Evaluator {
   const { db, world, kinds } = options;
   const holds = createHolds(world.monotonic);
   /** Nodes to look at. */
   const dirty = new Set<string>();
-  /** Nodes that are LOST, and since when as far as this evaluator knows. */
-  const lost = new Map<string, Lost>();
+  const lost = createLostNodes(world);
   let windows: Window[] = [];
   let active: Window[] = [];
   let cursor: number | null = null;
-  let first = true;
+  /** The revision of the first look. */
+  let began = 0;
+  /** When an outage was told of last. */
+  let newsAt = Number.NEGATIVE_INFINITY;
   let windowsAt = -1;
   /** Windows that are now differ from those that firing alarms were last compared with. */
   let stale = true;
@@ -84,7 +76,8 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
     const oldest = cursor === null ? null : await oldestChange(db.read);
     if (cursor === null || cursor > revision || (oldest !== null && oldest > cursor + 1)) {
       for (const node of await troubledNodes(db.read)) dirty.add(node);
-      for (const node of lost.keys()) dirty.add(node);
+      for (const node of lost.nodes()) dirty.add(node);
+      if (cursor === null) began = revision;
       cursor = revision;
       return;
     }
@@ -97,34 +90,23 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   }
 
   /** What is to become of the alarms of these nodes. */
-  async function look(nodes: string[]): Promise<Intent[]> {
+  async function look(nodes: string[], open: Outage | null): Promise<Intent[]> {
     const facts = await factsOf(db.read, nodes);
     const problems = problemsOf(facts);
-    const here = new Set(facts.nodes.flatMap(({ id, state }) => (state === "LEFT" ? [] : id)));
+    const known = new Map(facts.nodes.map((node) => [node.id, node]));
     const rows = await openAlarms(db.read, nodes);
     const problemsBy = Map.groupBy(problems.values(), ({ node }) => node.id);
     const rowsBy = Map.groupBy(rows, ({ node_id }) => node_id ?? "");
     return nodes.flatMap((node) => {
       const own = new Map((problemsBy.get(node) ?? []).map((problem) => [problem.fingerprint, problem]));
       const stored = new Map((rowsBy.get(node) ?? []).map((row) => [row.fingerprint, row]));
-      note(node, own, stored);
-      return decide({ node, here: here.has(node), problems: own, rows: stored, holds, kinds });
+      const problem = [...own.values()].find(({ kind }) => kind === "agent.lost");
+      const row = problem && stored.get(problem.fingerprint);
+      const silenced = problem !== undefined && silencedBy(active, problem) !== null;
+      const { revision = 0, state = "LEFT" } = known.get(node) ?? {};
+      lost.note({ id: node, revision }, { problem, row, silenced }, { began, outage: open });
+      return decide({ node, here: state !== "LEFT", problems: own, rows: stored, holds, kinds });
     });
-  }
-
-  /** Keeps count of who is lost, and since when. */
-  function note(node: string, problems: Map<string, Problem>, rows: Map<string, StoredAlarm>) {
-    const problem = [...problems.values()].find(({ kind }) => kind === "agent.lost");
-    if (!problem) {
-      lost.delete(node);
-      return;
-    }
-    const { fingerprint } = problem;
-    const fired = rows.has(fingerprint);
-    const silenced = silencedBy(active, problem) !== null;
-    // One with an alarm of its own from before this evaluator began was not lost just now.
-    const at = lost.get(node)?.at ?? (fired && first ? Number.NEGATIVE_INFINITY : world.monotonic());
-    lost.set(node, { name: problem.node.name, at, fingerprint, fired, silenced });
   }
 
   function lookAgain(nodes: Iterable<string>) {
@@ -133,33 +115,37 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   }
 
   /** Whether lost nodes are one alarm; what is to become of those that have one of their own. */
-  async function outage(intents: Intent[]): Promise<Intent[]> {
-    const now = world.monotonic();
-    const recent = [...lost].filter(([, { at, silenced }]) => !silenced && now - at <= TOGETHER_MS);
-    const open = await membersOfOutage(context);
-    if (!open && recent.length <= 5) return intents;
+  async function outage(intents: Intent[], open: Outage | null): Promise<{ intents: Intent[]; open: boolean }> {
+    const recent = lost.recent();
+    if (!open && recent.length <= 5) return { intents, open: false };
     const present = await countPresent(db.read);
     const verdict = judgeOutage({ recent: recent.length, members: open?.members ?? null, present });
-    const last = recent.at(-1);
-    const trigger = last ? { id: last[0], name: last[1].name } : null;
     if (verdict === "end") {
-      await applyOutage(context, { trigger, end: true });
+      await applyOutage(context, { trigger: lastOf(recent), folding: [], end: true, news: null });
       // Who is lost still is so alone from now on.
-      lookAgain(lost.keys());
-      return intents;
+      lost.part();
+      lookAgain(lost.nodes());
+      return { intents, open: false };
     }
-    if (verdict === null && !open) return intents;
-    const begins = open === null;
-    if (begins || open.members !== open.stored) await applyOutage(context, { trigger, end: false });
-    // A member has no alarm of its own, and one that fired alone just before it became one is folded in.
-    const single = intents.filter(({ to, fingerprint, node }) => {
-      const known = lost.get(node);
-      return to !== "firing" || known?.fingerprint !== fingerprint || known.silenced;
+    if (verdict === null && !open) return { intents, open: false };
+    // One that fired alone just before the others were lost is a member, too.
+    const fired = verdict === null ? [] : recent.filter(({ fired }) => fired);
+    const folded = fired.map(({ fingerprint, id }): Intent => ({ fingerprint, node: id, to: "folded" }));
+    if (verdict === "begin") await count(fired.map(({ id }) => id));
+    if (verdict !== null) for (const one of recent) one.member = true;
+    const single = intents.flatMap((intent) => {
+      const known = lost.get(intent.node);
+      if (intent.to !== "firing" || known?.fingerprint !== intent.fingerprint || known.silenced) return intent;
+      return known.member ? [] : { ...intent, alone: true };
     });
-    const fired = recent.filter(([, { fired }]) => fired);
-    // Then it has more members.
-    lookAgain(fired.map(([node]) => node));
-    return [...single, ...fired.map(([node, { fingerprint }]): Intent => ({ fingerprint, node, to: "folded" }))];
+    return { intents: [...single, ...folded], open: true };
+  }
+
+  /** Brings the outage's alarm up to who is a member: told at once when it begins, and at most once a minute from then on. */
+  async function count(folding: string[] = []): Promise<void> {
+    const now = world.monotonic();
+    const news = now - newsAt < TOGETHER_MS ? null : outageSize(await countPresent(db.read));
+    if (await applyOutage(context, { trigger: lastOf(lost.recent()), folding, end: false, news })) newsAt = now;
   }
 
   async function evaluate(): Promise<void> {
@@ -172,16 +158,15 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
     if (JSON.stringify(now) !== JSON.stringify(active)) {
       active = now;
       stale = true;
-      for (const node of lost.keys()) dirty.add(node);
+      for (const node of lost.nodes()) dirty.add(node);
     }
     if (revision !== cursor) {
       await notice(revision);
       // Another evaluator may have found that they are members of an outage.
-      for (const [node, { fired, at }] of lost) if (fired && world.monotonic() - at <= TOGETHER_MS) dirty.add(node);
+      for (const { id, fired } of lost.recent()) if (fired) dirty.add(id);
     }
     for (const node of holds.due()) dirty.add(node);
     if (dirty.size > 0) await settle();
-    first = false;
     if (stale) {
       await applyWindows(context, pause);
       stale = false;
@@ -191,13 +176,14 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   async function settle(): Promise<void> {
     const nodes = [...dirty];
     const intents: Intent[] = [];
+    const before = await openOutage(context);
     for (let start = 0; start < nodes.length && !stopped; start += NODES) {
       if (start > 0) await pause();
-      intents.push(...(await look(nodes.slice(start, start + NODES))));
+      intents.push(...(await look(nodes.slice(start, start + NODES), before)));
     }
     for (const node of nodes) dirty.delete(node);
     try {
-      const all = await outage(intents);
+      const { intents: all, open } = await outage(intents, before);
       // What one node's alarms become stays together: an alarm is read by its node.
       for (let start = 0; start < all.length && !stopped; start += ALARMS) {
         if (start > 0) await pause();
@@ -208,6 +194,9 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
           if (to === "firing" && known?.fingerprint === fingerprint) known.fired = true;
         }
       }
+      // Now that who fires alone does, and who was folded in does no more.
+      const after = open ? await openOutage(context) : null;
+      if (after && after.members !== after.stored) await count();
     } catch (error) {
       // Seen, and not written: seen again.
       for (const node of nodes) dirty.add(node);
@@ -259,4 +248,9 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       await running;
     },
   };
+}
+
+function lastOf(lost: Lost[]): { id: string; name: string } | null {
+  const last = lost.at(-1);
+  return last ? { id: last.id, name: last.name } : null;
 }

@@ -18,13 +18,15 @@ export interface AlarmBody
   told: boolean;
   /** The node that set it off. */
   trigger: { id: string; name: string };
+  /** Of an outage: how many members were told of, or fewer where some came back since. */
+  known?: number;
 }
 
 export const bodyOf = (row: Pick<AlarmRow, "body">): AlarmBody => JSON.parse(row.body) as AlarmBody; // written from one
 
 /** A row as the contract's Alarm: the one way out. */
 export function toAlarm(row: StoredAlarm): Alarm {
-  const { labels: _, told: __, trigger: ___, ...shown } = bodyOf(row);
+  const { labels: _, told: __, trigger: ___, known: ____, ...shown } = bodyOf(row);
   const node = row.node_id === null ? null : { id: row.node_id, name: row.node_name ?? "" };
   return {
     id: row.id,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { alarmed, condition, device, HOLD_MS, id, node, source } from "../../../support/alarms.ts";
 import { databases } from "../../../support/databases.ts";
-import { alarmed, condition, device, HOLD_MS, id, node, source } from "./support.ts";
 
 describe.each(databases)("alarms on $name", ({ open }) => {
   let fleet: Awaited<ReturnType<typeof alarmed>>;

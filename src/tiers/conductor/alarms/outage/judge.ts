@@ -6,10 +6,15 @@ export const outageSize = (present: number): number => Math.max(5, Math.min(50, 
 
 /**
  * What is to become of the outage. `recent`: nodes that were lost together; `members`: those of the open one, null: none is
- * open. It ends when half of what began it is left, so that it does not come and go with one node.
+ * open. It grows by as many as would begin one, so that whoever is lost later, and alone, is told alone. It ends when half of
+ * what began it is left, so that it does not come and go with one node.
  */
-export function judgeOutage(of: { recent: number; members: number | null; present: number }): "begin" | "end" | null {
+export function judgeOutage(of: {
+  recent: number;
+  members: number | null;
+  present: number;
+}): "begin" | "grow" | "end" | null {
   const size = outageSize(of.present);
-  if (of.members === null) return of.recent > size ? "begin" : null;
-  return of.members <= size / 2 ? "end" : null;
+  if (of.recent > size) return of.members === null ? "begin" : "grow";
+  return of.members !== null && of.members <= size / 2 ? "end" : null;
 }

@@ -4,40 +4,53 @@ import { commit, type Drafts } from "../commit.ts";
 import { OUTAGE } from "../problems.ts";
 import { type AlarmBody, bodyOf, SHOWN, type StoredAlarm } from "../rows.ts";
 
-/** How many nodes the open outage has; null: none is open. `stored`: as its alarm says. */
-export async function membersOfOutage({ db }: Context): Promise<{ members: number; stored: number } | null> {
+/** The open outage. */
+export interface Outage {
+  /** Nodes that are LOST without an alarm of their own; `stored`: as its alarm says. */
+  members: number;
+  stored: number;
+  /** At which its alarm was written last. */
+  revision: number;
+}
+
+export async function openOutage({ db }: Context): Promise<Outage | null> {
   const row = await openAlarm(db.read, OUTAGE);
   if (!row) return null;
   const { total } = await lostTogether(db.read, 1);
-  return { members: total, stored: bodyOf(row).members?.total ?? 0 };
+  return { members: total, stored: bodyOf(row).members?.total ?? 0, revision: row.revision };
 }
 
 /**
- * Brings the alarm of an outage up to who is lost without an alarm of their own. `trigger`: the node that gives cause to it.
- * `end`: the outage is over, though some may be lost still.
+ * Brings the alarm of an outage up to who is lost without an alarm of their own, but for those of `folding`, who are about to
+ * lose theirs. `trigger`: the node that gives cause to it. `end`: it is over, though some may be lost still. `news`: so many
+ * more than were told of are told; null: none are. Resolves to whether anybody was told.
  */
 export const applyOutage = (
   context: Context,
-  { trigger, end }: { trigger: { id: string; name: string } | null; end: boolean },
-): Promise<void> =>
+  {
+    trigger,
+    folding,
+    end,
+    news,
+  }: { trigger: { id: string; name: string } | null; folding: string[]; end: boolean; news: number | null },
+): Promise<boolean> =>
   context.db.write(async (tx) => {
     const { db, world, kinds } = context;
     const now = world.now().toISOString();
     await lockAlarms(tx);
     const found = await openAlarm(tx, OUTAGE);
-    const members = await lostTogether(tx, SHOWN);
+    const members = await lostTogether(tx, SHOWN, folding);
     const drafts: Drafts = { rows: [], dropped: [] };
     if (found) {
       const { position: _, ...row } = found;
       const body = { ...bodyOf(row), ...(trigger ? { trigger } : {}) };
       if (end) drafts.rows.push(resolved(row, { ...body, members }, now));
-      else if (members.total !== body.members?.total)
-        drafts.rows.push({ row: { ...row, body: JSON.stringify({ ...body, ...outageOf(members) }) }, tell: false });
+      else if (members.total !== body.members?.total) drafts.rows.push(counted(row, body, members, news));
     } else if (!end && trigger) {
       const body: AlarmBody = {
         ...outageOf(members),
         devices: { total: 0, uuids: [] },
-        ...{ acknowledged: null, silenced_by: null, labels: {}, told: false, trigger },
+        ...{ acknowledged: null, silenced_by: null, labels: {}, told: false, trigger, known: members.total },
       };
       const row: StoredAlarm = {
         ...{ id: world.uuid(), fingerprint: OUTAGE, open: OUTAGE, kind: "agent.lost", state: "pending" },
@@ -47,9 +60,21 @@ export const applyOutage = (
       drafts.rows.push(firing(row, body, context, now));
     }
     await commit(tx, drafts, { epoch: db.epoch, now, targets: context.targets });
+    return drafts.rows.some(({ tell }) => tell);
   });
 
-const outageOf = (members: { total: number; nodes: { id: string; name: string }[] }) => ({
+type Members = Awaited<ReturnType<typeof lostTogether>>;
+
+/** The same outage, with as many members as it has now. */
+function counted(row: StoredAlarm, body: AlarmBody, members: Members, news: number | null): Drafts["rows"][number] {
+  // Who is back and lost once more is news again.
+  const known = Math.min(body.known ?? members.total, members.total);
+  const tell = body.silenced_by === null && news !== null && members.total - known > news;
+  const next = { ...body, ...outageOf(members), told: body.told || tell, known: tell ? members.total : known };
+  return { row: { ...row, body: JSON.stringify(next) }, tell };
+}
+
+const outageOf = (members: Members) => ({
   reason: "Outage",
   message: `${members.total} nodes were lost together, ${members.nodes
     .slice(0, 3)
