@@ -1,46 +1,35 @@
-import { z } from "zod";
 import { type Peer, PeerError, type PeerRequest } from "../../../client/peer.ts";
-import { SourceErrorCode } from "../../../contract/hardware.ts";
-import { OperationStatus } from "../../../contract/operation.ts";
-import { PROBLEMS, type ProblemCode, SinewError } from "../../../contract/problem.ts";
-import { addRequest, answerRequest, answersTo, dropRequests, requestsTo } from "../../../db/queries/fleet/requests.ts";
+import { SinewError } from "../../../contract/problem.ts";
+import {
+  addRequest,
+  answerOf,
+  answerRequest,
+  answersTo,
+  dropRequests,
+  openRequest,
+  requestsTo,
+} from "../../../db/queries/fleet/requests.ts";
 import { getNode } from "../../../db/queries/nodes.ts";
 import { createLimiter } from "../../limiter.ts";
 import { type Fleet, isOwn, type Tracked } from "../fleet.ts";
+import { asPeerError, Discovered, heard, PeerAnswer, Question, sayError } from "./words.ts";
 
 /** Between two looks without being told to: while an answer is waited for, and else. */
 const WAITING_MS = 250;
 const IDLE_MS = 1_000;
-/** What this conductor asks, and what it is asked, at once. */
+/** After a look: each commit of this conductor wakes it, too, and there may be a thousand of them a second. */
+const PAUSE_MS = 25;
+/** What this conductor asks at once. */
 const ASKED_AT_ONCE = 1_000;
-const ANSWERED_AT_ONCE = 64;
+/**
+ * What it answers at once. Discoveries apart, which take minutes; and more of them than another conductor asks of all, because
+ * the time that it waits for one begins when it asks.
+ */
+const ANSWERED_AT_ONCE = { request: 64, discover: 512 };
+/** Requests looked at: those of four others that ask as much as they may. */
+const LISTED = 4 * ASKED_AT_ONCE;
 /** An answer passes through the database. */
 const MAX_BYTES = 8 * 2 ** 20;
-
-/** What is asked of a node that another conductor has. */
-const Question = z.discriminatedUnion("kind", [
-  z.object({
-    kind: z.literal("request"),
-    method: z.enum(["GET", "POST"]).optional(),
-    path: z.string(),
-    body: z.unknown().optional(),
-    headers: z.record(z.string(), z.string()).optional(),
-    deadlineMs: z.number(),
-    maxBytes: z.number(),
-  }),
-  z.object({ kind: z.literal("discover"), deadlineMs: z.number() }),
-]);
-type Question = z.infer<typeof Question>;
-
-/** Looser than what this version knows: a conductor of a later one may say more. */
-const Answer = z.union([
-  z.object({ value: z.unknown() }),
-  z.object({
-    peer: z.object({ code: z.string(), message: z.string(), status: z.number().nullable(), problem: z.any() }),
-  }),
-  z.object({ problem: z.object({ code: z.string(), detail: z.string() }) }),
-  z.object({ error: z.string() }),
-]);
 
 /** How conductors ask each other for what only the one that has a node can do: by rows, which both look at. */
 export interface Exchange {
@@ -62,6 +51,14 @@ const FORSAKEN = {
   },
 };
 
+/** Something that another conductor asked. */
+interface Work {
+  /** The answer; null: none yet, or none is wanted any more. */
+  said: string | null;
+  /** The last look that had begun when this ended: only a later one shows whether the answer is stored. */
+  ended: number;
+}
+
 interface Answering {
   /** What a node of this conductor's own is asked by another. Throws SinewError where it is not to be asked. */
   own(node: string): Tracked;
@@ -70,9 +67,11 @@ interface Answering {
 
 export function createExchange(fleet: Fleet, { own, discover }: Answering): Exchange {
   const { db, world, limits } = fleet;
-  const waiting = new Map<string, (answer: unknown) => void>();
-  const working = new Set<string>();
-  const limited = createLimiter(ANSWERED_AT_ONCE);
+  const waiting = new Map<string, { resolve: (answer: unknown) => void; answered: boolean }>();
+  const works = new Map<string, Work>();
+  const requesting = createLimiter(ANSWERED_AT_ONCE.request);
+  const discovering = createLimiter(ANSWERED_AT_ONCE.discover);
+  let looks = 0;
   let cancel = () => {};
   let unwatch = () => {};
   let looking = false;
@@ -96,7 +95,7 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
     const id = world.uuid();
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     promise.catch(() => {}); // whoever waits hears of it below
-    waiting.set(id, resolve);
+    waiting.set(id, { resolve, answered: false });
     const late = `another conductor has this node, and gave no answer within ${Math.round(question.deadlineMs)} ms`;
     const clear = world.timer(question.deadlineMs, () => reject(new PeerError("timeout", late)));
     try {
@@ -107,10 +106,11 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
       return heard(await promise);
     } finally {
       clear();
-      waiting.delete(id);
       await db
         .write((tx) => dropRequests(tx, [id]))
         .catch((error) => world.log("warn", "a request to another conductor stays behind", { error: String(error) }));
+      // Last: what nobody waits for is dropped by a look, which then need not.
+      waiting.delete(id);
     }
   }
 
@@ -122,39 +122,74 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
     return tracked.peer.request({ ...request, maxBytes: Math.min(request.maxBytes, MAX_BYTES) });
   }
 
-  async function work({ id, node_id, kind, request }: { id: string; node_id: string; kind: string; request: string }) {
+  async function work(id: string, kind: string) {
+    const work: Work = { said: null, ended: Number.POSITIVE_INFINITY };
+    works.set(id, work);
     try {
-      const said = await limited(async () => answer(node_id, Question.parse({ ...JSON.parse(request), kind }))).then(
-        (value) => ({ value: value ?? null }),
-        sayError,
-      );
-      await db.write((tx) => answerRequest(tx, id, JSON.stringify(said)));
+      await (kind === "discover" ? discovering : requesting)(async () => {
+        // Not before its turn: whoever asked may have given up by then.
+        const row = await openRequest(db.read, id);
+        if (!row) return;
+        const said = await Promise.try(() =>
+          answer(row.node_id, Question.parse({ ...JSON.parse(row.request), kind })),
+        ).then((value) => ({ value: value ?? null }), sayError);
+        work.said = JSON.stringify(said);
+      });
     } catch (error) {
-      // Whoever waits for it gives up in time.
+      // It was not begun.
+      works.delete(id);
+      world.log("error", "what another conductor asks could not be read", { error: String(error) });
+      return;
+    }
+    await tell(id, work);
+  }
+
+  async function tell(id: string, work: Work) {
+    const { said } = work;
+    work.ended = Number.POSITIVE_INFINITY;
+    try {
+      if (said !== null) await db.write((tx) => answerRequest(tx, id, said));
+      work.said = null;
+    } catch (error) {
       world.log("error", "what another conductor asked could not be answered", { error: String(error) });
     } finally {
-      working.delete(id);
+      work.ended = looks;
     }
   }
 
   async function look() {
     const { id, shared } = fleet.presence;
-    if (waiting.size > 0 || shared) {
-      const unknown: string[] = [];
-      for (const { id: answered, response } of await answersTo(db.read, id)) {
-        const resolve = waiting.get(answered);
-        if (resolve) resolve(JSON.parse(response));
-        else unknown.push(answered);
-      }
-      // Nobody waits for it: it was answered too late, or by a run before this one.
-      if (unknown.length > 0) await db.write((tx) => dropRequests(tx, unknown));
+    if (waiting.size > 0 || shared) await hearAnswers(id);
+    if (shared) await takeRequests(id);
+  }
+
+  async function hearAnswers(own: string) {
+    const unknown: string[] = [];
+    for (const id of await answersTo(db.read, own, ASKED_AT_ONCE)) {
+      const asked = waiting.get(id);
+      if (!asked) unknown.push(id);
+      if (!asked || asked.answered) continue;
+      const response = await answerOf(db.read, id);
+      if (response === null) continue;
+      asked.answered = true;
+      asked.resolve(JSON.parse(response));
     }
-    if (!shared) return;
-    for (const row of await requestsTo(db.read, id, 2 * ANSWERED_AT_ONCE)) {
-      if (working.has(row.id)) continue;
-      working.add(row.id);
-      void work(row);
+    // Nobody waits for it: it was answered too late, or by a run before this one.
+    if (unknown.length > 0) await db.write((tx) => dropRequests(tx, unknown));
+  }
+
+  async function takeRequests(own: string) {
+    looks += 1;
+    const at = looks;
+    const asked = await requestsTo(db.read, own, LISTED);
+    const listed = new Set(asked.map(({ id }) => id));
+    for (const [id, work] of works) {
+      if (work.ended >= at) continue;
+      // What was done is not done again because its answer could not be stored, or was not seen to be yet.
+      if (listed.has(id)) void tell(id, work);
+      else if (asked.length < LISTED) works.delete(id);
     }
+    for (const { id, kind } of asked) if (!works.has(id)) void work(id, kind);
   }
 
   function wake() {
@@ -170,6 +205,7 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
       await look().catch((error) =>
         world.log("error", "other conductors' requests could not be read", { error: String(error) }),
       );
+      await new Promise<void>((resume) => world.timer(PAUSE_MS, resume));
     }
     looking = false;
   }
@@ -203,7 +239,7 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
       return Discovered.parse(await ask(owner, node, { kind: "discover", deadlineMs }));
     },
     forsaken() {
-      for (const answer of waiting.values()) answer(FORSAKEN);
+      for (const { resolve } of waiting.values()) resolve(FORSAKEN);
     },
     start() {
       unwatch = db.watch(wake);
@@ -214,40 +250,4 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
       unwatch();
     },
   };
-}
-
-/** What keeps a node from being asked is, to whoever asks, that it is out of reach. */
-function asPeerError(error: unknown): unknown {
-  if (!(error instanceof SinewError)) return error;
-  const { code, message, retryAfter } = error;
-  const problem = { code, detail: message, ...(retryAfter === undefined ? {} : { retry_after: retryAfter }) };
-  return new PeerError("unreachable", message, { status: PROBLEMS[code][0], problem });
-}
-
-const Discovered = z.object({ found: z.number(), status: OperationStatus, error: z.string().nullable() });
-type Discovered = z.infer<typeof Discovered>;
-
-const PeerAnswer = z.object({ status: z.number(), body: z.unknown(), size: z.number() });
-
-function sayError(error: unknown): z.infer<typeof Answer> {
-  if (error instanceof PeerError) {
-    const { code, message, status, problem } = error;
-    return { peer: { code, message, status, problem } };
-  }
-  if (error instanceof SinewError) return { problem: { code: error.code, detail: error.message } };
-  return { error: error instanceof Error ? error.message : String(error) };
-}
-
-/** What the other conductor was answered. Throws what it said that it had thrown. */
-function heard(said: unknown): unknown {
-  const answer = Answer.parse(said);
-  if ("value" in answer) return answer.value;
-  if ("peer" in answer) {
-    const code = SourceErrorCode.safeParse(answer.peer.code);
-    const { message, status, problem } = answer.peer;
-    throw new PeerError(code.success ? code.data : "invalid", message, { status, problem });
-  }
-  if ("error" in answer) throw new Error(answer.error);
-  const { code, detail } = answer.problem;
-  throw new SinewError(code in PROBLEMS ? (code as ProblemCode) : "unavailable", detail);
 }
