@@ -30,6 +30,8 @@ export interface Member {
   clock: ReturnType<typeof virtualWorld>;
   /** It does not reach its database. */
   away: boolean;
+  /** What it asks its database at the moment. */
+  asking: number;
   /** How often it has asked the agent. */
   pulls: number;
   /** What the agent answers it; null: it is out of reach. */
@@ -44,18 +46,30 @@ export const report = (generation: string, ...hardware: object[]) => ({
 
 export async function member(url: string, id: string): Promise<Member> {
   const db = await openDatabase(url);
-  const made = { id, db, pulls: 0, away: false, answer: () => report("g1", DEVICE) } as unknown as Member;
+  const made = { id, db, pulls: 0, away: false, asking: 0, answer: () => report("g1", DEVICE) } as unknown as Member;
   made.clock = virtualWorld(async (asked) => {
     made.pulls += 1;
     if (made.answer === null) throw new Error("refused");
     return Response.json(await made.answer(asked));
   });
-  const lost = () => Promise.reject(new SinewError("unavailable", "the database does not answer"));
+  const ask = async <T>(what: () => PromiseLike<T>): Promise<T> => {
+    if (made.away) throw new SinewError("unavailable", "the database does not answer");
+    made.asking += 1;
+    try {
+      return await what();
+    } finally {
+      made.asking -= 1;
+    }
+  };
   const unsteady: Database = {
     ...db,
-    write: (work) => (made.away ? lost() : db.write(work)),
-    revision: () => (made.away ? lost() : db.revision()),
-    read: { ...db.read, query: (build) => (made.away ? lost() : db.read.query(build)) },
+    write: (work) => ask(() => db.write(work)),
+    revision: () => ask(() => db.revision()),
+    read: {
+      ...db.read,
+      query: (build) => ask(() => db.read.query(build)),
+      run: (text, params) => ask(() => db.read.run(text, params)),
+    },
   };
   made.conductor = await createConductorTier({
     ...alone(),
@@ -70,12 +84,13 @@ export async function pass(members: Member[], seconds: number): Promise<void> {
   for (let passed = 0; passed < seconds * 2; passed += 1) {
     for (const { clock } of members) await clock.advance(500);
     // A database server does not wait for a virtual clock: what a step begins ends before the next one.
-    for (const { conductor, db, clock } of members) {
-      for (let round = db.dialect === "postgres" ? 4 : 1; round > 0; round -= 1) {
+    for (let quiet = 0; quiet < 2; quiet += 1) {
+      for (const { conductor, db, clock } of members) {
         await conductor.settled();
         await db.write(async () => {});
         await clock.settle();
       }
+      if (members.some(({ asking }) => asking > 0)) quiet = -1;
     }
   }
 }
