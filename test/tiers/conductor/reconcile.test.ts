@@ -34,7 +34,7 @@ function fate(next: ReturnType<typeof report>, stored = source()) {
     trouble: null,
     body: bodyOf(device),
   };
-  const { changes } = reconcile([row], next, { node: NODE, now: T(9), endpoint: null, sources: [stored] });
+  const { changes } = reconcile([row], next, { node: NODE, now: T(9), endpoint: null, sources: [stored], most: 10 });
   return changes.map(({ kind, device }) => [kind, device.freshness]);
 }
 
@@ -45,7 +45,13 @@ test("a device is gone when its source answered well without it", () => {
 test("a device that is gone is not ready, and says since when it is not present; one that returns is as it is", () => {
   const take = (rows: StoredDevice[], hardware: object[], minute: number) => {
     const next = report(hardware, source({ count: hardware.length, observed_at: T(minute) }));
-    const { changes } = reconcile(rows, next, { node: NODE, now: T(minute), endpoint: null, sources: [source()] });
+    const { changes } = reconcile(rows, next, {
+      node: NODE,
+      now: T(minute),
+      endpoint: null,
+      sources: [source()],
+      most: 10,
+    });
     return changes.map(({ device, body }) => {
       expect(JSON.parse(body)).toEqual({ ...device, freshness: undefined });
       return {
@@ -82,6 +88,34 @@ test("a report with a device that was refused makes no other gone", () => {
   expect(fate(report([{ uuid: "no uuid" }], source({ count: 0, observed_at: T(2) })))).toEqual([["changed", "STALE"]]);
 });
 
+test("no more devices are taken in than are stored of one node, those gone included; the rest is as it says", () => {
+  const uuid = (n: number) => `00000000-0000-4000-8000-00000000000${n}`;
+  const rows: StoredDevice[] = [];
+  const take = (minute: number, ...numbers: number[]) => {
+    const listed = numbers.map((n) => ({ ...card, uuid: uuid(n) }));
+    const next = report(listed, source({ count: listed.length, observed_at: T(minute) }));
+    const about = { node: NODE, now: T(minute), endpoint: null, sources: [source()], most: 3 };
+    const { changes, sources } = reconcile(rows, next, about);
+    for (const { device, body } of changes) {
+      const known = rows.findIndex((row) => row.uuid === device.uuid);
+      const row = { source: "crypto", uuid: device.uuid, freshness: device.freshness, path: null, trouble: null, body };
+      rows.splice(known === -1 ? rows.length : known, known === -1 ? 0 : 1, row);
+    }
+    return {
+      changes: changes.map(({ kind, device }) => `${kind} ${device.uuid.at(-1)}`),
+      sources: sources.map(({ name, status, error }) => [name, status, error?.code, error?.message.split(":")[0]]),
+    };
+  };
+  const crypto = ["crypto", "OK", undefined, undefined];
+  expect(take(2, 1, 2)).toEqual({ changes: ["added 1", "added 2"], sources: [crypto] });
+  // One takes the place of another: what is gone is gone, though not all that came is taken in.
+  const refused = ["agent", "STALE", "invalid", "1 devices refused, the first at /hardware/2"];
+  expect(take(3, 1, 3, 4)).toEqual({ changes: ["added 3", "gone 2"], sources: [crypto, refused] });
+  expect(take(4, 5, 6).changes).toEqual(["gone 1", "gone 3"]);
+  expect(rows).toHaveLength(3);
+  expect(take(5, 1, 2)).toEqual({ changes: ["added 1", "added 2"], sources: [crypto] });
+});
+
 test("changedSources() names what a reader sees differently, not times and wording", () => {
   const before = [source(), source({ name: "gpu" })];
   expect(changedSources(before, [source({ observed_at: T(5) }), source({ name: "gpu" })])).toEqual([]);
@@ -101,9 +135,13 @@ test("a device whose trouble was stored by an older Sinew, which knew none, is w
   const device = adopt(item, { source: "crypto", type: null, node: NODE, now: T(0) });
   const row = { source: "crypto", uuid: device.uuid, freshness: "FRESH" as const, path: null, body: bodyOf(device) };
   const kinds = (trouble: string | null) =>
-    reconcile([{ ...row, trouble }], next, { node: NODE, now: T(9), endpoint: null, sources: [source()] }).changes.map(
-      ({ kind }) => kind,
-    );
+    reconcile([{ ...row, trouble }], next, {
+      node: NODE,
+      now: T(9),
+      endpoint: null,
+      sources: [source()],
+      most: 10,
+    }).changes.map(({ kind }) => kind);
   expect(kinds(null)).toEqual(["changed"]);
   expect(kinds("Responding")).toEqual([]);
 });

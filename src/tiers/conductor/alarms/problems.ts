@@ -34,6 +34,9 @@ const fingerprintOf = (kind: AlarmKind, node: string, source: string | null, uui
 /** The one alarm of many nodes that are lost together. */
 export const OUTAGE = uuidV5(NAMESPACE, "outage");
 
+/** Devices of one node that have an alarm of each kind of their own; what is more than that is one. */
+const EACH = 100;
+
 type NodeFacts = Facts["nodes"][number];
 type Details = Pick<Problem, "reason" | "message" | "action"> & Partial<Problem>;
 
@@ -81,7 +84,7 @@ function ofNode(node: NodeFacts, sources: Facts["sources"], devices: Facts["devi
       }),
     ),
     ...missing(node, conditions, devices, opens, problem),
-    ...devices.flatMap((device) => unhealthy(node, device, opens, problem)),
+    ...unhealthy(node, devices, opens, problem),
   ];
 }
 
@@ -149,7 +152,7 @@ function missing(
   const present = conditions.find(({ type }) => type === "HardwarePresent");
   if (present?.status === "true") return [];
   const said = present?.status === "false";
-  const alone = cards.map(({ source, uuid, device }) => {
+  const alone = cards.slice(0, EACH).map(({ source, uuid, device }) => {
     const { reason, message, action } = conditionOf(device, "Present");
     const about = `${device.name} of node ${node.name}: ${message}`;
     return make("hardware.missing", {
@@ -162,12 +165,20 @@ function missing(
       opens: opens && !present,
     });
   });
-  if (!said) return alone;
-  const { reason, message, action } = present;
-  return [
-    make("hardware.missing", { reason, message, action, devices: cards.map(({ uuid }) => uuid), opens }),
-    ...alone,
-  ];
+  if (said) {
+    const { reason, message, action } = present;
+    const all = cards.map(({ uuid }) => uuid);
+    return [make("hardware.missing", { reason, message, action, devices: all, opens }), ...alone];
+  }
+  return [...alone, ...others(cards.slice(EACH), "gone", (more) => make("hardware.missing", more), opens && !present)];
+}
+
+/** Those of one node that have no alarm of their own, as one. */
+function others(rows: { uuid: string }[], what: string, make: (more: Details) => Problem, opens: boolean): Problem[] {
+  if (rows.length === 0) return [];
+  const message = `${rows.length} more devices are ${what}, beside the ${EACH} that have alarms of their own`;
+  const action = "look at the node as a whole; `GET /hardware` with `node` lists its devices";
+  return [make({ reason: "Many", message, action, devices: rows.map(({ uuid }) => uuid), opens })];
 }
 
 /** Virtual and companion functions come and go with their card. */
@@ -177,23 +188,30 @@ const isCard = ({ acc_specs, pci }: Hardware): boolean =>
 /** Without these it is of no use at all. */
 const GRAVE: readonly string[] = ["Responding", "Present"];
 
-function unhealthy(node: NodeFacts, row: Facts["devices"][number], opens: boolean, make: Make): Problem[] {
-  if (row.trouble === null || row.freshness === "GONE") return [];
-  const [first = ""] = row.trouble.split(",");
-  const device = JSON.parse(row.body) as Hardware; // written by bodyOf
-  const { reason, message, action } = conditionOf(device, first);
-  return [
-    make("hardware.unhealthy", {
+const firstOf = (trouble: string | null) => trouble?.split(",")[0] ?? "";
+
+function unhealthy(node: NodeFacts, devices: Facts["devices"], opens: boolean, make: Make): Problem[] {
+  const ill = devices.filter(({ trouble, freshness }) => trouble !== null && freshness !== "GONE");
+  const severityOf = (row: Facts["devices"][number]) => (GRAVE.includes(firstOf(row.trouble)) ? "critical" : null);
+  const isFresh = ({ freshness }: Facts["devices"][number]) => freshness === "FRESH";
+  const alone = ill.slice(0, EACH).map((row) => {
+    const device = JSON.parse(row.body) as Hardware; // written by bodyOf
+    const { reason, message, action } = conditionOf(device, firstOf(row.trouble));
+    return make("hardware.unhealthy", {
       source: row.source,
       uuid: row.uuid,
-      severity: GRAVE.includes(first) ? "critical" : null,
+      severity: severityOf(row),
       reason,
       message: `${device.name} of node ${node.name}: ${message}`,
       action,
       devices: [row.uuid],
-      opens: opens && row.freshness === "FRESH",
-    }),
-  ];
+      opens: opens && isFresh(row),
+    });
+  });
+  const rest = ill.slice(EACH);
+  const severity = rest.some((row) => severityOf(row) !== null) ? "critical" : null;
+  const one = (more: Details) => make("hardware.unhealthy", { ...more, severity });
+  return [...alone, ...others(rest, "unhealthy", one, opens && rest.some(isFresh))];
 }
 
 function conditionOf({ acc_status }: Hardware, type: string): Pick<Condition, "reason" | "message" | "action"> {

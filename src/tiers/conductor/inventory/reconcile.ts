@@ -24,6 +24,9 @@ export interface DeviceChange {
   body: string;
 }
 
+/** Devices of one node that are stored, those that are gone included: twice what one report may have. */
+export const MOST_DEVICES = 50_000;
+
 /** The name of the source that stands for the node's agent itself: where its answer as a whole was at fault. */
 export const AGENT_SOURCE = "agent";
 
@@ -31,25 +34,33 @@ const parse = (body: string): Hardware => JSON.parse(body); // written by bodyOf
 
 /**
  * What a report changes: pure. A device that is not in it is gone only if its source answered well; from a source that
- * failed, or is not named at all, it is still there as far as anyone knows. `sources` are the stored ones.
+ * failed, or is not named at all, it is still there as far as anyone knows. `sources` are the stored ones. With `most` devices
+ * stored no other is taken in: those are refused, as what is not valid is.
  */
 export function reconcile(
   stored: StoredDevice[],
   report: Report,
-  context: { node: Hardware["node"]; now: string; endpoint: string | null; sources: Source[] },
+  context: { node: Hardware["node"]; now: string; endpoint: string | null; sources: Source[]; most: number },
 ): { changes: DeviceChange[]; sources: Source[] } {
   const { node, now } = context;
   const before = new Map(stored.map((row) => [`${row.source} ${row.uuid}`, row]));
-  const sources = sourcesOf(report, context);
-  const believed = sources.filter((source) => isWhole(source, report, context.sources));
+  const believed = sourcesOf(report, context).filter((source) => isWhole(source, report, context.sources));
+  const refused: Report["refused"] = [];
   const good = new Set(believed.map(({ name }) => name));
   const changes: DeviceChange[] = [];
   const seen = new Set<string>();
+  let added = 0;
 
-  for (const item of report.items) {
+  for (const [index, item] of report.items.entries()) {
     const source = item.value.source ?? AGENT_SOURCE;
     const key = `${source} ${item.value.uuid}`;
     const old = before.get(key);
+    if (!old && before.size + added >= context.most) {
+      const detail = `${context.most} devices of this node are stored, and no more are, those that are gone included`;
+      refused.push({ pointer: `/hardware/${index}`, detail });
+      continue;
+    }
+    if (!old) added += 1;
     seen.add(key);
     let device = adopt(item, { source, type: null, node, now });
     // A seed peer dates nothing: the first sight here counts.
@@ -72,7 +83,9 @@ export function reconcile(
       changes.push({ kind: "gone", device, body: bodyOf(device) });
     } else changes.push({ kind: "changed", device: { ...parse(row.body), freshness }, body: row.body });
   }
-  return { changes, sources };
+  // What is not taken in is no fault of the answer: what it does not list is gone all the same.
+  const all = { ...report, refused: [...report.refused, ...refused] };
+  return { changes, sources: sourcesOf(all, context) };
 }
 
 /** A device that left stays as it was known last, but for this: nobody can use it, and since when that is so. */

@@ -6,7 +6,7 @@ import { devicesOfNodes } from "../../../db/queries/hardware.ts";
 import { lockNodes, setGenerations, setReported } from "../../../db/queries/nodes.ts";
 import { changeSources, sourceRow, sourcesOfNodes, toSource } from "../../../db/queries/sources.ts";
 import { isCurrent } from "../fleet.ts";
-import { changedSources, reconcile } from "./reconcile.ts";
+import { changedSources, MOST_DEVICES, reconcile } from "./reconcile.ts";
 import { type Recorded, record } from "./record.ts";
 
 /** A report, and what it is taken in on top of. */
@@ -55,7 +55,8 @@ export function writeReports(db: Database, takings: Taking[], breathe?: () => Pr
       const stored = (devices.get(node.id) ?? []).map((one) => ({ ...one, freshness: one.freshness as Freshness })); // written from a Freshness only
       const before = sourceRows.get(node.id) ?? [];
       const known: Source[] = before.map(toSource);
-      const { changes, sources } = reconcile(stored, report, { node, now, endpoint, sources: known });
+      const about = { node, now, endpoint, sources: known, most: MOST_DEVICES };
+      const { changes, sources } = reconcile(stored, report, about);
       written.push({ node_id: node.id, before, after: sources.map((source) => sourceRow(node.id, source)) });
       const changed = changedSources(known, sources);
       const fewer = known.some(({ name }) => !sources.some((source) => source.name === name));
