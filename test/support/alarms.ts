@@ -128,6 +128,7 @@ export async function alarmed(open: () => Promise<TestDatabase>, targets: string
       running.start();
     },
     evaluator,
+    stop: () => running.stop(),
     async close() {
       await running.stop();
       await db.close();

@@ -95,16 +95,17 @@ export async function troubledNodes(r: Reader): Promise<string[]> {
   return [...new Set(found.flatMap((rows) => rows.flatMap(({ id }) => id ?? [])))];
 }
 
-/** Nodes of which anything was said after one revision, up to another; the alarms themselves are not. */
-export const changedNodes = (r: Reader, after: number, upTo: number): Promise<string[]> =>
+/** Nodes of which anything was said after one revision, up to another, and whether that they are lost; not the alarms themselves. */
+export const changedNodes = (r: Reader, after: number, upTo: number): Promise<{ id: string; lost: boolean }[]> =>
   r
     .query((db, { changes }) =>
       db
-        .selectDistinct({ id: changes.node_id })
+        .select({ id: changes.node_id, lost: sql`MAX(CASE WHEN ${changes.state} = 'LOST' THEN 1 ELSE 0 END)` })
         .from(changes)
-        .where(and(gt(changes.revision, after), lte(changes.revision, upTo), ne(changes.kind, "alarm"))),
+        .where(and(gt(changes.revision, after), lte(changes.revision, upTo), ne(changes.kind, "alarm")))
+        .groupBy(changes.node_id),
     )
-    .then((rows) => rows.map(({ id }) => id));
+    .then((rows) => rows.map(({ id, lost }) => ({ id, lost: Number(lost) === 1 })));
 
 /** The oldest change there is; null: none. */
 export async function oldestChange(r: Reader): Promise<number | null> {

@@ -9,6 +9,7 @@ import {
 } from "../../../db/queries/fleet/alarms.ts";
 import { listWindows } from "../../../db/queries/fleet/windows.ts";
 import type { World } from "../../../world.ts";
+import { createWait } from "../wait.ts";
 import { apply, type Context, type Intent } from "./apply.ts";
 import { decide } from "./decide.ts";
 import { createHolds } from "./holds.ts";
@@ -26,6 +27,11 @@ const LOOK_MS = 1_000;
 const NODES = 100;
 const ALARMS = 100;
 const REVISIONS = 2_000;
+/** After each of these others run for so many times as long as it took, and for no longer than that. */
+const REST = 4;
+const LONGEST_REST_MS = 100;
+/** Nodes between two looks at what else has changed: who is lost while thousands are back does not wait for all of them. */
+const AT_ONCE = 2_000;
 
 /** Keeps the alarms what the database says they are. Any number of them may run on one database. */
 export interface Evaluator {
@@ -36,8 +42,8 @@ export interface Evaluator {
 export function createEvaluator(options: Omit<Context, "windows" | "world"> & { world: World }): Evaluator {
   const { db, world, kinds } = options;
   const holds = createHolds(world.monotonic);
-  /** Nodes to look at. */
-  const dirty = new Set<string>();
+  /** Nodes to look at, in this order. */
+  let dirty = new Set<string>();
   const lost = createLostNodes(world);
   let windows: Window[] = [];
   let active: Window[] = [];
@@ -57,19 +63,19 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   let complained = "";
   const context: Context = { ...options, windows: () => active };
 
-  /** Ends a wait: nobody waits for one that stops. */
-  let hurry = () => {};
-  const wait = (ms: number) =>
-    stopped
-      ? Promise.resolve()
-      : new Promise<void>((resume) => {
-          const cancel = world.timer(ms, resume);
-          hurry = () => {
-            cancel();
-            resume();
-          };
-        });
-  const pause = () => wait(0);
+  const waits = createWait(world);
+  // Nobody waits for one that stops.
+  const wait = async (ms: number) => {
+    if (!stopped) await waits.for(ms);
+  };
+  /** Between the parts of much: lets others run in proportion to what the last part took. */
+  function paced(): () => Promise<void> {
+    let since = world.monotonic();
+    return async () => {
+      await wait(Math.min(LONGEST_REST_MS, REST * (world.monotonic() - since)));
+      since = world.monotonic();
+    };
+  }
 
   /** Which nodes something was said of since the last look; at first, and where the feed is cut off, all with any trouble. */
   async function notice(revision: number): Promise<void> {
@@ -81,11 +87,14 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       cursor = revision;
       return;
     }
+    const rest = paced();
     while (cursor < revision && !stopped) {
       const upTo: number = Math.min(revision, cursor + REVISIONS);
-      for (const node of await changedNodes(db.read, cursor, upTo)) dirty.add(node);
+      const changed = await changedNodes(db.read, cursor, upTo);
+      const lost = changed.filter(({ lost }) => lost);
+      dirty = new Set([...lost.map(({ id }) => id), ...dirty, ...changed.map(({ id }) => id)]);
       cursor = upTo;
-      if (cursor < revision) await pause();
+      if (cursor < revision) await rest();
     }
   }
 
@@ -168,25 +177,27 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
     for (const node of holds.due()) dirty.add(node);
     if (dirty.size > 0) await settle();
     if (stale) {
-      await applyWindows(context, pause);
+      await applyWindows(context, paced());
       stale = false;
     }
   }
 
   async function settle(): Promise<void> {
-    const nodes = [...dirty];
+    const nodes = [...dirty].slice(0, AT_ONCE);
     const intents: Intent[] = [];
     const before = await openOutage(context);
+    const rest = paced();
     for (let start = 0; start < nodes.length && !stopped; start += NODES) {
-      if (start > 0) await pause();
+      if (start > 0) await rest();
       intents.push(...(await look(nodes.slice(start, start + NODES), before)));
     }
     for (const node of nodes) dirty.delete(node);
+    if (dirty.size > 0) woken = true;
     try {
       const { intents: all, open } = await outage(intents, before);
       // What one node's alarms become stays together: an alarm is read by its node.
       for (let start = 0; start < all.length && !stopped; start += ALARMS) {
-        if (start > 0) await pause();
+        if (start > 0) await rest();
         const some = all.slice(start, start + ALARMS);
         await apply(context, some);
         for (const { node, fingerprint, to } of some) {
@@ -244,7 +255,7 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       stopped = true;
       cancelLook();
       unwatch();
-      hurry();
+      waits.end();
       await running;
     },
   };

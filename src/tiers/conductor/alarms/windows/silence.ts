@@ -9,9 +9,9 @@ const AT_ONCE = 200;
 
 /**
  * Windows have begun or ended: what fires is silenced by those that are now, and told if nobody was told of it and none
- * silences it any more. A few at a time; `pause` lets others go first.
+ * silences it any more. A few at a time; `rest` lets others go first.
  */
-export async function applyWindows(context: Context, pause: () => Promise<void>): Promise<void> {
+export async function applyWindows(context: Context, rest: () => Promise<void>): Promise<void> {
   let after = 0;
   for (;;) {
     const rows = await firingAlarms(context.db.read, { after, limit: AT_ONCE });
@@ -24,7 +24,7 @@ export async function applyWindows(context: Context, pause: () => Promise<void>)
     const last = rows.at(-1);
     if (!last || rows.length < AT_ONCE) return;
     after = last.position;
-    await pause();
+    await rest();
   }
 }
 
