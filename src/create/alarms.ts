@@ -10,7 +10,7 @@ import { createExpectation, type Expectation } from "../tiers/conductor/expected
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { World } from "../world.ts";
 
-/** When trouble is an alarm, and who is told. */
+/** When trouble is an alarm, and who is notified. */
 export interface AlarmOptions {
   /** How long trouble lasts before it fires, and is over before it is resolved, in milliseconds; not of a lost agent. Default 30,000. */
   holdMs?: number;
@@ -24,7 +24,7 @@ export interface AlarmOptions {
   alertmanagers?: readonly string[];
 }
 
-/** A conductor's alarms: kept true while it runs, told, and shown to people. */
+/** A conductor's alarms: kept true while it runs, sent to who is notified, and shown to people. */
 export interface AlarmDesk extends Alarms, Pick<Delivery, "targets"> {
   expected: Expectation;
   start(): void;

@@ -48,7 +48,7 @@ export async function chunked<T, R>(keys: readonly T[], read: (some: T[]) => Pro
 }
 
 /** As many keys as a power of two, the last one repeated: so that there are few texts, whatever the number of keys. */
-export function padded(keys: string[]): string[] {
+export function padded<T>(keys: T[]): T[] {
   const last = keys.at(-1);
   if (last === undefined) return [];
   let size = 1;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** How telling alarms goes, by whom they are told to. */
+/** How notifying of alarms goes, by who is notified. */
 export const DeliveryList = z
   .object({
     deliveries: z.array(

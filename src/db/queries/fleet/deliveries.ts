@@ -1,6 +1,7 @@
 import { and, asc, count, desc, eq, inArray, isNull, lte, or } from "drizzle-orm";
 import { insert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
+import { padded } from "../../prepared.ts";
 import type { DeliveryRow } from "../../schema/tables.ts";
 
 export type { DeliveryRow } from "../../schema/tables.ts";
@@ -8,41 +9,41 @@ export type { DeliveryRow } from "../../schema/tables.ts";
 export const addDeliveries = (w: Writer, rows: Omit<DeliveryRow, "id">[]): Promise<void> =>
   insert(w, w.tables.deliveries, rows);
 
-/** What is to be told first at a target; null: nothing. */
-export async function nextDelivery(r: Reader, target: string): Promise<DeliveryRow | null> {
-  const [row] = await r.query((db, { deliveries: d }) =>
-    db.select().from(d).where(eq(d.target, target)).orderBy(asc(d.id)).limit(1),
-  );
-  return row ?? null;
-}
+/** What a target is to be notified of first, oldest first. */
+export const nextDeliveries = (r: Reader, target: string, limit: number): Promise<DeliveryRow[]> =>
+  r.query((db, { deliveries: d }) => db.select().from(d).where(eq(d.target, target)).orderBy(asc(d.id)).limit(limit));
 
-/** Takes a delivery for one teller; false: another one has it, or it is done. `gone`: whose claim counts no longer. */
-export async function claimDelivery(w: Writer, id: number, own: string, gone: string | null): Promise<boolean> {
+/** Takes deliveries for one notifier; the ids of those that it has: others have been taken, or are done. `gone`: whose claims count no longer. */
+export async function claimDeliveries(
+  w: Writer,
+  ids: number[],
+  { own, gone }: { own: string; gone: string[] },
+): Promise<number[]> {
   const set = await w.query((db, { deliveries: d }) =>
     db
       .update(d)
       .set({ claimed_by: own })
-      .where(
-        and(
-          eq(d.id, id),
-          or(isNull(d.claimed_by), eq(d.claimed_by, own), gone === null ? undefined : eq(d.claimed_by, gone)),
-        ),
-      )
+      .where(and(inArray(d.id, padded(ids)), or(isNull(d.claimed_by), inArray(d.claimed_by, padded([own, ...gone])))))
       .returning({ id: d.id }),
   );
-  return set.length === 1;
+  return set.map(({ id }) => id);
 }
 
-/** Writes down that telling it failed. */
-export const failDelivery = async (w: Writer, id: number, attempts: number, error: string): Promise<void> => {
-  await w.query((db, { deliveries: d }) => db.update(d).set({ attempts, error }).where(eq(d.id, id)));
+/** Writes down that sending them failed. */
+export const failDeliveries = async (w: Writer, ids: number[], attempts: number, error: string): Promise<void> => {
+  await w.query((db, { deliveries: d }) =>
+    db
+      .update(d)
+      .set({ attempts, error })
+      .where(inArray(d.id, padded(ids))),
+  );
 };
 
-export const deleteDelivery = async (w: Writer, id: number): Promise<void> => {
-  await w.query((db, { deliveries: d }) => db.delete(d).where(eq(d.id, id)));
+export const deleteDeliveries = async (w: Writer, ids: number[]): Promise<void> => {
+  await w.query((db, { deliveries: d }) => db.delete(d).where(inArray(d.id, padded(ids))));
 };
 
-/** Gives back what one teller has taken. */
+/** Gives back what one notifier has taken. */
 export const releaseDeliveries = async (w: Writer, own: string): Promise<void> => {
   await w.query((db, { deliveries: d }) => db.update(d).set({ claimed_by: null }).where(eq(d.claimed_by, own)));
 };

@@ -54,7 +54,7 @@ export function createAlarms({ db, world }: Pick<Context, "db"> & { world: World
         const { position: _, ...row } = found;
         const acknowledged = said && { at: now(), ...said };
         const next = { ...row, body: JSON.stringify({ ...bodyOf(row), acknowledged }) };
-        const drafts = { rows: [{ row: next, tell: false }], dropped: [] };
+        const drafts = { rows: [{ row: next, notify: false }], dropped: [] };
         await commit(tx, drafts, { epoch: db.epoch, now: now(), targets: [] });
         return toAlarm(next);
       }),

@@ -1,3 +1,4 @@
+import type { AlarmSeverity } from "../../../contract/fleet/alarm.ts";
 import type { Window } from "../../../contract/fleet/window.ts";
 import type { Database, Writer } from "../../../db/database.ts";
 import { devicesOf, factsOf, lockAlarms, openAlarm, openAlarms } from "../../../db/queries/fleet/alarms.ts";
@@ -5,7 +6,17 @@ import type { World } from "../../../world.ts";
 import { commit, type Drafts } from "./commit.ts";
 import type { Kinds } from "./kinds.ts";
 import { OUTAGE, type Problem, problemsOf } from "./problems.ts";
-import { type AlarmBody, bodyOf, isOutdated, newRow, SHOWN, type StoredAlarm, said, severityOf } from "./rows.ts";
+import {
+  type AlarmBody,
+  bodyOf,
+  isNews,
+  isOutdated,
+  newRow,
+  SHOWN,
+  type StoredAlarm,
+  said,
+  severityOf,
+} from "./rows.ts";
 import { silencedBy } from "./windows/match.ts";
 
 /** What an alarm is to become, if what was seen is so when it is written. */
@@ -22,7 +33,7 @@ export interface Context {
   db: Database;
   world: Pick<World, "now" | "uuid">;
   kinds: Kinds;
-  /** Whom alarms are told. */
+  /** Who is notified. */
   targets: readonly string[];
   /** The windows that are now. */
   windows(): readonly Window[];
@@ -34,11 +45,9 @@ export function firing(row: StoredAlarm, body: AlarmBody, context: Context, now:
   // Written from an AlarmKind only.
   const matched = { kind: row.kind as Problem["kind"], node, labels: body.labels };
   const silenced_by = silencedBy(context.windows(), matched);
-  const told = silenced_by === null;
-  return {
-    row: { ...row, state: "firing", fired_at: now, body: JSON.stringify({ ...body, silenced_by, told }) },
-    tell: told,
-  };
+  const notify = silenced_by === null;
+  const next = { ...body, silenced_by, notified: notify ? row.severity : null };
+  return { row: { ...row, state: "firing", fired_at: now, body: JSON.stringify(next) }, notify };
 }
 
 /** An alarm that is over. It is acknowledged no more. */
@@ -46,7 +55,7 @@ export function resolved(row: StoredAlarm, more: Partial<AlarmBody>, now: string
   const body = { ...bodyOf(row), ...more, acknowledged: null };
   return {
     row: { ...row, state: "resolved", open: null, resolved_at: now, body: JSON.stringify(body) },
-    tell: body.told,
+    notify: body.notified !== null,
   };
 }
 
@@ -87,7 +96,7 @@ function draftOf(
   const fires = row?.state === "firing";
   switch (to) {
     case "pending":
-      return problem?.opens && !row ? { row: newRow(problem, { id: world.uuid(), now, kinds }), tell: false } : null;
+      return problem?.opens && !row ? { row: newRow(problem, { id: world.uuid(), now, kinds }), notify: false } : null;
     case "firing": {
       if (!problem?.opens || fires) return null;
       const node = { id: problem.node.id, name: problem.node.name };
@@ -110,10 +119,15 @@ function draftOf(
       const severity = severityOf(problem, kinds);
       const before = bodyOf(row);
       const { devices, ...rest } = said(problem);
-      const body = { ...before, ...rest, devices: devices.total > 0 ? devices : before.devices };
-      // Graver than what was told is news.
-      const tell = before.told && severity === "critical" && row.severity !== severity;
-      return { row: { ...row, severity, body: JSON.stringify(body) }, tell };
+      // With other labels another window may match, or none.
+      const silenced_by = silencedBy(context.windows(), problem);
+      const notify = silenced_by === null && isNews(severity, before.notified);
+      const body: AlarmBody = {
+        ...{ ...before, ...rest, silenced_by, devices: devices.total > 0 ? devices : before.devices },
+        notified: notify ? severity : before.notified,
+        former: severity === row.severity ? before.former : (row.severity as AlarmSeverity), // written from one
+      };
+      return { row: { ...row, severity, body: JSON.stringify(body) }, notify };
     }
   }
 }

@@ -5,9 +5,9 @@ import { addDeliveries } from "../../../db/queries/fleet/deliveries.ts";
 import { eventOf } from "../delivery/event.ts";
 import { bodyOf, type StoredAlarm, toAlarm } from "./rows.ts";
 
-/** What is written together: alarms as they are to be, and whom each is told. */
+/** What is written together: alarms as they are to be, and whether each is notified. */
 export interface Drafts {
-  rows: { row: StoredAlarm; tell: boolean }[];
+  rows: { row: StoredAlarm; notify: boolean }[];
   /** Ids of those that never fired, and are over. */
   dropped: string[];
 }
@@ -42,11 +42,11 @@ export async function commit(
       };
     }),
   );
-  const told = shown.filter(({ tell }) => tell);
+  const news = shown.filter(({ notify }) => notify);
   await addDeliveries(
     tx,
-    told.flatMap(({ row }) => {
-      const event = JSON.stringify(eventOf(toAlarm(row), { epoch, now }));
+    news.flatMap(({ row }) => {
+      const event = JSON.stringify(eventOf(toAlarm(row), { epoch, now, former: bodyOf(row).former }));
       const common = { alarm: row.id, event, attempts: 0, error: null, claimed_by: null, created_at: now };
       return targets.map((target) => ({ target, ...common }));
     }),

@@ -50,7 +50,7 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   let cursor: number | null = null;
   /** The revision of the first look. */
   let began = 0;
-  /** When an outage was told of last. */
+  /** When an outage was notified last. */
   let newsAt = Number.NEGATIVE_INFINITY;
   let windowsAt = -1;
   /** Windows that are now differ from those that firing alarms were last compared with. */
@@ -150,7 +150,7 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
     return { intents: [...single, ...folded], open: true };
   }
 
-  /** Brings the outage's alarm up to who is a member: told at once when it begins, and at most once a minute from then on. */
+  /** Brings the outage's alarm up to who is a member: notified at once when it begins, and at most once a minute from then on. */
   async function count(folding: string[] = []): Promise<void> {
     const now = world.monotonic();
     const news = now - newsAt < TOGETHER_MS ? null : outageSize(await countPresent(db.read));

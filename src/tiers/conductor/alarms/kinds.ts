@@ -1,13 +1,10 @@
 import type { AlarmKind, AlarmSeverity } from "../../../contract/fleet/alarm.ts";
 
-/** How long a trouble has to last before it fires, and to be over before it is resolved. In milliseconds. */
-export interface Holds {
+export interface Kind {
+  severity: AlarmSeverity;
+  /** How long a trouble has to last before it fires, and to be over before it is resolved. In milliseconds. */
   holdMs: number;
   clearMs: number;
-}
-
-export interface Kind extends Holds {
-  severity: AlarmSeverity;
 }
 
 export type Kinds = Readonly<Record<AlarmKind, Kind>>;

@@ -1,5 +1,6 @@
 import type { Alarm, AlarmSeverity } from "../../../contract/fleet/alarm.ts";
 import type { AlarmRow } from "../../../db/queries/fleet/alarms.ts";
+import { sameLabels } from "../labels.ts";
 import type { Kinds } from "./kinds.ts";
 import type { Problem } from "./problems.ts";
 
@@ -14,11 +15,13 @@ export interface AlarmBody
   extends Pick<Alarm, "reason" | "message" | "action" | "devices" | "members" | "acknowledged" | "silenced_by"> {
   /** Of its node, as a window may match them. */
   labels: Record<string, string>;
-  /** Somebody was told that it fires, and so is to hear when it does no more. */
-  told: boolean;
+  /** How severe it was when somebody was notified that it fires, who so is to hear when it does no more; null: nobody was. */
+  notified: AlarmSeverity | null;
+  /** How severe it was before it became what it is; null: it always was that. */
+  former: AlarmSeverity | null;
   /** The node that set it off. */
   trigger: { id: string; name: string };
-  /** Of an outage: how many members were told of, or fewer where some came back since. */
+  /** Of an outage: how many members notifications named, or fewer where some came back since. */
   known?: number;
 }
 
@@ -26,7 +29,7 @@ export const bodyOf = (row: Pick<AlarmRow, "body">): AlarmBody => JSON.parse(row
 
 /** A row as the contract's Alarm: the one way out. */
 export function toAlarm(row: StoredAlarm): Alarm {
-  const { labels: _, told: __, trigger: ___, known: ____, ...shown } = bodyOf(row);
+  const { labels: _, notified: __, former: ___, trigger: ____, known: _____, ...shown } = bodyOf(row);
   const node = row.node_id === null ? null : { id: row.node_id, name: row.node_name ?? "" };
   return {
     id: row.id,
@@ -52,7 +55,7 @@ export function newRow(problem: Problem, of: { id: string; now: string; kinds: K
   const body: AlarmBody = {
     ...said(problem),
     ...{ members: null, acknowledged: null, silenced_by: null },
-    ...{ labels: problem.labels, told: false, trigger: node },
+    ...{ notified: null, former: null, trigger: node },
   };
   return {
     ...{ id: of.id, fingerprint, open: fingerprint, kind, state: "pending", source, uuid },
@@ -64,16 +67,21 @@ export function newRow(problem: Problem, of: { id: string; now: string; kinds: K
 export const severityOf = ({ severity, kind }: Problem, kinds: Kinds): AlarmSeverity =>
   severity ?? kinds[kind].severity;
 
+/** Whether it is to be notified that it fires: it never was, or it has become graver since. */
+export const isNews = (severity: string, notified: AlarmSeverity | null): boolean =>
+  notified === null || (severity === "critical" && notified !== "critical");
+
 /** What a problem says, as an alarm has it. */
-export const said = ({ reason, message, action, devices }: Problem) => ({
-  ...{ reason, message, action },
+export const said = ({ reason, message, action, devices, labels }: Problem) => ({
+  ...{ reason, message, action, labels },
   devices: { total: devices.length, uuids: devices.slice(0, SHOWN) },
 });
 
 /** Whether an alarm says something else than its problem does now. Wording does not count: counters are in it. */
 export function isOutdated(row: StoredAlarm, problem: Problem, kinds: Kinds): boolean {
-  const { reason, devices } = bodyOf(row);
+  const { reason, devices, labels } = bodyOf(row);
   // Of a node and a source the devices were looked up when it fired.
   const counts = problem.devices.length > 0 && devices.total !== problem.devices.length;
-  return reason !== problem.reason || row.severity !== severityOf(problem, kinds) || counts;
+  const same = reason === problem.reason && row.severity === severityOf(problem, kinds);
+  return !same || counts || !sameLabels(labels, problem.labels);
 }

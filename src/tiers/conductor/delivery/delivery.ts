@@ -6,14 +6,14 @@ import {
   waitingDeliveries,
 } from "../../../db/queries/fleet/deliveries.ts";
 import type { World } from "../../../world.ts";
+import { createNotifier, type NotifierOptions } from "./notifier.ts";
 import type { Target } from "./target.ts";
-import { createTeller, type TellerOptions } from "./teller.ts";
 
-/** What nobody took for a day is told to nobody any more. */
+/** What nobody took for a day is sent to nobody any more. */
 const KEPT_HOURS = 24;
 const HOUR_MS = 3_600_000;
 
-/** Tells targets of alarms, from what is stored for them. */
+/** Notifies targets of alarms, from what is stored for them. */
 export interface Delivery {
   /** Each target: how much waits for it, and what became of the rest in this run. */
   targets(): Promise<{ target: string; waiting: number; delivered: number; dropped: number; error: string | null }[]>;
@@ -21,9 +21,9 @@ export interface Delivery {
   stop(): Promise<void>;
 }
 
-export function createDelivery(options: Omit<TellerOptions, "target"> & { targets: readonly Target[] }): Delivery {
+export function createDelivery(options: Omit<NotifierOptions, "target"> & { targets: readonly Target[] }): Delivery {
   const { db, world, owner } = options;
-  const tellers = options.targets.map((target) => createTeller({ ...options, target }));
+  const notifiers = options.targets.map((target) => createNotifier({ ...options, target }));
   let cancelHour = () => {};
   let unwatch = () => {};
   /** The newest delivery at each of the last hours, by the clock that never jumps. After a restart the day begins anew. */
@@ -45,40 +45,40 @@ export function createDelivery(options: Omit<TellerOptions, "target"> & { target
     marks = rest;
     if (oldest === 0) return;
     for (const [target, count] of await write((tx) => dropDeliveries(tx, oldest))) {
-      const teller = tellers.find(({ target: { name } }) => name === target);
-      if (teller) teller.told.dropped += count;
+      const notifier = notifiers.find(({ target: { name } }) => name === target);
+      if (notifier) notifier.notified.dropped += count;
       log("error", "nobody took these alarms for a day, and they are dropped", {
-        ...{ target: teller?.target.shown ?? "one that is told no more", count },
+        ...{ target: notifier?.target.shown ?? "one that is notified no more", count },
       });
     }
   }
 
   return {
     async targets() {
-      const names = tellers.map(({ target }) => target.name);
+      const names = notifiers.map(({ target }) => target.name);
       const waiting = names.length > 0 ? await waitingDeliveries(db.read, names) : [];
-      return tellers.map(({ target, told }) => ({
+      return notifiers.map(({ target, notified }) => ({
         target: target.shown,
         waiting: waiting.find((one) => one.target === target.name)?.count ?? 0,
-        ...told,
+        ...notified,
       }));
     },
     start() {
       void hour();
       unwatch = db.watch(() => {
-        for (const teller of tellers) teller.wake();
+        for (const notifier of notifiers) notifier.wake();
       });
-      for (const teller of tellers) teller.start();
+      for (const notifier of notifiers) notifier.start();
     },
     async stop() {
       cancelHour();
       unwatch();
-      await Promise.all(tellers.map((teller) => teller.stop()));
-      if (tellers.length === 0) return;
+      await Promise.all(notifiers.map((notifier) => notifier.stop()));
+      if (notifiers.length === 0) return;
       // Another conductor need not wait until this one is known to be gone.
       await db
         .write((tx) => releaseDeliveries(tx, owner))
-        .catch((error) => world.log("warn", "alarms to be told stay claimed", { error: String(error) }));
+        .catch((error) => world.log("warn", "alarms to be sent stay claimed", { error: String(error) }));
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Alarm } from "../../../contract/fleet/alarm.ts";
+import type { Alarm, AlarmSeverity } from "../../../contract/fleet/alarm.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 
 /** A CloudEvent (1.0, JSON) about an alarm. */
@@ -12,11 +12,16 @@ export interface AlarmEvent {
   subject: string;
   time: string;
   datacontenttype: "application/json";
+  /** How severe it was before, where that was otherwise. */
+  formerseverity?: AlarmSeverity;
   data: Alarm;
 }
 
-/** The alarm as of its revision, as it is told. */
-export function eventOf(alarm: Alarm, { epoch, now }: { epoch: string; now: string }): AlarmEvent {
+/** The alarm as of its revision, as it is notified. */
+export function eventOf(
+  alarm: Alarm,
+  { epoch, now, former }: { epoch: string; now: string; former: AlarmSeverity | null },
+): AlarmEvent {
   const type = alarm.state === "resolved" ? "sinew.alarm.resolved" : "sinew.alarm.firing";
   return {
     specversion: "1.0",
@@ -26,6 +31,7 @@ export function eventOf(alarm: Alarm, { epoch, now }: { epoch: string; now: stri
     subject: alarm.fingerprint,
     time: now,
     datacontenttype: "application/json",
+    ...(former === null ? {} : { formerseverity: former }),
     data: alarm,
   };
 }

@@ -1,15 +1,24 @@
-import type { Alarm } from "../../../contract/fleet/alarm.ts";
+import type { Alarm, AlarmSeverity } from "../../../contract/fleet/alarm.ts";
 import type { AlarmEvent } from "./event.ts";
 
-/** Somebody who is told of alarms. What fails throws PostError. */
+/** An alarm as it is now. */
+export interface Known {
+  alarm: Alarm;
+  /** How severe it was until of late; null: it has not changed. */
+  former: AlarmSeverity | null;
+}
+
+/** Somebody who is notified of alarms. What fails throws PostError. */
 export interface Target {
-  /** As it is stored with what it is to be told: another name is another target. */
+  /** As it is stored with what it is to be notified of: another name is another target. */
   readonly name: string;
   /** As it is shown: a URL may hold a secret. */
   readonly shown: string;
-  tell(event: AlarmEvent, signal: AbortSignal): Promise<void>;
-  /** Tells what fires once more, and what does not any more; without it, once is enough. */
-  repeat?(alarms: Alarm[], signal: AbortSignal): Promise<void>;
+  /** Events that it takes in one request. */
+  readonly atOnce: number;
+  notify(events: AlarmEvent[], signal: AbortSignal): Promise<void>;
+  /** Says once more what fires, and what does not any more; without it, once is enough. */
+  repeat?(alarms: Known[], signal: AbortSignal): Promise<void>;
 }
 
 /** For one attempt. */

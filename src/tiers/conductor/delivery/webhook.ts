@@ -31,7 +31,9 @@ export function webhook(
   return {
     name: `webhook ${url}`,
     shown: `webhook ${new URL(url).origin}`,
-    async tell(event, signal) {
+    atOnce: 1,
+    async notify([event], signal) {
+      if (!event) return;
       const body = JSON.stringify(event);
       const timestamp = Math.floor(world.now().getTime() / 1000);
       const headers = {

@@ -15,6 +15,7 @@ import { type ChildWork, createOperations, type Operations } from "../../operati
 import { storedOperation } from "../../operations/stored.ts";
 import { shown } from "../../operations/summary.ts";
 import type { Fleet } from "../fleet.ts";
+import { hasLabels } from "../labels.ts";
 
 const KIND = "discovery";
 /** Most of a discovery is waiting for the node: on links that costs little, while calls are 256 at once in all. */
@@ -60,7 +61,6 @@ export function createDiscoveries(
 
   /** The nodes there are to ask, whoever has them. */
   async function select({ node, labels = {}, state }: DiscoveryFilter): Promise<ChildWork[]> {
-    const wanted = Object.entries(labels);
     const works: ChildWork[] = [];
     for (let after: string | undefined; ; ) {
       const { rows } = await listNodes(db.read, { state, after, limit: 1_000 });
@@ -69,7 +69,7 @@ export function createDiscoveries(
         if (state === undefined && ["LEFT", "EXPECTED"].includes(row.state)) continue;
         if (node !== undefined && row.id !== node.toLowerCase() && row.name !== node) continue;
         const own = JSON.parse(row.labels) as Record<string, string>; // written from a Node's labels only
-        if (wanted.every(([name, value]) => Object.hasOwn(own, name) && own[name] === value)) works.push(workOf(row));
+        if (hasLabels(own, labels)) works.push(workOf(row));
       }
       after = rows.at(-1)?.id;
       if (rows.length < 1_000) return works;

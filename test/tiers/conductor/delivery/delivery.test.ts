@@ -87,7 +87,7 @@ describe.each(databases)("delivery on $name", ({ open }) => {
             error: null,
             claimed_by: null,
           },
-          event: JSON.stringify(eventOf(alarm(n), { epoch: db.epoch, now })),
+          event: JSON.stringify(eventOf(alarm(n), { epoch: db.epoch, now, former: null })),
         })),
       );
     });

@@ -6,7 +6,7 @@ export const outageSize = (present: number): number => Math.max(5, Math.min(50, 
 
 /**
  * What is to become of the outage. `recent`: nodes that were lost together; `members`: those of the open one, null: none is
- * open. It grows by as many as would begin one, so that whoever is lost later, and alone, is told alone. It ends when half of
+ * open. It grows by as many as would begin one, so that whoever is lost later, and alone, has an alarm alone. It ends when half of
  * what began it is left, so that it does not come and go with one node.
  */
 export function judgeOutage(of: {

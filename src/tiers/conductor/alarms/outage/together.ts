@@ -23,7 +23,7 @@ export async function openOutage({ db }: Context): Promise<Outage | null> {
 /**
  * Brings the alarm of an outage up to who is lost without an alarm of their own, but for those of `folding`, who are about to
  * lose theirs. `trigger`: the node that gives cause to it. `end`: it is over, though some may be lost still. `news`: so many
- * more than were told of are told; null: none are. Resolves to whether anybody was told.
+ * more than were named are notified; null: none are. Resolves to whether anything was.
  */
 export const applyOutage = (
   context: Context,
@@ -50,7 +50,8 @@ export const applyOutage = (
       const body: AlarmBody = {
         ...outageOf(members),
         devices: { total: 0, uuids: [] },
-        ...{ acknowledged: null, silenced_by: null, labels: {}, told: false, trigger, known: members.total },
+        ...{ acknowledged: null, silenced_by: null, labels: {}, notified: null, former: null, trigger },
+        known: members.total,
       };
       const row: StoredAlarm = {
         ...{ id: world.uuid(), fingerprint: OUTAGE, open: OUTAGE, kind: "agent.lost", state: "pending" },
@@ -60,7 +61,7 @@ export const applyOutage = (
       drafts.rows.push(firing(row, body, context, now));
     }
     await commit(tx, drafts, { epoch: db.epoch, now, targets: context.targets });
-    return drafts.rows.some(({ tell }) => tell);
+    return drafts.rows.some(({ notify }) => notify);
   });
 
 type Members = Awaited<ReturnType<typeof lostTogether>>;
@@ -69,9 +70,12 @@ type Members = Awaited<ReturnType<typeof lostTogether>>;
 function counted(row: StoredAlarm, body: AlarmBody, members: Members, news: number | null): Drafts["rows"][number] {
   // Who is back and lost once more is news again.
   const known = Math.min(body.known ?? members.total, members.total);
-  const tell = body.silenced_by === null && news !== null && members.total - known > news;
-  const next = { ...body, ...outageOf(members), told: body.told || tell, known: tell ? members.total : known };
-  return { row: { ...row, body: JSON.stringify(next) }, tell };
+  const notify = body.silenced_by === null && news !== null && members.total - known > news;
+  const next = {
+    ...{ ...body, ...outageOf(members) },
+    ...(notify ? { notified: row.severity, known: members.total } : { known }),
+  };
+  return { row: { ...row, body: JSON.stringify(next) }, notify };
 }
 
 const outageOf = (members: Members) => ({

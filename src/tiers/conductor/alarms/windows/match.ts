@@ -1,5 +1,6 @@
 import type { AlarmKind } from "../../../../contract/fleet/alarm.ts";
 import type { Window } from "../../../../contract/fleet/window.ts";
+import { hasLabels } from "../../labels.ts";
 
 /** What a window can match of an alarm; the one of an outage has no node of its own. */
 export interface Matched {
@@ -20,9 +21,7 @@ export function silencedBy(windows: readonly Window[], { kind, node, labels }: M
     if (matcher.kind !== undefined && matcher.kind !== kind) return false;
     if (matcher.node !== undefined && matcher.node.toLowerCase() !== node?.id && matcher.node !== node?.name)
       return false;
-    return Object.entries(matcher.labels ?? {}).every(
-      ([name, value]) => Object.hasOwn(labels, name) && labels[name] === value,
-    );
+    return hasLabels(labels, matcher.labels ?? {});
   });
   return found?.id ?? null;
 }

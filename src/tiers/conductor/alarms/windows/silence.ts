@@ -2,13 +2,13 @@ import { firingAlarms, lockAlarms, openAlarm } from "../../../../db/queries/flee
 import type { Context } from "../apply.ts";
 import { commit, type Drafts } from "../commit.ts";
 import type { Problem } from "../problems.ts";
-import { bodyOf, type StoredAlarm } from "../rows.ts";
+import { bodyOf, isNews, type StoredAlarm } from "../rows.ts";
 import { silencedBy } from "./match.ts";
 
 const AT_ONCE = 200;
 
 /**
- * Windows have begun or ended: what fires is silenced by those that are now, and told if nobody was told of it and none
+ * Windows have begun or ended: what fires is silenced by those that are now, and notified if that is news and none
  * silences it any more. A few at a time; `rest` lets others go first.
  */
 export async function applyWindows(context: Context, rest: () => Promise<void>): Promise<void> {
@@ -47,11 +47,9 @@ const write = (context: Context, fingerprints: string[]): Promise<void> =>
       const body = bodyOf(row);
       const silenced_by = silenceOf(context, row);
       if (silenced_by === body.silenced_by) continue;
-      const tell = silenced_by === null && !body.told;
-      drafts.rows.push({
-        row: { ...row, body: JSON.stringify({ ...body, silenced_by, told: body.told || tell }) },
-        tell,
-      });
+      const notify = silenced_by === null && isNews(row.severity, body.notified);
+      const next = { ...body, silenced_by, notified: notify ? row.severity : body.notified };
+      drafts.rows.push({ row: { ...row, body: JSON.stringify(next) }, notify });
     }
     await commit(tx, drafts, { epoch: db.epoch, now, targets: context.targets });
   });
