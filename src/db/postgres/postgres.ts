@@ -15,6 +15,7 @@ import { appliedMigrations, migrate, readMigrations, refuseNewer } from "../sche
 import * as tables from "../schema/tables-postgres.ts";
 import { explain, isEnded, isLoss, isRepeatable, translate } from "./errors.ts";
 import { createNotices } from "./notices.ts";
+import { createPatience, DEADLINES, type Patience } from "./patience.ts";
 
 const OLDEST = 130_000;
 const ATTEMPTS = 5;
@@ -33,8 +34,11 @@ export const retryAfter = (failures: number): number =>
   Math.min(0.5, 0.01 * 2 ** Math.min(failures, 10)) * (0.5 + Math.random() / 2);
 
 /** Connects two pools, one of which cannot write, and brings the tables up to date. */
-export async function openPostgres(url: string): Promise<Database> {
+export async function openPostgres(url: string, deadlines = DEADLINES): Promise<Database> {
   const { default: postgres } = await import("postgres");
+  const patience = createPatience(deadlines);
+  // Which its types leave out.
+  const watched: object = { socket: patience.socket };
   const pool = (max: number, settings: Record<string, string>, more: object = {}) =>
     postgres(url, {
       max,
@@ -45,22 +49,28 @@ export async function openPostgres(url: string): Promise<Database> {
       // postgres.js 3.4.9 asks each new connection for the types of arrays, of which there are none here, and where the
       // connection ends meanwhile nobody can catch what it throws: that ended the whole process.
       fetch_types: false,
+      ...watched,
       connection: {
         application_name: "sinew",
         // A process stopped inside a transaction must not stop the feed: it holds the revision's lock.
         idle_in_transaction_session_timeout: 30_000,
+        statement_timeout: deadlines.statementMs,
         ...settings,
       },
     });
   const pools: Sql[] = [];
   try {
+    // A migration takes the time that it takes, and so does waiting for another process that does it.
+    const first = pool(1, { statement_timeout: "0" });
+    pools.push(first);
+    const epoch = await prepare(first);
+    await first.end({ timeout: 1 });
     const writer = pool(POOL, {});
     pools.push(writer);
-    const epoch = await prepare(writer);
     const reader = pool(POOL, { default_transaction_read_only: "on" });
     pools.push(reader);
     const connect: Connect = (hooks) => pool(1, {}, { max_lifetime: null, ...hooks });
-    return createDatabase({ writer, reader, connect }, epoch);
+    return createDatabase({ writer, reader, connect, patience }, epoch);
   } catch (error) {
     await Promise.all(pools.map((sql) => sql.end({ timeout: 1 })));
     throw new Error(`cannot use the PostgreSQL database ${place(url)}: ${explain(error)}`, { cause: error });
@@ -129,10 +139,10 @@ async function renewed<T>(work: (worked: () => void) => Promise<T>): Promise<T> 
 type Connect = Parameters<typeof createNotices>[0]["connect"];
 
 function createDatabase(
-  { writer, reader, connect }: { writer: Sql; reader: Sql; connect: Connect },
+  { writer, reader, connect, patience }: { writer: Sql; reader: Sql; connect: Connect; patience: Patience },
   epoch: string,
 ): Database {
-  const reading = prepared(reader);
+  const reading = prepared(reader, patience);
   const readAgain: Connection = { run: (text, params) => renewed(() => reading.run(text, params)) };
   const read = createWriter("postgres", readAgain, tables, adapt);
   let closed: Promise<void> | null = null;
@@ -152,7 +162,7 @@ function createDatabase(
       if (closed) return Promise.reject(new SinewError("unavailable", "the database is closed"));
       const result = repeated(() =>
         renewed((worked) =>
-          begin(writer, (own) => {
+          begin(writer, patience, (own) => {
             worked();
             return work(createWriter("postgres", own, tables, adapt));
           }),
@@ -169,14 +179,15 @@ function createDatabase(
     close: () => {
       closed ??= (async () => {
         let timer: ReturnType<typeof setTimeout> | undefined;
-        const patience = new Promise((resolve) => {
+        const enough = new Promise((resolve) => {
           timer = setTimeout(resolve, CLOSE_MS);
         });
-        await Promise.race([Promise.all(writing), patience]);
+        await Promise.race([Promise.all(writing), enough]);
         clearTimeout(timer);
         await notices.close();
         // At once: left to itself `end` waits for ever for a connection that died in the middle of a query.
         await Promise.all([reader.end({ timeout: 0 }), writer.end({ timeout: 0 })]);
+        patience.close();
       })();
       return closed;
     },
@@ -188,8 +199,11 @@ function createDatabase(
  * null, and throws where nobody can catch it (porsager/postgres#1208). So after the loss it is sent nothing more: its
  * callback never settles, and `sql.begin` rejects by itself because the connection closed.
  */
-async function begin<T>(sql: Sql, work: (own: Connection) => Promise<T>): Promise<T> {
+async function begin<T>(sql: Sql, patience: Patience, work: (own: Connection) => Promise<T>): Promise<T> {
   let loss: unknown = null;
+  let over = false;
+  // For its beginning, and then for its end.
+  let answered = patience.waiting();
   const guarded = (connection: Connection): Connection => ({
     run: async (text, params) => {
       if (loss) throw loss;
@@ -197,30 +211,43 @@ async function begin<T>(sql: Sql, work: (own: Connection) => Promise<T>): Promis
     },
   });
   const begun = sql.begin(async (tx) => {
+    answered();
     try {
       // In a box, because postgres.js waits for each element where the result is an array.
-      return { result: await whileOpen(guarded(prepared(tx)), work) };
+      return { result: await whileOpen(guarded(prepared(tx, patience)), work) };
     } catch (error) {
       if (isLoss(error)) loss = error;
       throw error;
     } finally {
+      if (!over) answered = patience.waiting();
       if (loss) await new Promise(() => {});
     }
   });
   begun.catch((error) => {
     loss = translate(error);
   });
-  return (await begun).result;
+  try {
+    return (await begun).result;
+  } finally {
+    over = true;
+    answered();
+  }
 }
 
 const rows = async (query: PendingQuery<Row[]>): Promise<unknown[][]> => (await query.values()) as unknown[][];
 
 /** Each text is prepared once per connection; texts are few (bulk.ts bounds the big ones). */
-const prepared = (sql: Sql | TransactionSql): Connection => ({
-  run: (text, params) =>
-    rows(sql.unsafe(text, params, { prepare: true })).catch((error) => {
+const prepared = (sql: Sql | TransactionSql, patience: Patience): Connection => ({
+  run: async (text, params) => {
+    const answered = patience.waiting();
+    try {
+      return await rows(sql.unsafe(text, params, { prepare: true }));
+    } catch (error) {
       throw translate(error);
-    }),
+    } finally {
+      answered();
+    }
+  },
 });
 
 /** For statements that run once. */

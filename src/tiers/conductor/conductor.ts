@@ -175,7 +175,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   return {
     ...reads,
     get ready() {
-      return ready && !presence.cutOff;
+      return ready && presence.serves;
     },
     async nodes(filter, paging) {
       const list = await reads.nodes(filter, paging);

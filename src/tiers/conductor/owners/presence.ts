@@ -15,6 +15,8 @@ import type { World } from "../../../world.ts";
 const LOOK_MS = 1_000;
 /** So many leases without the database: most often all conductors are without it, and links that are kept are no storm then. */
 const LOST_AFTER = 30;
+/** So many without it while there is no other one that could serve instead. */
+const ALONE_AFTER = 3;
 /** What is said to whoever waits for a conductor that died. */
 const DIED = JSON.stringify({
   problem: {
@@ -43,6 +45,8 @@ export interface Presence {
   readonly shared: boolean;
   /** Whether others must take this one for dead by now: it has not reached the database for as long as its word is good. */
   readonly cutOff: boolean;
+  /** Whether it is of use to anyone: it reaches the database. */
+  readonly serves: boolean;
   /** Whether that has been so for long enough that its agents are better off elsewhere. */
   readonly lost: boolean;
   isThere(id: string): boolean;
@@ -191,6 +195,9 @@ export function createPresence(options: PresenceOptions): Presence {
     },
     get cutOff() {
       return others.size > 0 && world.monotonic() - renewedAt > ttlMs;
+    },
+    get serves() {
+      return world.monotonic() - renewedAt <= (others.size > 0 ? 1 : ALONE_AFTER) * ttlMs;
     },
     isSilent(id) {
       const other = others.get(id);
