@@ -4,9 +4,9 @@
 // telling what it has done in lines of JSON.
 import { readFileSync } from "node:fs";
 import { makeNodeKey, readNodeKey, verifyProof } from "../src/auth/node-key.ts";
+import type { Link } from "../src/client/link/call.ts";
 import { connectSocket } from "../src/client/link/connect.ts";
 import { acceptLink, openLink } from "../src/client/link/handshake.ts";
-import type { Link } from "../src/client/link/link.ts";
 import type { Socket } from "../src/client/link/socket.ts";
 import { listen } from "../src/serve.ts";
 import { realWorld } from "../src/world.ts";

@@ -12,13 +12,14 @@ export interface Template {
 /** The node's id. */
 export const idOf = (index: number): string => `f1ee0000-0000-4000-8000-${index.toString(16).padStart(12, "0")}`;
 
-/** Eight devices as the scan of a recorded machine reports them. */
+/** Eight devices as the scan of a recorded machine reports those that are well: a fleet in which a quarter is dead is another measurement. */
 export async function template(): Promise<Template> {
   const snapshot = new URL("../../docs/example-host.json", import.meta.url).pathname;
   const { hardware, sources }: Template = JSON.parse(
     await output([process.execPath, main, "scan", "--snapshot", snapshot, "--json"]),
   );
-  const eight = Array.from({ length: DEVICES }, (_, at) => hardware[at % hardware.length] ?? {});
+  const well = hardware.filter((device) => !JSON.stringify(device).includes('"type":"Responding","status":"false"'));
+  const eight = Array.from({ length: DEVICES }, (_, at) => well[at % well.length] ?? {});
   return { hardware: eight, sources };
 }
 

@@ -169,6 +169,8 @@ const MAX_DEPTH = 50_000;
 
 /** Whether JSON text opens more brackets than that at once; brackets in strings do not count. */
 export function nestedDeeper(bytes: Uint8Array, levels: number): boolean {
+  // It takes a byte to open one.
+  if (bytes.length <= levels) return false;
   let depth = 0;
   let inString = false;
   for (let at = 0; at < bytes.length; at += 1) {

@@ -1,6 +1,6 @@
-import type { CallerRole, Visitor } from "../auth/caller.ts";
+import type { Caller, CallerRole, Visitor } from "../auth/caller.ts";
 import { Hello, Registered } from "../contract/hello.ts";
-import type { Repeat } from "../tiers/tier.ts";
+import type { Again, Repeat } from "../tiers/tier.ts";
 import { guarded } from "./access/guard.ts";
 import { type App, type Mount, problems, visitorOf } from "./app.ts";
 import { jsonOnly } from "./json-only.ts";
@@ -30,8 +30,16 @@ interface Greeter {
 export const helloRoutes = <A extends App>(app: A, tier: Greeter, { gate }: Mount, roles: readonly CallerRole[]) =>
   app.openapi(hello(roles), async (c) => {
     const visitor = visitorOf(c);
-    const keep = c.env?.repeat;
-    // Whoever says it again is counted all the same.
-    const repeat: Repeat = (who, again) => keep?.(who, () => gate.spend(visitor.caller) && again());
-    return c.json(await tier.hello(c.req.valid("json"), visitor, repeat), 200);
+    return c.json(await tier.hello(c.req.valid("json"), visitor, counted(c.env?.repeat, gate, visitor.caller)), 200);
   });
+
+const counted =
+  (repeat: Repeat | undefined, gate: Mount["gate"], caller: Caller): Repeat =>
+  (who, again) =>
+    repeat?.(who, countedAgain(again, gate, caller));
+
+/** Whoever says it again is counted all the same. Not made within the others: what is kept would keep all that they know. */
+const countedAgain =
+  (again: Again, gate: Mount["gate"], caller: Caller): Again =>
+  (differs) =>
+    gate.spend(caller) && again(differs);

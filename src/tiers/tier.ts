@@ -1,11 +1,14 @@
 import type { Caller } from "../auth/caller.ts";
+import type { Again } from "../client/link/call.ts";
 import type { Socket } from "../client/link/socket.ts";
+
+export type { Again };
 
 /**
  * Given by a handler whose answer will often be the same: `again` does what the request did and is true where the same
  * answer holds; where it is false the request is handled like any other. `who` has one such request, the last.
  */
-export type Repeat = (who: string, again: () => boolean) => unknown;
+export type Repeat = (who: string, again: Again) => unknown;
 
 /** What a handler may ask of the listener that carries the request. Absent in process and on foreign listeners. */
 export interface RequestEnv {
@@ -25,7 +28,7 @@ export interface RequestEnv {
    * middleware. Null: the request asks for none. Throws where it cannot be made one any more.
    */
   upgrade?: (open: (socket: Socket) => void) => Response | null;
-  /** Takes what `again` does if the very same request comes once more from the same caller. */
+  /** Takes what `again` does if such a request comes once more from the same caller. */
   repeat?: Repeat;
 }
 

@@ -16,7 +16,7 @@ export class Call {
   /** The small request that both ends remember by this call. */
   remembered: Remembered | null = null;
   /** At the answering end, what may stand for handling the same request once more. */
-  again: (() => boolean) | null = null;
+  again: Again | null = null;
   over = false;
   /** Lets go of the caller's signal. */
   forget: (() => void) | null = null;
@@ -37,8 +37,14 @@ export interface Remembered {
   /** At the asking end: nothing is under way that could change the answer. */
   answered: boolean;
   /** At the answering end: true when it has done what the request does, and `response` is its answer. */
-  again: (() => boolean) | null;
+  again: Again | null;
 }
+
+/**
+ * Does once more what a request did, whose answer is the same then; false: it has to be handled. Without `differs` it is the
+ * same to the byte; else these are the texts of both, head and body, and it is for this to tell whether they mean the same.
+ */
+export type Again = (differs?: { before: Uint8Array; now: Uint8Array }) => boolean;
 
 /** Two of these are what an idle link holds. */
 export const MAX_REMEMBERED = 4 * 1024;
@@ -49,6 +55,11 @@ export const remember = (payload: Uint8Array): Remembered => ({
   answered: false,
   again: null,
 });
+
+/** Whether this request (null: the same to the byte) has been done by doing the remembered one again, with its answer. */
+export const doneAgain = ({ request, again }: Remembered, payload: Uint8Array | null): boolean =>
+  (payload?.length ?? 0) <= MAX_REMEMBERED &&
+  (again?.(payload ? { before: request, now: payload } : undefined) ?? false);
 
 export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
   if (a.length !== b.length) return false;
@@ -67,12 +78,12 @@ export interface Link {
   close(reason: string): void;
 }
 
-export type Handle = (request: Request, repeat: (again: () => boolean) => void) => Promise<Response> | Response;
+export type Handle = (request: Request, repeat: (again: Again) => void) => Promise<Response> | Response;
 
 export interface LinkOptions {
   /** Who dialled: the two sides number their calls differently. */
   side: "dialler" | "acceptor";
-  /** Answers what the far end asks; `repeat` takes what may stand for it should the same small request come again. */
+  /** Answers what the far end asks; `repeat` takes what may stand for it should such a small request come again. */
   handle: Handle;
   world: Pick<World, "timer" | "monotonic" | "log">;
   limits?: Partial<Limits>;

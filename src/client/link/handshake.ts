@@ -76,10 +76,7 @@ export function acceptLink<T>(socket: Socket, options: AcceptOptions<T>): Promis
       if (over) return;
       over = true;
       say(socket, { ok: true });
-      resolve({
-        link: createLink(socket, { side: "acceptor", handle: (r, repeat) => handle(r, who, repeat), world, limits }),
-        who,
-      });
+      resolve({ link: createLink(socket, { side: "acceptor", handle: handleOf(handle, who), world, limits }), who });
     };
     socket.onMessage = (bytes) => {
       if (over) return;
@@ -102,6 +99,12 @@ export function acceptLink<T>(socket: Socket, options: AcceptOptions<T>): Promis
     say(socket, { nonce, conductor });
   });
 }
+
+/** Not made within the handshake, all of which each link would keep. */
+const handleOf =
+  <T>(handle: AcceptOptions<T>["handle"], who: T): Handle =>
+  (request, repeat) =>
+    handle(request, who, repeat);
 
 /** Tells a dialler why there is no link for it, without asking who it is. */
 export function refuseLink(socket: Socket, error: SinewError): void {

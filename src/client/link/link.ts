@@ -4,6 +4,7 @@ import {
   Call,
   closedError,
   DEFAULTS,
+  doneAgain,
   type Limits,
   type Link,
   type LinkOptions,
@@ -30,8 +31,6 @@ import {
 import { Inflow } from "./inflow.ts";
 import { Outflow } from "./outflow.ts";
 import type { Socket } from "./socket.ts";
-
-export type { Link };
 
 /** Requests in both directions over one socket, of which it becomes the owner. */
 export const createLink = (socket: Socket, options: LinkOptions): Link => new SocketLink(socket, options);
@@ -202,15 +201,16 @@ class SocketLink implements Link, Answering {
 
   /** The far end asks; without a payload what it asked before. */
   #asks(id: number, payload: Uint8Array | null): void {
-    if (!payload && this.#heard?.response && this.#heard.again?.()) {
-      this.send(encodeFrame("same-response", id));
-      return;
+    const heard = this.#heard;
+    if (heard?.response && doneAgain(heard, payload)) {
+      if (payload) this.#heard = { ...heard, request: payload.slice() };
+      return void this.send(payload ? encodeFrame("response", id, heard.response) : encodeFrame("same-response", id));
     }
-    const request = payload ?? this.#heard?.request;
+    const request = payload ?? heard?.request;
     if (!request) throw new ProtocolError("the same request as before, and there was none");
     const { head, body } = decodeHead(RequestHead, request);
     const call = new Call(id);
-    if (!payload) call.remembered = this.#heard;
+    if (!payload) call.remembered = heard;
     else if (head.body === "here" && payload.length <= MAX_REMEMBERED)
       this.#heard = call.remembered = remember(payload);
     call.answering = new AbortController();

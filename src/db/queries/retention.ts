@@ -41,11 +41,13 @@ export function oldestOf(r: Reader, kind: Kept, limit: number): Promise<Oldest> 
 
 /** How many there are, of changes about: revisions that were taken back leave holes. */
 export async function countOf(r: Reader, kind: Kept): Promise<number> {
-  const rows = await r.query(async (db, { changes, operations, alarms, audit }) => {
+  const rows = await r.query(async (db, { changes, operations, alarms, audit, meta }) => {
     switch (kind) {
       case "changes": {
-        const span = sql<string>`COALESCE(MAX(${changes.revision}) - MIN(${changes.revision}) + 1, 0)`;
-        return db.select({ count: span }).from(changes);
+        // Each by itself is the end of an index; both of one statement are a scan of it all on SQLite.
+        const end = (which: "MAX" | "MIN") => sql`(SELECT ${sql.raw(which)}(${changes.revision}) FROM ${changes})`;
+        const span = sql<string>`COALESCE(${end("MAX")} - ${end("MIN")} + 1, 0)`;
+        return db.select({ count: span }).from(meta).limit(1);
       }
       case "operations":
         return db.select({ count: count() }).from(operations).where(ne(operations.status, "IN-PROGRESS"));

@@ -17,7 +17,7 @@ import { createPeers, type DialOptions } from "../greeting.ts";
 import { LINK_LEASE_SECONDS, leaseSeconds } from "../lease.ts";
 import type { ChildWork } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
-import type { Repeat, RequestEnv } from "../tier.ts";
+import type { Again, Repeat, RequestEnv } from "../tier.ts";
 import { createDiscoveries } from "./discovery/discoveries.ts";
 import { createFeed, type Feed } from "./feed/feed.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "./fleet.ts";
@@ -25,7 +25,7 @@ import { createPulls } from "./inventory/pulls.ts";
 import { type Admission, createAdmission } from "./members/admission.ts";
 import { createClaims } from "./members/claims.ts";
 import { createLinks } from "./members/links.ts";
-import { createMembership } from "./members/membership.ts";
+import { createMembership, type Renew } from "./members/membership.ts";
 import { createRoster } from "./members/roster.ts";
 import { createSilence } from "./members/silence.ts";
 import { createExchange } from "./owners/exchange.ts";
@@ -168,6 +168,16 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     return { peer: exchange.peer(node), uuid, name };
   }
 
+  /** Not made within the answer of a hello, all of which what is kept of it would keep. */
+  const renewing =
+    (id: string, renew: Renew): Again =>
+    (differs) => {
+      const renewed = renew(differs);
+      const tracked = renewed === "changed" && members.get(id);
+      if (tracked) void pull(tracked);
+      return renewed !== null;
+    };
+
   const settled = async () => {
     await Promise.all([...members.values()].map(({ pulling }) => pulling));
   };
@@ -193,7 +203,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     rekey: admission.rekey,
     async hello(body, from, repeat) {
       const { answer, changed, again } = await greet(body, from);
-      if (again) repeat?.(answer.uuid, again);
+      if (again) repeat?.(answer.uuid, renewing(answer.uuid, again));
       if (changed) void pull(changed);
       return answer;
     },

@@ -416,7 +416,7 @@ describe("a request that is said again", () => {
       handle: async (request, repeat) => {
         handled += 1;
         const text = await request.text();
-        if (text !== "never") repeat(() => good && ++again > 0);
+        if (text !== "never") repeat((differs) => !differs && good && ++again > 0);
         return new Response(text);
       },
     });
@@ -431,6 +431,42 @@ describe("a request that is said again", () => {
     expect({ handled, again }).toEqual({ handled: 2, again: 3 });
     expect([await say("never"), await say("never"), await say("a")]).toEqual(["never", "never", "a"]);
     expect({ handled, again }).toEqual({ handled: 5, again: 3 });
+  });
+
+  test("may be done again though it differs, where its handler says that it means the same", async () => {
+    const [ours, theirs] = memoryPair();
+    const { world } = testWorld();
+    const dialler = createLink(ours, { side: "dialler", handle: nothing, world });
+    const decoder = new TextDecoder();
+    const told: string[] = [];
+    let handled = 0;
+    createLink(theirs, {
+      side: "acceptor",
+      world,
+      handle: async (request, repeat) => {
+        handled += 1;
+        const text = await request.text();
+        repeat((differs) => {
+          if (!differs) return true;
+          const [before, now] = [differs.before, differs.now].map(
+            (bytes) => decoder.decode(bytes).split("}").at(-1) ?? "",
+          );
+          told.push(`${before} ${now}`);
+          return before?.[0] === now?.[0];
+        });
+        return new Response(text);
+      },
+    });
+    const say = async (body: string) => (await dialler.fetch("http://link/", { method: "POST", body })).text();
+    // An answer that was the same is the one before, to the byte.
+    expect([await say("a1"), await say("a2"), await say("a2"), await say("a3")]).toEqual(["a1", "a1", "a1", "a1"]);
+    expect({ handled, told }).toEqual({ handled: 1, told: ["a1 a2", "a2 a3"] });
+    expect([await say("b1"), await say("b1"), await say("b2")]).toEqual(["b1", "b1", "b1"]);
+    expect(handled).toBe(2);
+    // Too long to be remembered by either end: neither the answer nor the next repeat may refer to it.
+    const long = `b${"x".repeat(5000)}`;
+    expect([await say(long), await say("b2"), await say("b3")]).toEqual([long, "b1", "b1"]);
+    expect(handled).toBe(3);
   });
 
   test("is answered rightly through any mix of repeats, cancels, sizes and concurrency", async () => {

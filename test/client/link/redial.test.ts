@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import type { Link } from "../../../src/client/link/call.ts";
 import { connectSocket } from "../../../src/client/link/connect.ts";
 import { acceptLink } from "../../../src/client/link/handshake.ts";
-import type { Link } from "../../../src/client/link/link.ts";
 import { type HeldLink, holdLink, type LinkState } from "../../../src/client/link/redial.ts";
 import type { Socket } from "../../../src/client/link/socket.ts";
 import { SinewError } from "../../../src/contract/problem.ts";

@@ -1,13 +1,15 @@
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database } from "../../../db/database.ts";
 import type { World } from "../../../world.ts";
-import { type Taken, type Taking, writeReports } from "./report.ts";
+import { type Breathe, type Taken, type Taking, writeReports } from "./report.ts";
 
 /** What shares a transaction: a commit waits for the disk, and a group of this size keeps nobody else waiting for long. */
 const REPORTS_AT_ONCE = 64;
 const DEVICES_AT_ONCE = 256;
 /** On SQLite writers take turns anyway; PostgreSQL works on several while each waits for the network. */
 const LANES = { sqlite: 1, postgres: 4 };
+/** After so long in one turn of the event loop those are answered who came meanwhile. */
+const SLICE_MS = 8;
 
 interface Waiting {
   taking: Taking;
@@ -23,11 +25,20 @@ export interface Intake {
   take(taking: Taking): Promise<Taken>;
 }
 
-export function createIntake(db: Database, world: Pick<World, "timer">): Intake {
+export function createIntake(db: Database, world: Pick<World, "timer" | "monotonic">): Intake {
   let waiting: Waiting[] = [];
   let running = 0;
   const underWay = new Set<string>();
-  const breathe = () => new Promise<void>((resume) => world.timer(0, resume));
+  const pause = () => new Promise<void>((resume) => world.timer(0, resume));
+
+  function breather(): Breathe {
+    let since = world.monotonic();
+    return async () => {
+      if (world.monotonic() - since < SLICE_MS) return;
+      await pause();
+      since = world.monotonic();
+    };
+  }
 
   /** The next ones, each of another node and of none that is under way. */
   function nextGroup(): Waiting[] {
@@ -57,7 +68,7 @@ export function createIntake(db: Database, world: Pick<World, "timer">): Intake 
       const taken = await writeReports(
         db,
         group.map(({ taking }) => taking),
-        breathe,
+        breather(),
       );
       for (const [index, { resolve }] of group.entries()) resolve(taken[index] ?? null);
     } catch (error) {
@@ -76,7 +87,7 @@ export function createIntake(db: Database, world: Pick<World, "timer">): Intake 
       await write(group);
       for (const { taking } of group) underWay.delete(taking.node.id);
       // Between two transactions those are answered who came meanwhile.
-      if (waiting.length > 0) await breathe();
+      if (waiting.length > 0) await pause();
     }
     running -= 1;
   }

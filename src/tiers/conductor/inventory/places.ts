@@ -8,7 +8,7 @@ export type Lane = "link" | "call" | "again";
 
 /** `held`: at most so many more that hold a place no longer, as they have taken long. */
 const WIDTHS: Record<Lane, { most: number; held: number }> = {
-  link: { most: 64, held: 1_000 },
+  link: { most: 32, held: 1_000 },
   call: { most: 32, held: 128 },
   again: { most: 16, held: 0 },
 };

@@ -22,19 +22,18 @@ export interface Recorded {
   state: NodeChange | null;
 }
 
-/** Rows between two breaths: a report of thousands must not keep this process from answering. */
-const ROWS_AT_ONCE = 256;
+/** Lets others run where what is written has taken a while: thousands of rows must not keep this process from answering. */
+export type Breathe = () => Promise<void>;
+
+/** Rows between two breaths. */
+const ROWS_AT_ONCE = 128;
 
 /**
  * Writes devices and one `changes` row each, plus one for each node where `state` is given; the last revision, or null where
  * nothing changed. The revisions are reserved as the last step before the writes that need them: on PostgreSQL that takes
- * the lock which orders commits. `breathe` lets others run meanwhile.
+ * the lock which orders commits.
  */
-export async function record(
-  tx: Writer,
-  all: Recorded[],
-  breathe: () => Promise<void> = async () => {},
-): Promise<number | null> {
+export async function record(tx: Writer, all: Recorded[], breathe: Breathe = async () => {}): Promise<number | null> {
   const count = all.reduce((sum, { changes, state }) => sum + changes.length + (state ? 1 : 0), 0);
   if (count === 0) return null;
   const first = await reserveRevisions(tx, count);
@@ -42,6 +41,7 @@ export async function record(
   const devices: NewHardwareRow[] = [];
   const log: ChangeRow[] = [];
   for (const { node, now, changes, state } of all) {
+    await breathe();
     const common = { time: now, node_id: node.id, node_name: node.name };
     for (const { kind, device, body } of changes) {
       devices.push(hardwareRow(device, revision, body));
@@ -55,11 +55,11 @@ export async function record(
     }
   }
   for (let start = 0; start < devices.length; start += ROWS_AT_ONCE) {
-    if (start > 0) await breathe();
+    await breathe();
     await saveHardware(tx, devices.slice(start, start + ROWS_AT_ONCE));
   }
   for (let start = 0; start < log.length; start += ROWS_AT_ONCE) {
-    if (start > 0) await breathe();
+    await breathe();
     await appendChanges(tx, log.slice(start, start + ROWS_AT_ONCE));
   }
   if (all.some(({ state }) => state && (state.listed || state.sources.length > 0))) await markSources(tx, first);

@@ -7,7 +7,9 @@ import { lockNodes, setGenerations, setReported } from "../../../db/queries/node
 import { changeSources, sourceRow, sourcesOfNodes, toSource } from "../../../db/queries/sources.ts";
 import { isCurrent } from "../fleet.ts";
 import { changedSources, MOST_DEVICES, reconcile } from "./reconcile.ts";
-import { type Recorded, record } from "./record.ts";
+import { type Breathe, type Recorded, record } from "./record.ts";
+
+export type { Breathe } from "./record.ts";
 
 /** A report, and what it is taken in on top of. */
 export interface Taking {
@@ -30,7 +32,7 @@ export type Taken = { taken: boolean } | null;
  * Takes reports of different nodes in: one transaction, one `changes` row per changed device. What each became, in their
  * order.
  */
-export function writeReports(db: Database, takings: Taking[], breathe?: () => Promise<void>): Promise<Taken[]> {
+export function writeReports(db: Database, takings: Taking[], breathe?: Breathe): Promise<Taken[]> {
   return db.write(async (tx) => {
     const ids = takings.map(({ node }) => node.id);
     // Locked: who wrote a node before has committed, and who comes after waits.
@@ -46,6 +48,7 @@ export function writeReports(db: Database, takings: Taking[], breathe?: () => Pr
     const recorded: Recorded[] = [];
     const written: Parameters<typeof changeSources>[1] = [];
     for (const { report, node, endpoint, now } of taking) {
+      await breathe?.();
       const row = rows.get(node.id);
       const state = row?.state as NodeState; // written from a NodeState only
       if (!isCurrent(state)) continue;

@@ -1,6 +1,6 @@
 import { addressKey, createAttempts } from "../../../auth/attempts.ts";
-import type { Visitor } from "../../../auth/caller.ts";
-import { type Proof, verifyProof } from "../../../auth/node-key.ts";
+import type { Caller, Visitor } from "../../../auth/caller.ts";
+import { verifyProof } from "../../../auth/node-key.ts";
 import type { TokenStore } from "../../../auth/token.ts";
 import { acceptLink, refuseLink } from "../../../client/link/handshake.ts";
 import type { Socket } from "../../../client/link/socket.ts";
@@ -37,6 +37,19 @@ export interface Admission {
   stop(): void;
 }
 
+/** Whose a link is, once it is proved: each link keeps it. */
+interface Proved {
+  id: string;
+  /** Thumbprint of its key. */
+  key: string;
+  caller: Caller;
+}
+
+const provedAs = ({ id, name }: NodeRow, key: string): Proved => ({
+  ...{ id, key },
+  caller: { role: "agent", name: `node ${id} (${name})`, node: id },
+});
+
 interface AdmissionOptions {
   /** This conductor, as proofs are made for it. */
   id: string;
@@ -57,7 +70,9 @@ export function createAdmission(
   const attempts = createAttempts(world.monotonic);
   const unproved = new Map<string, number>();
   const turns = createTurns(world);
+  /** The keys of all were compared with those of this version; the links of these were opened since. */
   let checked = "";
+  const unchecked = new Set<string>();
   let cancel = () => {};
 
   const trackedOf = (row: NodeRow): Tracked => {
@@ -139,7 +154,7 @@ export function createAdmission(
   }
 
   /** Whose link this is. Throws SinewError unauthorized, or node_conflict for a clone. */
-  async function identify(proof: string, nonce: string, from: string): Promise<{ row: NodeRow } & Proof> {
+  async function identify(proof: string, nonce: string, from: string): Promise<Proved> {
     try {
       return await identified(proof, nonce, from);
     } catch (error) {
@@ -151,7 +166,7 @@ export function createAdmission(
     }
   }
 
-  async function identified(proof: string, nonce: string, from: string): Promise<{ row: NodeRow } & Proof> {
+  async function identified(proof: string, nonce: string, from: string): Promise<Proved> {
     const proved = await verifyProof(proof, { aud: `link ${own}`, nonce });
     const row = await getNode(db.read, proved.sub.toLowerCase());
     if (row?.key !== proved.thumbprint) {
@@ -163,7 +178,7 @@ export function createAdmission(
     const tracked = trackedOf(row);
     if (!isOwn(fleet, tracked)) roster.learn(tracked, row);
     const second = await secondBoot(fleet, roster, tracked, { boot: proved.boot, from });
-    if (!second) return { row, ...proved };
+    if (!second) return provedAs(row, proved.thumbprint);
     // Soon enough that whoever is left shows itself as the only one, and both show themselves while both are there.
     const retryAfter = conflictMs(fleet, tracked) / 4000;
     throw new SinewError("node_conflict", `${second.message}; ${second.action}`, { retryAfter });
@@ -171,10 +186,16 @@ export function createAdmission(
 
   async function check() {
     const version = await keysVersion(db.read);
-    if (version === checked) return;
+    const some = [...unchecked];
+    if (version === checked && some.length === 0) return;
+    for (const id of some) unchecked.delete(id);
     // Those without a key as well: one may have joined at another conductor.
-    const before = new Map([...members].map(([id, { row }]) => [id, row.key]));
-    const keys = await keysOf(db.read, [...before.keys()]);
+    const ids = version === checked ? some : [...members.keys()];
+    const before = new Map(ids.map((id) => [id, members.get(id)?.row.key]));
+    const keys = await keysOf(db.read, ids).catch((error) => {
+      for (const id of some) unchecked.add(id);
+      throw error;
+    });
     for (const [id, key] of keys) {
       const tracked = members.get(id);
       // What was set while this was read is newer.
@@ -200,19 +221,15 @@ export function createAdmission(
       conductor: own,
       world,
       verify: (proof, nonce) => identify(proof, nonce, from),
-      handle: (request, { row }, again) =>
-        fetch(request, {
-          repeat: (_, same) => again(same),
-          remoteAddress: socket.remoteAddress,
-          caller: { role: "agent", name: `node ${row.id} (${row.name})`, node: row.id },
-        }),
+      handle: (request, { caller }, again) =>
+        fetch(request, { repeat: (_, same) => again(same), remoteAddress: socket.remoteAddress, caller }),
     }).then(
       ({ link, who }) => {
         if (fleet.stopped) link.close("this conductor stops");
         else {
-          links.hold(who.row.id, who.thumbprint, link);
+          links.hold(who.id, who.key, link);
           // Its key may have been forgotten since it was read.
-          checked = "";
+          unchecked.add(who.id);
         }
       },
       (error) => {

@@ -1,4 +1,4 @@
-import type { Link } from "../../../client/link/link.ts";
+import type { Link } from "../../../client/link/call.ts";
 import { createPeer, type Peer } from "../../../client/peer.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import type { World } from "../../../world.ts";

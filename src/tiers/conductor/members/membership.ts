@@ -1,4 +1,5 @@
 import type { Caller, Visitor } from "../../../auth/caller.ts";
+import type { Again } from "../../../client/link/call.ts";
 import type { Peer } from "../../../client/peer.ts";
 import type { Hello, Registered } from "../../../contract/hello.ts";
 import { SinewError } from "../../../contract/problem.ts";
@@ -15,13 +16,16 @@ import type { Silence } from "./silence.ts";
 const SEED_NAMESPACE = "8f5b54b0-6f0e-5d0c-9d07-52d1f0a2f9a1";
 
 /**
- * Registers or renews. `changed` is the node when its hardware should be asked for; `again` renews by the same words from
- * the same caller without looking at them, and is false where that has to be done.
+ * Renews by the same words from the same caller without looking at them; "changed": but for another generation, so that its
+ * hardware should be asked for. Null: they have to be looked at.
  */
+export type Renew = (...said: Parameters<Again>) => "same" | "changed" | null;
+
+/** Registers or renews. `changed` is the node when its hardware should be asked for. */
 export type SayHello = (
   hello: Hello,
   from: Visitor,
-) => Promise<{ answer: Registered; changed: Tracked | null; again: (() => boolean) | null }>;
+) => Promise<{ answer: Registered; changed: Tracked | null; again: Renew | null }>;
 
 /** A name is looked up anew after so long, though nothing else has changed. */
 const RESOLVED_MS = 60_000;
@@ -147,9 +151,9 @@ export function createMembership(
   };
 
   /** Good for as long as nothing is known of the node but what its hello said, and what it said was pulled. */
-  function renewal(tracked: Tracked, body: Hello, from: Visitor, ttl: number): () => boolean {
+  function renewal(tracked: Tracked, body: Hello, from: Visitor, ttl: number): Renew {
     const { row, peer } = tracked;
-    const { generation } = body;
+    let { generation } = body;
     const linked = from.caller.role === "agent";
     const until = linked ? Number.POSITIVE_INFINITY : world.monotonic() + RESOLVED_MS;
     const claimant = linked || body.boot_id === undefined ? null : { boot: body.boot_id, from: placeOf(body, from) };
@@ -160,15 +164,19 @@ export function createMembership(
       if (isOwn(fleet, tracked)) return tracked.etag === generation;
       return tracked.row.generation === generation && presence.isThere(tracked.owner ?? "") && !silence.unwritten;
     };
-    return () => {
-      if (fleet.stopped || members.get(row.id) !== tracked || tracked.row !== row || tracked.peer !== peer)
-        return false;
-      if (row.state !== "LIVE" || tracked.conflict || generation === undefined || !told()) return false;
-      if (fleet.ttlMs(tracked) !== ttl || world.monotonic() > until) return false;
-      if (!isOwn(fleet, tracked) && links.has(row.id)) return false;
-      if (claimant && claims.claim(row.id, claimant)) return false;
+    return (differs) => {
+      if (fleet.stopped || members.get(row.id) !== tracked || tracked.row !== row || tracked.peer !== peer) return null;
+      if (row.state !== "LIVE" || tracked.conflict || generation === undefined) return null;
+      const next = differs ? otherGeneration(differs, generation) : generation;
+      const changed = next !== generation;
+      // Another's changes are for it to hear the long way.
+      if (next === null || (changed ? fleet.presence.cutOff || !isOwn(fleet, tracked) : !told())) return null;
+      if (fleet.ttlMs(tracked) !== ttl || world.monotonic() > until) return null;
+      if (!isOwn(fleet, tracked) && links.has(row.id)) return null;
+      if (claimant && claims.claim(row.id, claimant)) return null;
       roster.heard(tracked);
-      return true;
+      generation = next;
+      return next === tracked.etag ? "same" : "changed";
     };
   }
 
@@ -202,6 +210,23 @@ export function createMembership(
       throw error;
     }
   }
+}
+
+const decoder = new TextDecoder("latin1");
+
+/**
+ * The generation of a hello that is the one before it but for that. Null: more is different, or it cannot be told from the
+ * texts. Without escapes, so that what is between its quotes is all of it.
+ */
+export function otherGeneration(texts: { before: Uint8Array; now: Uint8Array }, generation: string): string | null {
+  const [before, now] = [decoder.decode(texts.before), decoder.decode(texts.now)];
+  const member = `"generation":"${generation}"`;
+  const at = before.indexOf(member);
+  // Twice: a label may be called so, too.
+  if (at < 0 || before.indexOf('"generation"', at + 1) >= 0 || before.indexOf('"generation"') !== at) return null;
+  const rest = before.slice(at + member.length);
+  if (!now.startsWith(before.slice(0, at)) || !now.endsWith(rest)) return null;
+  return /^"generation":"([\w.:-]{1,128})"$/.exec(now.slice(at, now.length - rest.length))?.[1] ?? null;
 }
 
 /** Where a claimant of a node calls from, and where it says it answers. */

@@ -32,6 +32,8 @@ export interface Roster {
   heardAgain(tracked: Tracked): void;
 }
 
+const nothing = () => {};
+
 export function createRoster(fleet: Fleet): Roster {
   const { db, world, links } = fleet;
   let heardSince = new Set<Tracked>();
@@ -49,7 +51,7 @@ export function createRoster(fleet: Fleet): Roster {
     pulling: null,
     again: false,
     conflict: null,
-    cancel: () => {},
+    cancel: nothing,
   });
 
   /** What was known of it was of when another conductor asked it. */

@@ -64,7 +64,7 @@ test("fewer are asked at once while this process is late, and more when it is no
     await advance(20);
     await round();
   }
-  expect(most).toBe(64);
+  expect(most).toBe(32);
   for (let index = 0; index < 10; index += 1) {
     suspend(200);
     await advance(0);
