@@ -1,4 +1,5 @@
 import type { Database } from "../../../db/database.ts";
+import { deleteWindow, listWindows } from "../../../db/queries/fleet/windows.ts";
 import { countOf, forget, type Kept, oldestOf } from "../../../db/queries/retention.ts";
 import type { World } from "../../../world.ts";
 
@@ -88,6 +89,18 @@ export function createRetention(
         await new Promise<void>((resume) => world.timer(PAUSE_MS, resume));
       }
     }
+    const { seconds } = keep.alarms ?? KEEP.alarms;
+    if (byAge && seconds !== null && !stopped) await forgetWindows(seconds);
+  }
+
+  /** Windows that ended as long ago as alarms are kept that they could have silenced. */
+  async function forgetWindows(seconds: number) {
+    const before = world.now().getTime() - seconds * 1000;
+    const ended = (await listWindows(db.read)).filter(({ ends_at }) => Date.parse(ends_at) < before);
+    if (ended.length === 0) return;
+    await db.write(async (tx) => {
+      for (const { id } of ended.slice(0, AT_ONCE)) await deleteWindow(tx, id);
+    });
   }
 
   function next(ms: number) {

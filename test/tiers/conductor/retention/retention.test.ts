@@ -3,12 +3,13 @@ import { parseKeep } from "../../../../src/config/keep.ts";
 import { type Database, openDatabase } from "../../../../src/db/database.ts";
 import { appendAudit } from "../../../../src/db/queries/audit.ts";
 import { appendChanges, changesSince, keptAfter, reserveRevisions } from "../../../../src/db/queries/changes.ts";
+import { addWindow, listWindows } from "../../../../src/db/queries/fleet/windows.ts";
 import { getOperation, saveOperation } from "../../../../src/db/queries/operations.ts";
 import { createReads } from "../../../../src/tiers/conductor/reads.ts";
 import { createRetention } from "../../../../src/tiers/conductor/retention/retention.ts";
 import { databases, type TestDatabase } from "../../../support/databases.ts";
 import { quiet } from "../../../support/tiers.ts";
-import { nodeOf } from "../inventory/support.ts";
+import { nodeOf, nth } from "../inventory/support.ts";
 
 const ALL = { seconds: null, count: null };
 const NOW = new Date("2026-11-23T00:00:00.000Z");
@@ -90,6 +91,22 @@ describe.each(databases)("retention on $name", ({ open }) => {
     wrong = 156 * DAY * 1000;
     expect(await at(3.4)).toBe(1);
     expect(await at(4.5)).toBe(0);
+  });
+
+  test("forgets windows that ended longer ago than alarms are kept, however their time is written", async () => {
+    const offset = daysAgo(91).replace("Z", "+02:00");
+    for (const [index, ends_at] of [daysAgo(91), offset, daysAgo(89), daysAgo(-1)].entries())
+      await db.write((tx) =>
+        addWindow(tx, {
+          ...{ id: nth(index), starts_at: daysAgo(100), ends_at, matcher: {}, comment: null },
+          ...{ created_by: "ops", created_at: daysAgo(100) },
+        }),
+      );
+    const left = async () => (await listWindows(db.read)).map(({ id }) => id).sort();
+    await run({ alarms: ALL });
+    expect(await left()).toHaveLength(4);
+    await run({});
+    expect(await left()).toEqual([nth(2), nth(3)]);
   });
 
   test("forgets operations that have ended, the audit and resolved alarms, and nothing that is under way", async () => {
