@@ -211,7 +211,7 @@ export function defineTables({ table, text, bigint, counter, boolean, id, primar
     ],
   );
 
-  /** Maintenance: what it matches fires no alarm meanwhile. */
+  /** Maintenance: nobody is notified meanwhile of what it matches. */
   const windows = table("windows", {
     id: text("id").primaryKey(),
     starts_at: text("starts_at").notNull(),
@@ -223,7 +223,7 @@ export function defineTables({ table, text, bigint, counter, boolean, id, primar
     created_at: text("created_at").notNull(),
   });
 
-  /** What is still to be told, in order for each target; written with the alarm's transition. */
+  /** What is still to be sent, in order for each target; written with the alarm's transition. */
   const deliveries = table(
     "deliveries",
     {
