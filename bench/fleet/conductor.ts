@@ -94,7 +94,7 @@ export function conductor({ db, tls = true, args = [] }: { db: string; tls?: boo
           .trim()
           .split("\n")
           .map((line) => line.split(" ").map(Number))
-          .flatMap(([at = 0, ms = 0]) => (at >= from && at - 100 <= until ? [ms] : [])),
+          .flatMap(([at = 0, ms = 0]) => (at - 100 >= from && at - 100 <= until ? [ms] : [])),
       ),
     log: () => readFileSync(log, "utf8").slice(-2000),
   };

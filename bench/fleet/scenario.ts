@@ -111,6 +111,7 @@ async function measure({ own, store, fleet, agents, start, say }: Stage): Promis
   // Cold: the conductor starts, all agents dial, every device is asked for.
   const began = Date.now();
   const ready = await own.start();
+  // From when it is ready: before, nobody is served whom a block could keep waiting.
   const cpuAtStart = cpuMs(own.pid);
   fleet.write("dial\n");
   const reader = start(READER, [own.url, own.ca, own.serverName, TOKEN], FIRST);
@@ -121,7 +122,7 @@ async function measure({ own, store, fleet, agents, start, say }: Stage): Promis
   const inventoryCpuMs = cpuMs(own.pid) - cpuAtStart;
   say(`inventory is complete after ${inventoryMs.toFixed(0)} ms`);
   const coldReads = await timesOf(reader);
-  const coldBlock = own.longestBlock(began, Date.now());
+  const coldBlock = own.longestBlock(ready, Date.now());
   reader.write("rest\n");
   await Bun.sleep(5_000);
   const rssMb = memoryMb(own.pid).rss;
@@ -179,16 +180,17 @@ async function measure({ own, store, fleet, agents, start, say }: Stage): Promis
 
   // Killed, and started again with all that it knew.
   const lost = await store.lost();
-  reader.write("read /hardware?limit=100 20\n");
+  reader.write("rest\n");
   await own.kill();
   await fleetDown(fleet);
   await Bun.sleep(200);
   await timesOf(reader);
   const killed = Date.now();
   const back = await own.start();
+  reader.write("read /hardware?limit=100 20\n");
   const backMs = (await upSince(fleet, agents, back)) - back;
   const backReads = await timesOf(reader);
-  const backBlock = own.longestBlock(killed, Date.now());
+  const backBlock = own.longestBlock(back, Date.now());
   say(`links are back after ${backMs.toFixed(0)} ms`);
 
   return {

@@ -27,6 +27,8 @@ export interface Tracked {
   pulling: Promise<void> | null;
   /** A newer generation was named while a pull was under way. */
   again: boolean;
+  /** It is not asked again before, on this conductor's monotonic clock: what it changed took others' time. */
+  restsUntil: number;
   /** Two claim to be this node. `until`: when that is over unless it is seen again. `blocks`: neither can be trusted. `before`: its state. */
   conflict: { until: number; blocks: boolean; before: NodeState } | null;
   /** Takes back the next poll or retry. */

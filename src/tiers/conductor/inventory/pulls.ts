@@ -13,6 +13,10 @@ import { writeFailure } from "./write.ts";
 /** Reports that wait to be written while more are asked for: a few transactions' worth. */
 const WAITING = 128;
 const LONGEST_BACKOFF_MS = 60_000;
+/** One agent's devices may change so often for long: the log that all follow is kept by number, and writers take turns. */
+const REST_MS_EACH = 4;
+/** Fewer are what any machine may have. */
+const REST_FROM = 100;
 
 /** Asking agents for their hardware. */
 export interface Pulls {
@@ -53,6 +57,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       return;
     }
     tracked.row.generation = generation;
+    if (written.changes > REST_FROM) tracked.restsUntil = world.monotonic() + written.changes * REST_MS_EACH;
     // It may have left, or been given up, meanwhile: its devices are shown as old.
     const holds = written.taken && report.refused.length === 0 && isCurrent(stateOf(tracked));
     tracked.etag = holds ? generation : null;
@@ -121,9 +126,16 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
 
   function pull(tracked: Tracked): Promise<void> {
     // Its failure is recorded where `pulling` is made: whoever waits here waits for that.
+    const rest = tracked.restsUntil - world.monotonic();
     if (tracked.pulling) tracked.again = true;
+    else if (rest > 0) later(tracked, rest);
     else begin(tracked).catch(() => {});
     return tracked.pulling ?? Promise.resolve();
+  }
+
+  function later(tracked: Tracked, ms: number) {
+    tracked.cancel();
+    tracked.cancel = world.timer(ms, () => void pull(tracked));
   }
 
   /** When to ask next without being told to: a seed peer by the clock, any other after a fault, with back-off. */
@@ -134,7 +146,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
     if (!isSeed(tracked) && tracked.failures === 0) return;
     const third = fleet.ttlMs(tracked) / 3;
     const ms = Math.min(LONGEST_BACKOFF_MS, third * 2 ** Math.max(0, Math.min(tracked.failures - 1, 10)));
-    tracked.cancel = world.timer(ms * (0.75 + 0.25 * world.random()), () => void pull(tracked));
+    later(tracked, ms * (0.75 + 0.25 * world.random()));
   }
 
   return {

@@ -50,6 +50,7 @@ export function createRoster(fleet: Fleet): Roster {
     failures: 0,
     pulling: null,
     again: false,
+    restsUntil: 0,
     conflict: null,
     cancel: nothing,
   });
