@@ -20,7 +20,7 @@ import { problemsOf } from "./problems.ts";
 import { activeWindows, silencedBy } from "./windows/match.ts";
 import { applyWindows } from "./windows/silence.ts";
 
-/** Looks are at least so far apart, and at most a second. */
+/** Looks are at least so far apart, up to twice that after one that took long, and at most a second. */
 const BETWEEN_MS = 250;
 const LOOK_MS = 1_000;
 /** Nodes read, alarms written and revisions passed in one go: a few milliseconds each, as others wait meanwhile. */
@@ -45,6 +45,8 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   /** Nodes to look at, in this order. */
   let dirty = new Set<string>();
   const lost = createLostNodes(world);
+  /** What of the look under way was rest. */
+  let rested = 0;
   let windows: Window[] = [];
   let active: Window[] = [];
   let cursor: number | null = null;
@@ -72,8 +74,10 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   function paced(): () => Promise<void> {
     let since = world.monotonic();
     return async () => {
-      await wait(Math.min(LONGEST_REST_MS, REST * (world.monotonic() - since)));
+      const begun = world.monotonic();
+      await wait(Math.min(LONGEST_REST_MS, REST * (begun - since)));
       since = world.monotonic();
+      rested += since - begun;
     };
   }
 
@@ -218,6 +222,8 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
   async function run(): Promise<void> {
     while (woken && !stopped) {
       woken = false;
+      const begun = world.monotonic();
+      rested = 0;
       try {
         await evaluate();
         if (complained) world.log("info", "alarms are evaluated again");
@@ -227,7 +233,8 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
         if (String(error) !== complained) world.log("error", "alarms could not be evaluated", { error: String(error) });
         complained = String(error);
       }
-      await wait(BETWEEN_MS);
+      const took = world.monotonic() - begun - rested;
+      await wait(Math.min(2 * BETWEEN_MS, Math.max(BETWEEN_MS, REST * took)));
     }
   }
 
