@@ -99,7 +99,9 @@ export async function listHardware(
       .from(nodes)
       .where(or(eq(nodes.id, ""), eq(nodes.name, "")));
     // In one statement, which sees one state of the database: the revision is that of the rows, not about that of them.
-    const at = (key: string) => sql`(SELECT ${meta.value} FROM ${meta} WHERE ${meta.key} = ${sql.raw(`'${key}'`)})`;
+    // As numbers: a text for each row would be made for nothing.
+    const at = (key: string) =>
+      sql`(SELECT CAST(${meta.value} AS bigint) FROM ${meta} WHERE ${meta.key} = ${sql.raw(`'${key}'`)})`;
     return db
       .select({ ...shown(hardware), revision: at("revision").as("at"), sources: at("sources").as("sources_at") })
       .from(hardware)

@@ -45,7 +45,7 @@ interface Proved {
   caller: Caller;
 }
 
-const provedAs = ({ id, name }: NodeRow, key: string): Proved => ({
+const provedAs = ({ id, name }: Tracked["row"], key: string): Proved => ({
   ...{ id, key },
   caller: { role: "agent", name: `node ${id} (${name})`, node: id },
 });
@@ -168,20 +168,29 @@ export function createAdmission(
 
   async function identified(proof: string, nonce: string, from: string): Promise<Proved> {
     const proved = await verifyProof(proof, { aud: `link ${own}`, nonce });
-    const row = await getNode(db.read, proved.sub.toLowerCase());
-    if (row?.key !== proved.thumbprint) {
+    const tracked = await provedNode(proved.sub.toLowerCase(), proved.thumbprint);
+    if (!tracked) {
       throw new SinewError(
         "unauthorized",
         `node ${proved.sub} is not known here by this key: join again with a new token`,
       );
     }
-    const tracked = trackedOf(row);
-    if (!isOwn(fleet, tracked)) roster.learn(tracked, row);
     const second = await secondBoot(fleet, roster, tracked, { boot: proved.boot, from });
-    if (!second) return provedAs(row, proved.thumbprint);
+    if (!second) return provedAs(tracked.row, proved.thumbprint);
     // Soon enough that whoever is left shows itself as the only one, and both show themselves while both are there.
     const retryAfter = conflictMs(fleet, tracked) / 4000;
     throw new SinewError("node_conflict", `${second.message}; ${second.action}`, { retryAfter });
+  }
+
+  /** The node whose key this is. Of this conductor's own it is known, and `check` soon sees whether that still holds. */
+  async function provedNode(id: string, key: string): Promise<Tracked | null> {
+    const known = members.get(id);
+    if (known && isOwn(fleet, known) && known.row.key === key) return known;
+    const row = await getNode(db.read, id);
+    if (row?.key !== key) return null;
+    const tracked = trackedOf(row);
+    if (!isOwn(fleet, tracked)) roster.learn(tracked, row);
+    return tracked;
   }
 
   async function check() {
