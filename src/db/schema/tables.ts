@@ -208,6 +208,7 @@ export function defineTables({ table, text, bigint, counter, boolean, id, primar
       uniqueIndex("alarms_id").on(t.id),
       uniqueIndex("alarms_open").on(t.open),
       index("alarms_state").on(t.state, t.position),
+      index("alarms_node").on(t.node_id, t.state),
     ],
   );
 

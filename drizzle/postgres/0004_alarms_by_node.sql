@@ -1,0 +1,1 @@
+CREATE INDEX "alarms_node" ON "alarms" USING btree ("node_id","state");
