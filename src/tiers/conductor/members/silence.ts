@@ -8,6 +8,9 @@ const FLUSH_MS = 1_000;
 /** So many leases are written in one transaction: more would hold up whoever reads from this process. */
 const FLUSHED_AT_ONCE = 1_000;
 
+/** Of a site that is cut off thousands fall silent together: what is written at once shares transactions. */
+const JUDGED_AT_ONCE = 64;
+
 /** Counts who has fallen silent, and writes down who has not. */
 export interface Silence {
   start(): void;
@@ -86,20 +89,22 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
     refused = false;
     if (paused) for (const tracked of members.values()) tracked.heard = Math.max(tracked.heard, time);
     if (presence.shared) await lookElsewhere();
+    // Nearly all are not among them: whoever waits for each of those has the whole fleet wait.
+    const changing = [...members.values()].filter(
+      (tracked) =>
+        !isOwn(fleet, tracked) ||
+        tracked.conflict ||
+        silenceOf(tracked, time) !== "LIVE" ||
+        stateOf(tracked) !== "LIVE",
+    );
     let step = time;
-    for (const tracked of members.values()) {
-      // Each may take as long as the database does; if it was this process that stood still, the next count begins anew.
+    for (let start = 0; start < changing.length; start += JUDGED_AT_ONCE) {
+      // They take as long as the database does; if it was this process that stood still, the next count begins anew.
       if (world.monotonic() - step > fleet.ttlMs() / 2) return;
       step = world.monotonic();
-      // Nearly all of them: whoever waits for each here has the whole fleet wait.
-      if (
-        isOwn(fleet, tracked) &&
-        !tracked.conflict &&
-        silenceOf(tracked, time) === "LIVE" &&
-        stateOf(tracked) === "LIVE"
-      )
-        continue;
-      await judge(tracked, time);
+      const some = changing.slice(start, start + JUDGED_AT_ONCE);
+      const judged = await Promise.allSettled(some.map((tracked) => judge(tracked, time)));
+      for (const one of judged) if (one.status === "rejected") throw one.reason;
     }
   }
 
