@@ -19,6 +19,8 @@ import { createTurns } from "./turns.ts";
 /** How long a node is shown in conflict after somebody with a token tried to be it. */
 const TWO_KEYS_MS = 600_000;
 const CHECK_MS = 1_000;
+/** Keys compared in one go: some milliseconds, as others wait meanwhile. */
+const COMPARED_AT_ONCE = 1_000;
 /** Links of one address that have not proved a key yet: each may hold one message. */
 const UNPROVED = 256;
 /** When to come again where too many are being opened, in seconds; diallers spread over all of it. */
@@ -200,22 +202,30 @@ export function createAdmission(
     for (const id of some) unchecked.delete(id);
     // Those without a key as well: one may have joined at another conductor.
     const ids = version === checked ? some : [...members.keys()];
-    const before = new Map(ids.map((id) => [id, members.get(id)?.row.key]));
-    const keys = await keysOf(db.read, ids).catch((error) => {
+    try {
+      for (let start = 0; start < ids.length; start += COMPARED_AT_ONCE) {
+        if (start > 0) await new Promise<void>((resume) => world.timer(0, resume));
+        await compare(ids.slice(start, start + COMPARED_AT_ONCE));
+      }
+    } catch (error) {
       for (const id of some) unchecked.add(id);
       throw error;
-    });
-    for (const [id, key] of keys) {
+    }
+    checked = version;
+  }
+
+  /** Takes over the keys of these nodes as they are stored, and closes the links that were proved with another one. */
+  async function compare(ids: string[]) {
+    const before = new Map(ids.map((id) => [id, members.get(id)?.row.key]));
+    for (const [id, key] of await keysOf(db.read, ids)) {
       const tracked = members.get(id);
+      const proved = links.key(id);
+      if (proved !== null && proved !== key) links.close(id, "the node's key is no longer valid here");
       // What was set while this was read is newer.
       if (!tracked || tracked.row.key === key || tracked.row.key !== before.get(id)) continue;
       tracked.row.key = key;
       if (key !== null) tracked.peer = links.peer(id);
     }
-    for (const [id, key] of links.keys()) {
-      if (keys.has(id) && keys.get(id) !== key) links.close(id, "the node's key is no longer valid here");
-    }
-    checked = version;
   }
 
   /** In its own time: what the database takes must not delay the count of silence. */

@@ -13,8 +13,8 @@ export interface Links {
   /** The node at the far end of its link; asking it fails while there is none. */
   peer(node: string): Peer;
   has(node: string): boolean;
-  /** The key that each linked node proved. */
-  keys(): Map<string, string>;
+  /** The key that a linked node proved; null: it holds no link. */
+  key(node: string): string | null;
   close(node: string, reason: string): void;
   closeAll(reason: string): void;
 }
@@ -46,7 +46,7 @@ export function createLinks(world: World, closed: (node: string) => void): Links
       return createPeer(SHOWN, { ...world, fetch }, { asker: "conductor" });
     },
     has: (node) => held.has(node),
-    keys: () => new Map([...held].map(([node, { key }]) => [node, key])),
+    key: (node) => held.get(node)?.key ?? null,
     close,
     closeAll(reason) {
       for (const node of [...held.keys()]) close(node, reason);
