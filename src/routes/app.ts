@@ -5,7 +5,7 @@ import { HTTPException } from "hono/http-exception";
 import { TrieRouter } from "hono/router/trie-router";
 import type { Audit } from "../auth/audit.ts";
 import type { Caller, Visitor } from "../auth/caller.ts";
-import type { Gate } from "../auth/gate.ts";
+import type { Gate, Visit } from "../auth/gate.ts";
 import { PROBLEMS, type ProblemCode, problemOf, SinewError } from "../contract/problem.ts";
 import { Problem } from "../contract/problem-schema.ts";
 import {
@@ -61,7 +61,8 @@ export const visitorOf = (c: Context<Env>): Visitor => ({
 });
 
 const READS = new Set(["GET", "HEAD", "OPTIONS"]);
-const visitOf = (c: Context<Env>) => ({
+/** What of a request says who calls. */
+export const visitOf = (c: Context<Env>): Visit => ({
   authorization: c.req.header("authorization") ?? null,
   remoteAddress: c.env?.remoteAddress ?? null,
   local: c.env?.local ?? null,

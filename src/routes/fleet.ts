@@ -1,11 +1,14 @@
 import { z } from "@hono/zod-openapi";
-import { READERS } from "../auth/caller.ts";
+import type { Context } from "hono";
+import { admits, READERS } from "../auth/caller.ts";
+import type { Gate } from "../auth/gate.ts";
 import { ChangeList } from "../contract/change.ts";
 import { NodeList, NodeState } from "../contract/node.ts";
 import { SinewError } from "../contract/problem.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
+import type { Reader } from "../tiers/conductor/feed/feed.ts";
 import { guarded } from "./access/guard.ts";
-import { type App, jsonText, problems } from "./app.ts";
+import { type App, type Env, jsonText, type Mount, problems, visitOf } from "./app.ts";
 import { paging } from "./hardware.ts";
 
 const CLOSING_SECONDS = 10;
@@ -63,7 +66,7 @@ export const nodeRoutes = <A extends App>(app: A, conductor: Conductor) =>
     return c.json(await conductor.nodes(filter, { limit, page_token }), 200);
   });
 
-export const changeRoutes = <A extends App>(app: A, conductor: Conductor) =>
+export const changeRoutes = <A extends App>(app: A, conductor: Conductor, { gate }: Pick<Mount, "gate">) =>
   app.openapi(listChanges, async (c) => {
     const { since, ...options } = c.req.valid("query");
     if (!asksForEvents(c.req.header("accept"))) return jsonText(c, await conductor.changes(since, options));
@@ -73,6 +76,7 @@ export const changeRoutes = <A extends App>(app: A, conductor: Conductor) =>
     const last = c.req.valid("header")["last-event-id"];
     const stream = await conductor.follow(last ? Number(last) : since, {
       epoch: options.epoch,
+      reader: readerOf(c, gate),
       // One that reads no more is left to the listener, which closes what has been idle.
       onClose: () => c.env?.extend?.(CLOSING_SECONDS),
     });
@@ -81,6 +85,23 @@ export const changeRoutes = <A extends App>(app: A, conductor: Conductor) =>
     // The routes' types know the JSON of the declared schema alone.
     return c.body(stream, 200, headers) as never;
   });
+
+/** Who follows: of strangers nobody is told apart. A token may be taken back or end; what else there is ends with its process. */
+function readerOf(c: Context<Env>, gate: Gate): Reader | null {
+  const { role, name, token } = c.get("caller");
+  if (role === "anyone") return null;
+  if (token === undefined) return { name };
+  const visit = visitOf(c);
+  const may = async () => {
+    try {
+      return admits(READERS, (await gate.identify(visit)).role);
+    } catch (error) {
+      if (error instanceof SinewError && ["unauthorized", "rate_limited"].includes(error.code)) return false;
+      throw error;
+    }
+  };
+  return { name, may };
+}
 
 /** Whether events are named in Accept, and not refused there (RFC 9110, 12.5.1). */
 const asksForEvents = (accept: string | undefined) =>

@@ -65,7 +65,7 @@ export function conductorApp(
   fleetRoutes(app, conductor);
   careRoutes(app, conductor, mount);
   nodeRoutes(app, conductor);
-  changeRoutes(app, conductor);
+  changeRoutes(app, conductor, mount);
   conductorRoutes(app, conductor);
   alarmRoutes(app, alarms);
   windowRoutes(app, alarms);

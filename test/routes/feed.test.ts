@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { memoryTokens, newSecret, sha256 } from "../../src/auth/token.ts";
 import { ChangeList } from "../../src/contract/change.ts";
 import { Problem } from "../../src/contract/problem-schema.ts";
 import { eventsOf } from "../support/events.ts";
@@ -65,4 +66,36 @@ test("GET /changes as a stream refuses what it cannot follow", async () => {
 test("HEAD of the stream follows nothing", async () => {
   const answer = await fetch(`${conductor.url}/changes`, { method: "HEAD", headers: STREAM });
   expect(answer.status).toBe(200);
+});
+
+test("GET /changes as a stream ends when its token is revoked, and goes on for another token", async () => {
+  const rest = { role: "viewer" as const, name: null, bound_to: null, expires_at: null, uses_left: null };
+  const made = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"].map((id) => ({ id, secret: newSecret() }));
+  const tokens = memoryTokens(
+    await Promise.all(
+      made.map(async ({ id, secret }) => ({
+        ...{ ...rest, id, hash: await sha256(secret), created_at: new Date().toISOString() },
+      })),
+    ),
+  );
+  const guarded = await startConductor({
+    auth: { operatorToken: `operator.${newSecret()}`, tokens },
+    ...{ invite: (credential: string) => `join ${credential}` },
+  });
+  const [a, b] = await Promise.all(
+    made.map(async ({ id, secret }) => {
+      const headers = { ...STREAM, authorization: `Bearer ${id}.${secret}` };
+      const answer = await fetch(`${guarded.url}/changes`, { headers });
+      expect(answer.status).toBe(200);
+      const events = eventsOf(answer.body as ReadableStream<Uint8Array>);
+      expect((await events.next()).value?.event).toBe("epoch");
+      return events;
+    }),
+  );
+  const other = b?.next();
+  expect(await tokens.revoke("aaaaaaaaaaaa")).toBe(true);
+  expect((await a?.next())?.done).toBe(true);
+  // The other one has heard nothing, and not of an end.
+  expect(await Promise.race([other, Bun.sleep(1_500)])).toBeUndefined();
+  await guarded.stop();
 });

@@ -5,7 +5,7 @@ import { changesSince, changeText } from "../../db/queries/changes.ts";
 import { type HardwareFilter, hardwareByUuid, hardwareText, listHardware } from "../../db/queries/hardware.ts";
 import { listNodes, toNode } from "../../db/queries/nodes.ts";
 import { failedSources, sourcesSummary, toSource } from "../../db/queries/sources.ts";
-import { checkPosition } from "./feed/feed.ts";
+import { checkPosition } from "./feed/position.ts";
 import { decode, encode, type Paging, positionOf } from "./paging.ts";
 
 /** The conductor lists this many of the sources that are not OK; the summary counts all. */

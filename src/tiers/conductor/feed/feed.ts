@@ -1,8 +1,8 @@
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database } from "../../../db/database.ts";
-import { keptAfter } from "../../../db/queries/changes.ts";
 import type { World } from "../../../world.ts";
 import { newIn, PAGE, type Page, readPage } from "./page.ts";
+import { checkPosition } from "./position.ts";
 
 /** SQLite tells of no commit of another process, and a word of PostgreSQL can be lost: so often it is looked anyway. */
 const LOOK_MS = 1_000;
@@ -15,11 +15,24 @@ const RECENT_BYTES = 8 * 2 ** 20;
 /** A follower comes again after this, with what credentials it has then. */
 const LONGEST_MS = 3_600_000;
 const FOLLOWERS = 4_096;
+/** Of one caller, so that there is room for others. */
+const FOLLOWERS_EACH = 1_024;
+/** With the second for which a credential is believed a revoked one ends within two. */
+const RECHECK_MS = 1_000;
 
 const encoder = new TextEncoder();
 const KEEP_ALIVE = encoder.encode(": keep-alive\n\n");
 
+/** Who follows. Two of one name hold the same credential. */
+export interface Reader {
+  name: string;
+  /** Whether the credential is still good; without it nothing can be taken back. */
+  may?: (() => Promise<boolean>) | undefined;
+}
+
 interface Follower {
+  /** Null: nobody knows. */
+  reader: Reader | null;
   /** What it has been given. */
   at: number;
   since: number;
@@ -32,12 +45,19 @@ interface Follower {
   close: () => void;
 }
 
+export interface FollowOptions {
+  epoch?: string | undefined;
+  reader?: Reader | null;
+  onClose?: () => void;
+}
+
 export interface Feed {
   /**
    * The changes after `since` as an event stream without end; `onClose` hears when it has ended on this side. Nothing is
-   * read for it before its first bytes are asked for. Throws SinewError epoch, too_old, rate_limited.
+   * read for it before its first bytes are asked for, which end it where there is no place by then. Throws SinewError epoch,
+   * too_old, rate_limited.
    */
-  follow(since: number, options: { epoch?: string | undefined; onClose?: () => void }): Promise<ReadableStream>;
+  follow(since: number, options: FollowOptions): Promise<ReadableStream>;
   /** Ends all streams. Those that come later end at once. */
   stop(): void;
 }
@@ -58,6 +78,7 @@ export function createFeed(db: Database, world: World): Feed {
   let unwatch = () => {};
   let cancelLook = () => {};
   let cancelKeepAlive = () => {};
+  let cancelRecheck = () => {};
 
   const pause = (ms: number) => new Promise<void>((resume) => world.timer(ms, resume));
 
@@ -128,24 +149,48 @@ export function createFeed(db: Database, world: World): Feed {
     if (followers.size > 0) cancelKeepAlive = world.timer(KEEP_ALIVE_MS, keepAlive);
   }
 
+  /** Ends the streams of those whose credential was taken back: a stream would outlive it else. */
+  async function recheck(own: Promise<void> | null) {
+    const readers = new Map([...followers].map(({ reader }) => [reader?.name, reader]));
+    for (const [name, reader] of readers) {
+      // What cannot be looked up says nothing; a feed that cannot be read ends by itself.
+      const may = await reader?.may?.().catch(() => true);
+      if (may === false) for (const follower of followers) if (follower.reader?.name === name) end(follower);
+    }
+    if (begun === own && own) cancelRecheck = world.timer(RECHECK_MS, () => void recheck(own));
+  }
+
   /** Nobody follows: nothing is read, and no timer runs. */
   function rest() {
     begun = null;
     unwatch();
     cancelLook();
     cancelKeepAlive();
+    cancelRecheck();
     recent = [];
     size = 0;
   }
 
   /** Those who come later than here by themselves begin where the log ends now. */
-  async function begin() {
-    const own = await db.revision();
-    if (followers.size === 0) return;
-    position = own;
-    unwatch = db.watch(look);
-    cancelKeepAlive = world.timer(KEEP_ALIVE_MS, keepAlive);
-    look();
+  function begin(): Promise<void> {
+    const own: Promise<void> = db.revision().then((revision) => {
+      // All have gone meanwhile; those who have come since have begun anew.
+      if (begun !== own) return;
+      position = revision;
+      unwatch = db.watch(look);
+      cancelKeepAlive = world.timer(KEEP_ALIVE_MS, keepAlive);
+      cancelRecheck = world.timer(RECHECK_MS, () => void recheck(own));
+      look();
+    });
+    own.catch(() => {
+      if (begun === own) begun = null;
+    });
+    return own;
+  }
+
+  function placeFor(reader: Reader | null): boolean {
+    const same = reader === null ? [] : [...followers].filter((one) => one.reader?.name === reader.name);
+    return followers.size < FOLLOWERS && same.length < FOLLOWERS_EACH;
   }
 
   /** The shared page that goes on from a revision; null: there is none, or it has left. */
@@ -192,15 +237,17 @@ export function createFeed(db: Database, world: World): Feed {
   }
 
   return {
-    async follow(since, { epoch, onClose = () => {} }) {
+    async follow(since, { epoch, reader = null, onClose = () => {} }) {
       const newest = await db.revision();
       await checkPosition(db, since, { epoch, newest });
-      if (followers.size >= FOLLOWERS)
-        throw new SinewError("rate_limited", `${FOLLOWERS} streams are open already`, { retryAfter: 10 });
+      if (!placeFor(reader)) {
+        const most = `${FOLLOWERS} streams, and ${FOLLOWERS_EACH} of one caller, may be open`;
+        throw new SinewError("rate_limited", most, { retryAfter: 10 });
+      }
       const hello = { epoch: db.epoch, revision: newest };
       let opening: Uint8Array | null = encoder.encode(`event: epoch\ndata: ${JSON.stringify(hello)}\n\n`);
       const follower: Follower = {
-        ...{ at: since, since: world.monotonic(), met: false, ended: stopped, wake: null, keepAlive: false },
+        ...{ reader, at: since, since: world.monotonic(), met: false, ended: stopped, wake: null, keepAlive: false },
         close: () => {},
       };
       return new ReadableStream<Uint8Array>(
@@ -218,7 +265,10 @@ export function createFeed(db: Database, world: World): Feed {
           },
           async pull(controller) {
             // Not earlier: an answer to HEAD is never read.
-            if (!follower.ended) followers.add(follower);
+            if (!follower.ended && !followers.has(follower)) {
+              if (placeFor(reader)) followers.add(follower);
+              else end(follower);
+            }
             const bytes = opening ?? (await next(follower).catch(() => null));
             opening = null;
             if (bytes && !follower.ended) return controller.enqueue(bytes);
@@ -240,22 +290,3 @@ export function createFeed(db: Database, world: World): Feed {
     },
   };
 }
-
-/** Throws SinewError epoch for a position of another history, too_old for one that is no longer kept. */
-export async function checkPosition(
-  db: Database,
-  since: number,
-  { epoch, newest }: { epoch: string | undefined; newest: number },
-): Promise<void> {
-  if ((epoch !== undefined && epoch !== db.epoch) || since > newest)
-    throw new SinewError("epoch", `since=${since} belongs to another history: list again, this one is ${db.epoch}`);
-  const oldest = await keptAfter(db.read);
-  if (since < oldest) throw tooOld({ since, oldest, newest });
-}
-
-const tooOld = ({ since, oldest, newest }: { since: number; oldest: number; newest: number }) =>
-  new SinewError(
-    "too_old",
-    `since=${since}: changes are kept from ${oldest} on; list again, then ask since the list's revision`,
-    { revision: newest },
-  );

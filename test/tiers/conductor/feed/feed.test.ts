@@ -6,7 +6,7 @@ import { appendChanges, reserveRevisions } from "../../../../src/db/queries/chan
 import { createFeed, type Feed } from "../../../../src/tiers/conductor/feed/feed.ts";
 import { databases, type TestDatabase } from "../../../support/databases.ts";
 import { eventsOf } from "../../../support/events.ts";
-import { quiet } from "../../../support/tiers.ts";
+import { quiet, until } from "../../../support/tiers.ts";
 import { virtualWorld } from "../../../support/world.ts";
 
 const NODE = { id: "6f1a3f0e-9f57-4c8e-8f5e-0d0c1a2b3c4d", name: "n1" };
@@ -163,5 +163,79 @@ describe.each(databases)("the feed on $name", ({ open }) => {
     await other.write((tx) => append(tx, 2));
     expect(await following).toEqual([1, 2]);
     await other.close();
+  });
+
+  test("looks once at each commit, though its last follower left while the next ones came", async () => {
+    let watching = 0;
+    let revisions = 0;
+    const held = Promise.withResolvers<void>();
+    const counted: Database = {
+      ...db,
+      watch(wake) {
+        watching += 1;
+        const unwatch = db.watch(wake);
+        return () => {
+          watching -= 1;
+          unwatch();
+        };
+      },
+      async revision() {
+        revisions += 1;
+        // Of the first follower's: one when it is let in, one when it begins.
+        if (revisions === 2) await held.promise;
+        return db.revision();
+      },
+    };
+    const own = createFeed(counted, quiet());
+    const first = (await own.follow(0, {})).getReader();
+    await first.read();
+    const waiting = first.read();
+    await until("the first one's beginning", async () => revisions === 2);
+    await first.cancel();
+    await waiting;
+    const second = eventsOf(await own.follow(0, {}));
+    await second.next();
+    const next = second.next();
+    await until("the second one's beginning", async () => watching === 1);
+    held.resolve();
+    await write(1);
+    expect((await next).value?.id).toBe("1");
+    expect(watching).toBe(1);
+    own.stop();
+    expect(watching).toBe(0);
+  });
+
+  test("has room for others beside one caller who opens as many streams as it can, one after the other or at once", async () => {
+    const of = (name: string) => feed.follow(0, { reader: { name } });
+    const readers = await Promise.all(Array.from({ length: 1_100 }, async () => (await of("a")).getReader()));
+    const told = await Promise.all(readers.map((reader) => reader.read()));
+    expect(told.filter(({ done }) => !done)).toHaveLength(1_024);
+    await expect(of("a")).rejects.toMatchObject({ code: "rate_limited" });
+    expect((await (await of("b")).getReader().read()).done).toBe(false);
+    await readers[0]?.cancel();
+    expect((await (await of("a")).getReader().read()).done).toBe(false);
+  });
+
+  test("ends for whom it is no more, and for nobody else", async () => {
+    const { world, advance } = virtualWorld();
+    const own = createFeed(db, world);
+    const may = { a: true, b: true, c: true };
+    const of = async (name: keyof typeof may) =>
+      eventsOf(await own.follow(0, { reader: { name, may: async () => may[name] } }));
+    const all = await Promise.all([of("a"), of("a"), of("b")]);
+    const unknown = eventsOf(
+      await own.follow(0, { reader: { name: "c", may: () => Promise.reject(new Error("nobody can say")) } }),
+    );
+    for (const one of [...all, unknown]) await one.next();
+    const next = all.map((one) => one.next());
+    const open = unknown.next();
+    await advance(3_000);
+    may.a = false;
+    await passing(advance, Promise.all(next.slice(0, 2)));
+    expect(await Promise.all(next.slice(0, 2))).toMatchObject([{ done: true }, { done: true }]);
+    await write(1);
+    await passing(advance, Promise.all([next[2], open]));
+    expect(await Promise.all([next[2], open])).toMatchObject([{ done: false }, { done: false }]);
+    own.stop();
   });
 });
