@@ -12,6 +12,8 @@ const CHANGES = 50;
 /** Of one address a conductor takes 256 requests at once. */
 const ADDRESSES = 8;
 const DEVICES = 2_000;
+/** One that changes thousands of devices is not asked again for seconds: they take turns. */
+const NODES = 30;
 const MEGABYTE = 2 ** 20;
 
 const home = mkdtempSync(join(tmpdir(), "sinew-followers-"));
@@ -39,7 +41,12 @@ afterAll(async () => {
 
 const say = async ({ url }: RunningSinew, n: number, more: object) => {
   const hello = {
-    ...{ status: "READY", endpoint: `http://127.0.0.1:${agent.port}`, api: { min: "1.0", max: "1.0" }, boot_id: "b" },
+    ...{
+      status: "READY",
+      endpoint: `http://127.0.0.1:${agent.port}/${n}`,
+      api: { min: "1.0", max: "1.0" },
+      boot_id: "b",
+    },
     ...{ node: { id: nth(n, 9), name: `n${n}` }, generation: `g${generation}`, ...more },
   };
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(hello) };
@@ -130,7 +137,7 @@ test.if(process.platform === "linux")(
     while (open(conductor) > beside && generation < limit) {
       const at = reader.revisions.length;
       generation += 1;
-      await say(conductor, 1, {});
+      await say(conductor, 2 + (generation % NODES), {});
       await until(() => reader.revisions.length >= at + DEVICES, 30_000);
     }
     const end = await revisionOf(conductor);

@@ -215,9 +215,12 @@ export function createFeed(db: Database, world: World): Feed {
         follower.at = page.last;
         if (bytes.byteLength > 0) return bytes;
       } else if (follower.at < position) {
+        const upTo = position;
         const own = await readPage(db, follower.at);
         if (own === "too old") return null;
-        if (own) {
+        // Not every revision is a change, the newest one neither.
+        if (own === null) follower.at = Math.max(follower.at, upTo);
+        else {
           follower.at = own.last;
           follower.met = own.last >= position;
           return own.bytes;

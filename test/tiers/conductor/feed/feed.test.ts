@@ -165,6 +165,18 @@ describe.each(databases)("the feed on $name", ({ open }) => {
     await other.close();
   });
 
+  test("goes on from the last change, though a newer revision is none", async () => {
+    await write(2);
+    await db.write((tx) => reserveRevisions(tx, 1));
+    const following = eventsOf(await feed.follow(2, {}));
+    await following.next();
+    const next = following.next();
+    // Whoever spins here lets nobody else run.
+    await Bun.sleep(50);
+    await write(1);
+    expect((await next).value?.id).toBe("4");
+  });
+
   test("looks once at each commit, though its last follower left while the next ones came", async () => {
     let watching = 0;
     let revisions = 0;
