@@ -60,6 +60,15 @@ export function rowsOf(db: "sqlite" | "postgres", measured: readonly Measured[])
     figure("p99 of reads meanwhile", "ms", (m) => m.coldReads.p99, 100, shown(large.coldReads)),
     figure("longest block of the event loop meanwhile", "ms", (m) => m.coldBlock, 50),
     figure("killed and started: all links back", "s", (m) => m.backMs / 1000, 5, `started in ${large.backBootMs} ms`),
+    row({
+      what: `${name}, ${agents} agents: CPU of a link that comes back`,
+      unit: "us",
+      against: "a server that asks nobody who it is",
+      ours: one(large.backUs),
+      theirs: one(large.floorUs),
+      ratio: one(large.backUs / large.floorUs),
+      note: grows((m) => m.backUs, "TLS, the proof of a key and a hello, against TLS and a word"),
+    }),
     figure("p99 of reads meanwhile, restarted", "ms", (m) => m.backReads.p99, 100, shown(large.backReads)),
     figure("longest block of the event loop meanwhile, restarted", "ms", (m) => m.backBlock, 50),
     row({
@@ -93,6 +102,12 @@ export function rowsOf(db: "sqlite" | "postgres", measured: readonly Measured[])
       target: atMost(1.5, "ratio"),
     }),
     figure("CPU of GET /hardware?limit=1000, cached", "us", (m) => m.cachedUs, null),
-    figure("VmRSS with all links and devices", "MB", (m) => m.rssMb, 200),
+    figure(
+      "VmRSS with all links and devices",
+      "MB",
+      (m) => m.rssMb,
+      200,
+      `the server that asks nobody: ${large.floorKb.toFixed(1)} kB for each link`,
+    ),
   ];
 }

@@ -5,6 +5,7 @@ import { cpuMs, memoryMb, scratch, TOKEN } from "../processes.ts";
 import type { Spec } from "./agents.ts";
 import { type Conductor, conductor } from "./conductor.ts";
 import { DEVICES, template } from "./device.ts";
+import { linksFloor } from "./links.ts";
 import { openStore, type Store } from "./store.ts";
 
 const AGENTS = new URL("./agents.ts", import.meta.url).pathname;
@@ -47,6 +48,10 @@ export interface Measured {
   cachedUs: number;
   listSqlUs: number;
   backMs: number;
+  /** CPU of the conductor until all links were back, for each; of a server that asks nobody who it is; and its memory. */
+  backUs: number;
+  floorUs: number;
+  floorKb: number;
   backBootMs: number;
   backReads: Times;
   backBlock: number;
@@ -74,9 +79,7 @@ export async function scenario(db: string, agents: number, say: (text: string) =
       await fleet.told("keys", agents);
       await store.join(JSON.parse(readFileSync(keysOf(own), "utf8")));
       say(`${agents} agents have joined`);
-      const measured = await measure({ own, store, fleet, agents, start, say });
-      await fleet.end();
-      return measured;
+      return await measure({ own, store, fleet, agents, start, say });
     });
   } finally {
     await own.kill();
@@ -188,16 +191,23 @@ async function measure({ own, store, fleet, agents, start, say }: Stage): Promis
   const killed = Date.now();
   const back = await own.start();
   reader.write("read /hardware?limit=100 20\n");
+  const cpuAtBack = cpuMs(own.pid);
   const backMs = (await upSince(fleet, agents, back)) - back;
+  const backUs = ((cpuMs(own.pid) - cpuAtBack) * 1000) / agents;
   const backReads = await timesOf(reader);
   const backBlock = own.longestBlock(back, Date.now());
   say(`links are back after ${backMs.toFixed(0)} ms`);
+
+  const backLost = (await store.lost()) - lost;
+  await own.kill();
+  await fleet.end();
+  const floor = await linksFloor(agents, start);
 
   return {
     ...{ agents, bootMs: ready - began, linksMs, inventoryMs, inventoryCpuMs, coldReads, coldBlock, lost, rssMb },
     ...{ beatUs: median(beats.us), beatBytes: median(beats.bytes), written, restCpu, restBlock },
     ...{ changesPerSecond: perSecond, feed, changesBlock, changesCpu, changingList, ...list },
-    ...{ backMs, backBootMs: back - killed, backReads, backBlock, backLost: (await store.lost()) - lost },
+    ...{ backMs, backUs, ...floor, backBootMs: back - killed, backReads, backBlock, backLost },
   };
 }
 
