@@ -1,6 +1,6 @@
 import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { Reader, Writer } from "../connection.ts";
-import { chunked } from "../prepared.ts";
+import { chunked, padded, textOf } from "../prepared.ts";
 import type { NodeRow } from "../schema/tables.ts";
 import { metaOf } from "./changes.ts";
 
@@ -14,10 +14,14 @@ export async function nodeByKey(r: Reader, key: string): Promise<NodeRow | null>
 
 /** The keys of these nodes, as they stand now. */
 export async function keysOf(r: Reader, ids: string[]): Promise<Map<string, string | null>> {
-  const rows = await chunked(ids, (some) =>
-    r.query((db, { nodes }) => db.select({ id: nodes.id, key: nodes.key }).from(nodes).where(inArray(nodes.id, some))),
-  );
-  return new Map(rows.map(({ id, key }) => [id, key]));
+  const rows = await chunked(ids, (some) => {
+    const keys = padded(some);
+    const text = textOf(r, `keysOf ${keys.length}`, (db, { nodes }) =>
+      db.select({ id: nodes.id, key: nodes.key }).from(nodes).where(inArray(nodes.id, keys)),
+    );
+    return r.run(text, keys) as Promise<[string, string | null][]>;
+  });
+  return new Map(rows);
 }
 
 /** Gives a node that has a row its key. False: it has another one than `from` by now, and keeps it. */

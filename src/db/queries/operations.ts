@@ -1,6 +1,7 @@
 import { and, eq, isNull, notInArray, or, sql } from "drizzle-orm";
 import type { Operation, OperationChild, OperationStatus, OperationSummary } from "../../contract/operation.ts";
 import type { Reader, Writer } from "../connection.ts";
+import { textOf } from "../prepared.ts";
 import type { OperationRow, Tables } from "../schema/tables.ts";
 
 /** What was asked for: enough to go on after a restart, and once it has ended what is not in its children any more. */
@@ -69,9 +70,23 @@ export async function getOperation(r: Reader, uuid: string): Promise<Operation |
   return row ? toOperation(row) : null;
 }
 
+/** Has whoever else calls this wait until the end of the transaction: of two that look and begin the second one sees the first. */
+export async function takeTurns(w: Writer): Promise<void> {
+  // A row that is always there, and that nobody else writes.
+  const text = textOf(w, "takeTurns", (_, { meta }) =>
+    w.builder
+      .update(meta)
+      .set({ value: sql`${meta.value}` })
+      .where(eq(meta.key, "epoch")),
+  );
+  await w.run(text, ["epoch"]);
+}
+
 /** One of this kind and scope that some conductor carries out; null: none. */
 export async function runningOperation(r: Reader, kind: string, scope: string): Promise<Operation | null> {
   const beginning = `{"scope":${JSON.stringify(scope)},`;
+  // Of characters, as the databases count them: not of halves of them.
+  const length = [...beginning].length;
   const [row] = await r.query((db, { operations }) =>
     db
       .select()
@@ -80,7 +95,7 @@ export async function runningOperation(r: Reader, kind: string, scope: string): 
         and(
           eq(operations.kind, kind),
           eq(operations.status, "IN-PROGRESS"),
-          sql`substr(${operations.request}, 1, ${sql.raw(String(beginning.length))}) = ${beginning}`,
+          sql`substr(${operations.request}, 1, CAST(${length} AS integer)) = ${beginning}`,
         ),
       )
       .limit(1),

@@ -2,7 +2,7 @@ import { and, asc, count, eq, inArray, or } from "drizzle-orm";
 import type { Source, SourceErrorCode } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
-import { padded, textOf } from "../prepared.ts";
+import { chunked, padded, textOf } from "../prepared.ts";
 import type { SourceRow, Tables } from "../schema/tables.ts";
 
 export type { SourceRow } from "../schema/tables.ts";
@@ -69,9 +69,13 @@ export async function changeSources(
     for (const { name } of after) old.delete(name);
     const left = [...old.keys()];
     if (left.length === 0) continue;
-    await w.query((db, { sources }) =>
-      db.delete(sources).where(and(eq(sources.node_id, node_id), inArray(sources.name, left))),
-    );
+    await chunked(left, (some) => {
+      const names = padded(some);
+      const text = textOf(w, `changeSources ${names.length}`, (_, { sources }) =>
+        w.builder.delete(sources).where(and(eq(sources.node_id, node_id), inArray(sources.name, names))),
+      );
+      return w.run(text, [node_id, ...names]);
+    });
   }
   await upsert(w, w.tables.sources, ["node_id", "name"], differing);
 }

@@ -34,8 +34,6 @@ export interface Operations {
   start(kind: string, children: () => Promise<ChildWork[]>, scope?: string): Operation;
   /** Goes on with one that was stored, whose children these are in their order: those that have ended are left. */
   resume(operation: Operation, children: () => Promise<ChildWork[]>, scope?: string): void;
-  /** Resolves once an operation is stored, so that it can be told of; throws what kept it from being stored. */
-  stored(uuid: string): Promise<void>;
   /**
    * Starts work on one subject, or joins the same work on it. Resolves once it is under way or done; throws the SinewError
    * that it threw before it was, and `busy` while another work on the subject runs.
@@ -55,11 +53,6 @@ export interface Operations {
 function outcome(children: OperationChild[]): OperationStatus {
   if (children.every((child) => child.status === "SUCCEEDED")) return "SUCCEEDED";
   return children.every((child) => child.status === "FAILED") ? "FAILED" : "PARTIAL";
-}
-
-interface Running {
-  scope: string;
-  stored: PromiseWithResolvers<void>;
 }
 
 const underWay = ({ name, endpoint }: ChildWork): OperationChild => ({
@@ -98,7 +91,6 @@ export function createOperations(
     operation: Operation;
     done: Promise<void>;
     subject: string | null;
-    stored: Promise<void>;
   }
   const kept = new Map<string, Kept>();
   let lastSave = 0;
@@ -166,10 +158,9 @@ export function createOperations(
     await saveProgress(operation).catch(unsaved(operation));
   }
 
-  async function run(operation: Operation, children: () => Promise<ChildWork[]>, { scope, stored }: Running) {
+  async function run(operation: Operation, children: () => Promise<ChildWork[]>, scope: string) {
     try {
       await save(operation, { scope, keys: [] });
-      stored.resolve();
       const works = await children();
       if (operation.children.length === 0) operation.children = works.map(underWay);
       await save(operation, { scope, keys: works.map(({ key = "" }) => key) });
@@ -186,7 +177,6 @@ export function createOperations(
         error: String(error),
       });
       fail(operation, error);
-      stored.reject(error);
     }
     await finish(`${operation.kind} ${scope}`, operation, { scope, keys: [] });
   }
@@ -222,12 +212,9 @@ export function createOperations(
   }
 
   function launch(operation: Operation, children: () => Promise<ChildWork[]>, scope: string) {
-    const stored = Promise.withResolvers<void>();
-    // Whoever waits for it hears of it.
-    stored.promise.catch(() => {});
     running.set(`${operation.kind} ${scope}`, { uuid: operation.uuid, request: "", begun: Promise.resolve() });
-    const done = run(operation, children, { scope, stored });
-    kept.set(operation.uuid, { operation, done, subject: null, stored: stored.promise });
+    const done = run(operation, children, scope);
+    kept.set(operation.uuid, { operation, done, subject: null });
   }
 
   const get = (uuid: string) => {
@@ -245,9 +232,6 @@ export function createOperations(
       return shown(operation);
     },
     resume: (operation, children, scope = "") => launch(operation, children, scope),
-    async stored(uuid) {
-      await kept.get(uuid)?.stored;
-    },
     async begin({ kind, subject, request }, work) {
       const key = `${kind} ${subject}`;
       const joined = running.get(key);
@@ -265,7 +249,7 @@ export function createOperations(
       const begun = Promise.race([started.promise, done]);
       running.set(key, { uuid: operation.uuid, request, begun });
       // Whoever waits for the end hears of a refusal from `begun`.
-      kept.set(operation.uuid, { operation, done: done.catch(() => {}), subject, stored: begun });
+      kept.set(operation.uuid, { operation, done: done.catch(() => {}), subject });
       await begun;
       return shown(operation);
     },

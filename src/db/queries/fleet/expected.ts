@@ -19,26 +19,24 @@ export const saveExpected = (w: Writer, nodes: readonly ExpectedNode[]): Promise
 
 export type KnownNode = Pick<NodeRow, "id" | "name" | "state" | "labels" | "key">;
 
-export const nodesById = (r: Reader, ids: readonly string[]): Promise<KnownNode[]> =>
-  chunked(ids, (some) =>
-    r.query((db, { nodes: n }) =>
-      db
-        .select({ id: n.id, name: n.name, state: n.state, labels: n.labels, key: n.key })
-        .from(n)
-        .where(inArray(n.id, some)),
-    ),
-  );
+export const nodesById = (r: Reader, ids: readonly string[]): Promise<KnownNode[]> => knownBy(r, "id", ids);
 
 /** Nodes with these names that were seen, or have joined. */
-export const seenByName = (r: Reader, names: readonly string[]): Promise<KnownNode[]> =>
-  chunked(names, (some) =>
-    r.query((db, { nodes: n }) =>
+export const seenByName = async (r: Reader, names: readonly string[]): Promise<KnownNode[]> =>
+  (await knownBy(r, "name", names)).filter(({ state, key }) => state !== "EXPECTED" || key !== null);
+
+const knownBy = (r: Reader, column: "id" | "name", values: readonly string[]): Promise<KnownNode[]> =>
+  chunked(values, async (some) => {
+    const keys = padded(some);
+    const text = textOf(r, `knownBy ${column} ${keys.length}`, (db, { nodes: n }) =>
       db
         .select({ id: n.id, name: n.name, state: n.state, labels: n.labels, key: n.key })
         .from(n)
-        .where(inArray(n.name, some)),
-    ),
-  ).then((rows) => rows.filter(({ state, key }) => state !== "EXPECTED" || key !== null));
+        .where(inArray(n[column], keys)),
+    );
+    const rows = (await r.run(text, keys)) as [string, string, string, string, string | null][];
+    return rows.map(([id, name, state, labels, key]) => ({ id, name, state, labels, key }));
+  });
 
 /** Adds nodes that nobody has seen, or writes what is expected of them anew. */
 export const saveUnseen = (

@@ -67,8 +67,13 @@ export async function adoptNodes(w: Writer, to: string): Promise<void> {
 }
 
 /** Makes nodes one's own, and keeps others from writing to them until the end of the transaction; those that there are. */
-export const takeNodes = (w: Writer, ids: string[], owner: string): Promise<NodeRow[]> =>
-  w.query((db, { nodes }) => db.update(nodes).set({ owner }).where(inArray(nodes.id, ids)).returning());
+export async function takeNodes(w: Writer, ids: string[], owner: string): Promise<NodeRow[]> {
+  const keys = padded(ids);
+  const text = textOf(w, `takeNodes ${keys.length}`, (_, { nodes }) =>
+    w.builder.update(nodes).set({ owner }).where(inArray(nodes.id, keys)).returning(),
+  );
+  return rowsOf(w.tables.nodes, await w.run(text, [owner, ...keys]));
+}
 
 export async function takeNode(w: Writer, id: string, owner: string): Promise<NodeRow | null> {
   const text = textOf(w, "takeNode", (_, { nodes }) =>

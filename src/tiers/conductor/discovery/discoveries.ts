@@ -9,6 +9,7 @@ import {
   runningOperation,
   saveOperation,
   takeOperation,
+  takeTurns,
 } from "../../../db/queries/operations.ts";
 import { createLimiter } from "../../limiter.ts";
 import { type ChildWork, createOperations, type Operations } from "../../operations/operations.ts";
@@ -118,11 +119,25 @@ export function createDiscoveries(
       if (filter.node !== undefined && !(await findNode(db.read, filter.node)))
         throw new SinewError("not_found", `filter.node: there is no node ${filter.node}`);
       const scope = scopeOf(filter);
-      const other = await runningOperation(db.read, KIND, scope);
-      if (other) return shown(other);
-      const operation = operations.start(KIND, () => select(filter), scope);
-      await operations.stored(operation.uuid);
-      return operation;
+      const operation: Operation = {
+        ...{ uuid: world.uuid(), kind: KIND, status: "IN-PROGRESS", children: [] },
+        ...{ started_at: world.now().toISOString(), finished_at: null },
+      };
+      try {
+        const other = await db.write(async (tx) => {
+          await takeTurns(tx);
+          const found = await runningOperation(tx, KIND, scope);
+          if (!found) await saveOperation(tx, operation, { owner: presence.id, request: { scope, keys: [] } });
+          return found;
+        });
+        if (other) return operations.get(other.uuid) ?? shown(other);
+      } catch (error) {
+        // It may be stored all the same, and would be under way for ever.
+        operations.resume(operation, () => Promise.reject(error), scope);
+        throw error;
+      }
+      operations.resume(operation, () => select(filter), scope);
+      return shown(operation);
     },
     async operation(uuid, waitMs) {
       const own = await operations.wait(uuid, waitMs);

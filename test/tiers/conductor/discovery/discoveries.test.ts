@@ -88,6 +88,29 @@ describe.each(databases)("a fleet's discovery on $name", ({ open }) => {
     expect((await conductor.startDiscovery({ node: "n1" })).uuid).not.toBe(other.uuid);
   });
 
+  test("is one, however many conductors are asked for it at the same moment", async () => {
+    await start();
+    const rounds = ["r0", "r1", "r2", "r3", "r4"];
+    await hello(1, Object.fromEntries(rounds.map((round) => [round, "x"])));
+    await conductor.settled();
+    const gate = Promise.withResolvers<void>();
+    wait = () => gate.promise;
+    const theirs = await openDatabase(database.url);
+    const world = realWorld(() => {});
+    world.fetch = () => Promise.reject(new Error("the other one has the node"));
+    const self = { id: nth(78), name: "d", version: "1" };
+    const second = await createConductorTier({ ...alone(), db: theirs, world, leaseSeconds: 60, self });
+    await second.start();
+    for (const round of rounds) {
+      const filter = { labels: { [round]: "x" } };
+      const asked = await Promise.all([conductor, second, conductor, second].map((one) => one.startDiscovery(filter)));
+      expect(new Set(asked.map(({ uuid }) => uuid)).size).toBe(1);
+    }
+    gate.resolve();
+    await second.stop();
+    await theirs.close();
+  });
+
   test("goes on after a restart with those that had not ended, under its uuid", async () => {
     await start();
     for (const n of [1, 2]) await hello(n);
