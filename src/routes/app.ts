@@ -1,5 +1,5 @@
 import { OpenAPIHono, type z } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { TrieRouter } from "hono/router/trie-router";
@@ -22,6 +22,9 @@ import type { Log } from "../world.ts";
 
 /** Requests are small everywhere: reports are pulled, never pushed. */
 const MAX_BODY = 1024 * 1024;
+/** A fleet of 100,000 nodes, each with its id and some labels. */
+const MAX_LIST = 32 * MAX_BODY;
+const takesList = (c: Context<Env>) => c.req.method === "PUT" && c.req.path === "/nodes/expected";
 
 export interface Env {
   /** Undefined where the tier is mounted without a listener of ours. */
@@ -104,14 +107,15 @@ export function createApp(mount: Mount): App {
     }
     await next();
   });
-  app.use(
+  const atMost = (maxSize: number): MiddlewareHandler<Env> =>
     bodyLimit({
-      maxSize: MAX_BODY,
+      maxSize,
       onError: () => {
-        throw new SinewError("too_large", `expected a body of at most ${MAX_BODY} bytes`);
+        throw new SinewError("too_large", `expected a body of at most ${maxSize} bytes`);
       },
-    }),
-  );
+    });
+  const [most, mostOfList] = [atMost(MAX_BODY), atMost(MAX_LIST)];
+  app.use((c, next) => (mount.role === "conductor" && takesList(c) ? mostOfList : most)(c, next));
   for (const path of ["/hardware/*", "/discovery"]) {
     app.use(path, async (c, next) => {
       const asker = c.req.header(ASKER_HEADER);

@@ -15,8 +15,10 @@ import { join } from "node:path";
 import { NodeList } from "../../src/contract/node.ts";
 import { openDatabase } from "../../src/db/database.ts";
 import { saveNode } from "../../src/db/queries/nodes.ts";
+import { createPresence } from "../../src/tiers/conductor/owners/presence.ts";
 import { databases } from "../support/databases.ts";
 import { endAll, type RunningSinew, startSinew } from "../support/process.ts";
+import { quiet } from "../support/tiers.ts";
 import { nodeOf } from "../tiers/conductor/inventory/support.ts";
 import { cleanEnv, run } from "./run.ts";
 
@@ -171,6 +173,17 @@ test.skipIf(!postgres)(
     expect(password).not.toBe("");
     expect(`${told.err}${restoring.err}`.includes(password)).toBe(false);
     const first = await openDatabase(database.url);
+    const presence = createPresence({
+      ...{ db: first, world: quiet(), ttlMs: 1_000, id: "a", name: "rack-a", endpoint: null, version: "1" },
+      onTaken: async () => {},
+      onExpelled: async () => {},
+    });
+    await presence.start();
+    expect(await sinew(["restore", "--db", database.url])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("conductor rack-a serves this database: stop all its conductors first"),
+    });
+    await presence.stop();
     await first.close();
     expect(await sinew(["restore", "--db", database.url])).toMatchObject({ code: 0 });
     const second = await openDatabase(database.url);

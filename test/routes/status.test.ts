@@ -161,6 +161,19 @@ describe.each(ROLES)("the %s's routes", (role) => {
     await expectProblem(post(tier, "/discovery", body), 400, "invalid");
   });
 
+  test.if(role === "conductor")("a list of 100,000 expected nodes is read, and one above 32 MiB is 413", async () => {
+    const put = (nodes: object[]) =>
+      ask(tier, "/nodes/expected", {
+        method: "PUT",
+        body: JSON.stringify({ nodes }),
+        headers: { "content-type": "application/json" },
+      });
+    // Refused for its content, not for its size.
+    const twice = Array.from({ length: 100_000 }, (_, n) => ({ name: `node-${n % 99_999}`, id: crypto.randomUUID() }));
+    await expectProblem(put(twice), 400, "invalid");
+    await expectProblem(put([{ name: "n", labels: { a: "x".repeat(32 * 2 ** 20) } }]), 413, "too_large");
+  });
+
   test("a body above 1 MiB is 413", async () => {
     await expectProblem(post(tier, "/discovery", `{"a":"${"x".repeat(2 ** 20)}"}`), 413, "too_large");
   });

@@ -53,7 +53,12 @@ async function ofPostgres(file: string | undefined, { url, shown }: { url: strin
   const db = await openDatabase(url).catch((error) => {
     throw new Exit(1, reasonOf(error));
   });
+  const { realWorld } = await import("../../world.ts");
+  const { servingConductor } = await import("../../tiers/conductor/owners/alone.ts");
   try {
+    // One that runs would go on under the old epoch, and so would those who follow it.
+    const serving = await servingConductor({ db, world: realWorld(() => {}) }, null);
+    if (serving !== null) throw new Exit(1, `${serving} serves this database: stop all its conductors first`);
     await db.write((tx) => setEpoch(tx, crypto.randomUUID()));
   } finally {
     await db.close();

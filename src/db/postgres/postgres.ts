@@ -236,7 +236,7 @@ async function begin<T>(sql: Sql, patience: Patience, work: (own: Connection) =>
 
 const rows = async (query: PendingQuery<Row[]>): Promise<unknown[][]> => (await query.values()) as unknown[][];
 
-/** Each text is prepared once per connection; texts are few (bulk.ts bounds the big ones). */
+/** Each text is prepared once per connection; texts are few, as lists of keys are padded (prepared.ts) and rows counted (bulk.ts). */
 const prepared = (sql: Sql | TransactionSql, patience: Patience): Connection => ({
   run: async (text, params) => {
     const answered = patience.waiting();

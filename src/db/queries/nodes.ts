@@ -12,7 +12,7 @@ export type { NodeRow } from "../schema/tables.ts";
 export const toNode = (row: NodeRow): Node => ({
   id: row.id,
   name: row.name,
-  // `nodeRow` alone writes these three: what is read here was typed there.
+  // The tiers write a NodeState, and what a hello said once it was parsed: what is read here was typed there.
   state: row.state as NodeState,
   labels: JSON.parse(row.labels) as Node["labels"],
   endpoint: row.endpoint,

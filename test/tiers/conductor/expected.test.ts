@@ -35,6 +35,18 @@ describe.each(databases)("expected nodes on $name", ({ open }) => {
     await database.close();
   });
 
+  test("a list of thousands lets others run while it is taken in", async () => {
+    let turns = 0;
+    const counting = setInterval(() => {
+      turns += 1;
+    }, 0);
+    const many = Array.from({ length: 10_000 }, (_, n) => ({ name: `n${n}` }));
+    expect((await expected.set(many)).added).toHaveLength(10_000);
+    clearInterval(counting);
+    expect(turns).toBeGreaterThanOrEqual(30);
+    expect((await conductor.nodes({ state: "EXPECTED" }, { limit: 1000 })).nodes).toHaveLength(1_000);
+  });
+
   const nodes = async () =>
     (await conductor.nodes({}, { limit: 100 })).nodes.map(({ name, state }) => `${name} ${state}`).sort();
   const feed = async () =>

@@ -12,6 +12,9 @@ export interface Expectation {
   set(nodes: readonly ExpectedNode[]): Promise<ExpectedDiff>;
 }
 
+/** Rows between two pauses: a list of a fleet must not keep this process from answering. */
+const ROWS_AT_ONCE = 256;
+
 const idOf = ({ id, name }: ExpectedNode): string => id?.toLowerCase() ?? placeholderOf(name);
 
 /** The same text for the same labels, in whichever order they came. */
@@ -19,7 +22,9 @@ const inOrder = (labels: Record<string, string> = {}) =>
   Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 const textOf = (node: ExpectedNode) => JSON.stringify([node.name, idOf(node), inOrder(node.labels)]);
 
-export function createExpectation({ db, world }: { db: Database; world: Pick<World, "now"> }): Expectation {
+export function createExpectation({ db, world }: { db: Database; world: Pick<World, "now" | "timer"> }): Expectation {
+  const pause = () => new Promise<void>((resume) => world.timer(0, resume));
+
   /** Adds nodes that nobody has seen, and brings those up to date whose name or labels are expected to be others. */
   async function expect(tx: Writer, nodes: readonly ExpectedNode[], now: string): Promise<void> {
     const known = new Map((await nodesById(tx, nodes.map(idOf))).map((row) => [row.id, row]));
@@ -36,14 +41,18 @@ export function createExpectation({ db, world }: { db: Database; world: Pick<Wor
     if (rows.length === 0) return;
     const first = await reserveRevisions(tx, rows.length);
     const numbered = rows.map((row, index) => ({ ...row, revision: first + index }));
-    await saveUnseen(tx, numbered, now);
-    await appendChanges(
-      tx,
-      numbered.map(({ id, name, revision }) => ({
-        ...{ revision, time: now, kind: "state", node_id: id, node_name: name },
-        ...{ source: null, uuid: null, state: "EXPECTED", body: null },
-      })),
-    );
+    for (let start = 0; start < numbered.length; start += ROWS_AT_ONCE) {
+      if (start > 0) await pause();
+      const some = numbered.slice(start, start + ROWS_AT_ONCE);
+      await saveUnseen(tx, some, now);
+      await appendChanges(
+        tx,
+        some.map(({ id, name, revision }) => ({
+          ...{ revision, time: now, kind: "state", node_id: id, node_name: name },
+          ...{ source: null, uuid: null, state: "EXPECTED", body: null },
+        })),
+      );
+    }
   }
 
   return {
