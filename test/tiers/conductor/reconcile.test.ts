@@ -145,3 +145,15 @@ test("a device whose trouble was stored by an older Sinew, which knew none, is w
   expect(kinds(null)).toEqual(["changed"]);
   expect(kinds("Responding")).toEqual([]);
 });
+
+test("a device that is too long is refused and stays as it was; the others of its report are taken in", () => {
+  const long = { ...card, novel: "x".repeat(70_000) };
+  const other = { ...card, uuid: "00000000-0000-4000-8000-0000000000ff" };
+  expect(fate(report([long], source({ observed_at: T(2) })))).toEqual([]);
+  const next = report([long, other], source({ observed_at: T(2), count: 2 }));
+  const { changes, sources } = reconcile([], next, { node: NODE, now: T(9), endpoint: null, sources: [], most: 10 });
+  expect(changes.map(({ kind, device }) => [kind, device.uuid])).toEqual([["added", other.uuid]]);
+  expect(sources.find(({ name }) => name === "agent")?.error?.message).toMatch(
+    /1 devices refused, the first at \/hardware\/0: expected a device of at most 65536 characters, got 70\d\d\d/,
+  );
+});

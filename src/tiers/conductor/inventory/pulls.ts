@@ -13,10 +13,13 @@ import { writeFailure } from "./write.ts";
 /** Reports that wait to be written while more are asked for: a few transactions' worth. */
 const WAITING = 128;
 const LONGEST_BACKOFF_MS = 60_000;
-/** One agent's devices may change so often for long: the log that all follow is kept by number, and writers take turns. */
-const REST_MS_EACH = 4;
-/** Fewer are what any machine may have. */
-const REST_FROM = 100;
+/**
+ * One agent's devices may change at such a pace for long: all that changed is kept in a log that others follow, and writers
+ * take turns. Two milliseconds for a KiB are four for a common card.
+ */
+const REST_MS_PER_KIB = 2;
+/** Less is what any machine may have. */
+const REST_FROM_KIB = 200;
 
 /** Asking agents for their hardware. */
 export interface Pulls {
@@ -57,7 +60,8 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       return;
     }
     tracked.row.generation = generation;
-    if (written.changes > REST_FROM) tracked.restsUntil = world.monotonic() + written.changes * REST_MS_EACH;
+    const kib = written.size / 1024;
+    if (kib > REST_FROM_KIB) tracked.restsUntil = world.monotonic() + kib * REST_MS_PER_KIB;
     // It may have left, or been given up, meanwhile: its devices are shown as old.
     const holds = written.taken && report.refused.length === 0 && isCurrent(stateOf(tracked));
     tracked.etag = holds ? generation : null;

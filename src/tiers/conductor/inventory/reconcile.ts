@@ -27,6 +27,12 @@ export interface DeviceChange {
 /** Devices of one node that are stored, those that are gone included: twice what one report may have. */
 export const MOST_DEVICES = 50_000;
 
+/**
+ * Characters of a device's JSON that are stored: some thirty times what a card with all it has to say takes. Each change is
+ * kept, and each follower is sent it.
+ */
+const MOST_BODY = 64 * 1024;
+
 /** The name of the source that stands for the node's agent itself: where its answer as a whole was at fault. */
 export const AGENT_SOURCE = "agent";
 
@@ -35,7 +41,7 @@ const parse = (body: string): Hardware => JSON.parse(body); // written by bodyOf
 /**
  * What a report changes: pure. A device that is not in it is gone only if its source answered well; from a source that
  * failed, or is not named at all, it is still there as far as anyone knows. `sources` are the stored ones. With `most` devices
- * stored no other is taken in: those are refused, as what is not valid is.
+ * stored no other is taken in, nor is one that is too long: those are refused, as what is not valid is.
  */
 export function reconcile(
   stored: StoredDevice[],
@@ -60,13 +66,18 @@ export function reconcile(
       refused.push({ pointer: `/hardware/${index}`, detail });
       continue;
     }
-    if (!old) added += 1;
     seen.add(key);
     let device = adopt(item, { source, type: null, node, now });
     // A seed peer dates nothing: the first sight here counts.
     if (old && item.value.first_seen === undefined)
       device = keepKnown(device, { ...parse(old.body), freshness: "FRESH" });
     const body = bodyOf(device);
+    if (body.length > MOST_BODY) {
+      const detail = `expected a device of at most ${MOST_BODY} characters, got ${body.length}`;
+      refused.push({ pointer: `/hardware/${index}`, detail });
+      continue;
+    }
+    if (!old) added += 1;
     if (old && old.body === body && old.freshness === device.freshness && old.trouble === troubleOf(device)) continue;
     const path = device.pci?.path ?? null;
     const returned = !old || old.freshness === "GONE";

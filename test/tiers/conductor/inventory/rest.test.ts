@@ -16,7 +16,7 @@ test.each(databases)(
     const report = () => {
       asked += 1;
       const hardware = Array.from({ length: DEVICES }, (_, n) => {
-        return { uuid: nth(0, n), name: `card ${generation}`, source: "gpu" };
+        return { uuid: nth(0, n), name: `card ${generation}`, source: "gpu", more: "x".repeat(2048) };
       });
       const text = { hardware, sources: [source("gpu", "OK", DEVICES)], generation: `g${generation}` };
       return Response.json(text, { headers: { etag: `W/"g${generation}"` } });
@@ -55,11 +55,11 @@ test.each(databases)(
       expect(asked).toBe(1);
       generation = 2;
       await hello();
-      await advance(900);
+      await advance(1_000);
       await hello();
       expect(asked).toBe(1);
-      // Four milliseconds for each that changed; nobody has to say it once more.
-      await advance(200);
+      // Two milliseconds for each KiB that changed; nobody has to say it once more.
+      await advance(500);
       await until("card 2");
       expect(asked).toBe(2);
     } finally {
