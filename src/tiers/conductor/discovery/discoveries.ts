@@ -120,8 +120,8 @@ export function createDiscoveries(
         throw new SinewError("not_found", `filter.node: there is no node ${filter.node}`);
       const scope = scopeOf(filter);
       const operation: Operation = {
-        ...{ uuid: world.uuid(), kind: KIND, status: "IN-PROGRESS", children: [] },
-        ...{ started_at: world.now().toISOString(), finished_at: null },
+        ...{ uuid: world.uuid(), kind: KIND, status: "IN-PROGRESS" },
+        ...{ started_at: world.now().toISOString(), finished_at: null, children: [] },
       };
       try {
         const other = await db.write(async (tx) => {
