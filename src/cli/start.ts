@@ -104,8 +104,8 @@ async function start(config: Config): Promise<void> {
   const lock = await enterState(config);
   const origin = config.role === "conductor" ? null : await openOrigin(config.source);
   const node = {
-    // A recorded host keeps its own identity, and the one of this host is neither used nor made.
-    id: config.nodeId ?? origin?.node?.id ?? (await nodeId(config, log)),
+    // A recorded host keeps its own identity, and the one of this host is neither used nor made. What is given is kept.
+    id: (config.nodeId === null ? origin?.node?.id : null) ?? (await nodeId(config, log)),
     name: config.node ?? origin?.node?.name ?? hostName(),
   };
 

@@ -1,5 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HardwareList } from "../../src/contract/hardware.ts";
@@ -215,6 +225,13 @@ describe("sinew start", () => {
       expect(err).not.toContain("hunter2");
     },
   );
+
+  test("keeps the node id that it was given", async () => {
+    const id = "11111111-2222-4333-8444-555555555555";
+    await agent("--node-id", id);
+    // Which is what it is without being given it from then on.
+    expect(readFileSync(join(state(), "node-id"), "utf8")).toBe(`${id}\n`);
+  });
 
   test("exits 1 with one line where the state directory cannot be one, or its node-id is none", async () => {
     const file = join(home, "file");
