@@ -54,7 +54,7 @@ export const SETTINGS: readonly Setting[] = [
     "node-id",
     "UUID",
     ON_NODE,
-    "this node's id, for netbooted machines (default: made once, kept in the state directory)",
+    "this node's id, kept in the state directory (default: made once); a --snapshot is its own node unless it is given at each start",
   ),
   setting(
     "state",
