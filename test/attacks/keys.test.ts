@@ -134,6 +134,63 @@ describe.each(databases)("a node's key, on $name", ({ name, open }) => {
     expect((await askToJoin(lab, conductor, await invite("n4"), node)).status).toBe(200);
   });
 
+  test("whose node has a name keeps it: no other joins or says hello as that one", async () => {
+    const victim = await joined("victim");
+    const attacker = await joined("mallory");
+    const taken = { status: 403, detail: expect.stringContaining(`victim is the name of node ${victim.id}`) };
+    const second = { id: crypto.randomUUID(), name: "victim", key: await newKey() };
+    const credential = await invite();
+    expect(await detail(await askToJoin(lab, other, credential, second))).toEqual(taken);
+    expect(await lab.node(conductor, second.id)).toBeUndefined();
+    // That has used up nothing.
+    expect((await askToJoin(lab, other, credential, { ...second, name: "spare" })).status).toBe(200);
+    const agent = falseAgent(lab, conductor, { ...attacker, ...card() });
+    await agent.up;
+    expect((await agent.ask("/hello", helloOf(attacker.id, "victim"))).status).toBe(403);
+    expect((await agent.ask("/hello", helloOf(attacker.id, "mallory"))).status).toBe(200);
+    agent.stop();
+    // Nor by a token that is bound to a node, in the seed's way.
+    const seed = crypto.randomUUID();
+    const body = { ...helloOf(seed, "victim"), endpoint: "http://127.0.0.1:1" };
+    expect(await detail(await lab.ask(conductor, "/hello", { token: await invite(seed), body }))).toEqual(taken);
+    // Two of one name at the same moment: one of them is told.
+    const twins = await Promise.all(
+      [conductor, other].map(async (at) =>
+        askToJoin(lab, at, await invite(), { id: crypto.randomUUID(), name: "twin", key: await newKey() }),
+      ),
+    );
+    expect(twins.map(({ status }) => status).sort()).toEqual([200, 403]);
+    expect((await lab.nodes(conductor)).filter(({ name }) => name === "twin")).toHaveLength(1);
+    // The machine was replaced: its name is free once its key is forgotten.
+    await lab.ask(conductor, "/nodes/victim/rekey", { method: "POST" });
+    expect(
+      (await askToJoin(lab, conductor, await invite(), { ...second, id: crypto.randomUUID(), key: await newKey() }))
+        .status,
+    ).toBe(200);
+  });
+
+  test("which has joined passes for no node that is expected, and is another", async () => {
+    const node = await joined("found");
+    const expect_ = (nodes: unknown[]) => lab.status(conductor, "/nodes/expected", { method: "PUT", body: { nodes } });
+    const agent = falseAgent(lab, conductor, { ...node, ...card() });
+    await agent.up;
+    const named = async (name: string) => (await agent.ask("/hello", helloOf(node.id, name))).status;
+    expect(await expect_([{ name: "rack7", id: crypto.randomUUID() }, { name: "rack8" }])).toBe(200);
+    expect(await named("rack7")).toBe(403);
+    expect(await expect_([{ name: "found" }, { name: "rack8" }])).toBe(200);
+    expect(await named("rack8")).toBe(403);
+    expect(await expect_([{ name: "rack7", id: node.id.toUpperCase() }, { name: "rack8" }])).toBe(200);
+    expect(await named("rack8")).toBe(403);
+    expect(await named("rack7")).toBe(200);
+    // One that is expected by its name alone, and by no other, is whoever is called so.
+    expect(await expect_([{ name: "rack8" }])).toBe(200);
+    expect(await named("rack8")).toBe(200);
+    expect(await named("found")).toBe(200);
+    expect((await lab.nodes(conductor)).filter(({ name }) => name === "rack8")).toMatchObject([{ state: "EXPECTED" }]);
+    await expect_([]);
+    agent.stop();
+  });
+
   test("a copied link's proof is of no use for a join, nor one for another token or node", async () => {
     const credential = await invite();
     const node = { id: crypto.randomUUID(), name: "n5", key: await newKey() };

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, isNotNull, isNull, ne, sql } from "drizzle-orm";
 import type { Reader, Writer } from "../connection.ts";
 import { chunked, padded, textOf } from "../prepared.ts";
 import type { NodeRow } from "../schema/tables.ts";
@@ -10,6 +10,19 @@ const COUNTER = "keys";
 export async function nodeByKey(r: Reader, key: string): Promise<NodeRow | null> {
   const [row] = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.key, key)));
   return row ?? null;
+}
+
+/** A node that has a key and this name, beside the one with this id; null: there is none. */
+export async function keyedByName(r: Reader, name: string, but: string): Promise<string | null> {
+  const text = textOf(r, "keyedByName", (db, { nodes }) =>
+    db
+      .select({ id: nodes.id })
+      .from(nodes)
+      .where(and(eq(nodes.name, name), ne(nodes.id, but), isNotNull(nodes.key)))
+      .orderBy(asc(nodes.id)),
+  );
+  const [row] = (await r.run(text, [name, but])) as string[][];
+  return row?.[0] ?? null;
 }
 
 /** The keys of these nodes, as they stand now. */

@@ -85,6 +85,29 @@ describe.each(databases)("expected nodes on $name", ({ open }) => {
     expect((await feed()).map(([kind]) => kind)).not.toContain("forgotten");
   });
 
+  test("one that another node passed for is EXPECTED again when that is called otherwise", async () => {
+    await expected.set([{ name: "rack7", labels: { rack: "7" } }, { name: "rack8" }]);
+    await conductor.hello(hello("n1"), VISITOR);
+    await conductor.hello(hello("rack7"), VISITOR);
+    expect(await nodes()).toEqual(["rack7 LIVE", "rack8 EXPECTED"]);
+    await conductor.hello(hello("n1"), VISITOR);
+    expect(await nodes()).toEqual(["n1 LIVE", "rack7 EXPECTED", "rack8 EXPECTED"]);
+    expect(
+      (await conductor.nodes({ state: "EXPECTED" }, { limit: 9 })).nodes.map(({ labels }) => labels),
+    ).toContainEqual({ rack: "7" });
+    expect((await expected.show()).map(({ node }) => node)).toEqual([null, null]);
+    expect((await feed()).at(-1)).toEqual(["state", "rack7", "EXPECTED"]);
+    // Not while another one is called so, nor one that is expected no more.
+    const other = "00000000-0000-4000-8000-000000000001";
+    await conductor.hello(hello("rack7", other), VISITOR);
+    await conductor.hello(hello("rack7"), VISITOR);
+    await conductor.hello(hello("n1"), VISITOR);
+    await expected.set([]);
+    await conductor.hello(hello("n2", other), VISITOR);
+    expect(await nodes()).toEqual(["n1 LIVE", "n2 LIVE"]);
+    await conductor.settled();
+  });
+
   test("withdrawn, one that was never seen is forgotten, and one that was stays what it is", async () => {
     await conductor.hello(hello("n1"), VISITOR);
     await expected.set([{ name: "n1" }, { name: "n2" }, { name: "n3", labels: { a: "1" } }]);

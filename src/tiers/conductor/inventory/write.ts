@@ -72,7 +72,8 @@ export function writeState(
     const state = { state: row.state as NodeState, sources, listed: !first && stored.name !== row.name };
     const revision = await record(tx, [{ node, now: options.now, changes, state }]);
     if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
-    if (first || stored.name !== row.name) await replacePlaceholder(tx, node, options.now);
+    if (first || stored.name !== row.name)
+      await replacePlaceholder(tx, { ...node, former: first ? null : stored.name }, options.now);
     return true;
   });
 }

@@ -7,12 +7,14 @@ import type { Socket } from "../../../client/link/socket.ts";
 import type { Join, Joined } from "../../../contract/access/join.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
-import { forgetKey, keysOf, keysVersion, nodeByKey, setKey } from "../../../db/queries/keys.ts";
+import { forgetKey, keysOf, keysVersion, nodeByKey } from "../../../db/queries/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import type { RequestEnv } from "../../tier.ts";
+import { forget } from "../expected/unseen.ts";
 import { type Fleet, isCurrent, isOwn, type Tracked } from "../fleet.ts";
 import { writeState } from "../inventory/write.ts";
 import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
+import { refuseOthersName, setOwnKey } from "./names.ts";
 import type { Roster } from "./roster.ts";
 import { createTurns } from "./turns.ts";
 
@@ -109,6 +111,7 @@ export function createAdmission(
       await roster.contest(trackedOf(known), condition, { forMs: TWO_KEYS_MS, blocks: false });
       throw new SinewError("node_conflict", `${condition.message}; ${condition.action}`);
     }
+    if (!known?.key) await refuseOthersName(db.read, { id, name });
     if (!(await tokens.use(token))) throw usedUp();
     await admit({ id, name: node.name, key: thumbprint }, known);
     return joined;
@@ -137,8 +140,10 @@ export function createAdmission(
     }
     // Where two machines do this at the same time the one that commits first is the node.
     const first = await db
-      .write((tx) => setKey(tx, id, known?.key ?? null, key))
+      .write((tx) => setOwnKey(tx, { id, name: known?.name ?? name, before: known?.key ?? null, key }))
       .catch(async (error) => {
+        // It is not to be waited for either.
+        if (!known && error instanceof SinewError) await db.write((tx) => forget(tx, [id], now()));
         // A key is one node's, by a unique index.
         await refuseCopy(id, key);
         throw error;

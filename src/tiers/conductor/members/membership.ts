@@ -3,12 +3,13 @@ import type { Again } from "../../../client/link/call.ts";
 import type { Peer } from "../../../client/peer.ts";
 import type { Hello, Registered } from "../../../contract/hello.ts";
 import { SinewError } from "../../../contract/problem.ts";
-import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
+import { getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../../greeting.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "../fleet.ts";
 import { createClocks, shownClock } from "./clocks.ts";
 import { secondBoot } from "./conflict.ts";
+import { refuseExpectedName, refuseOthersName } from "./names.ts";
 import type { Roster } from "./roster.ts";
 import type { Silence } from "./silence.ts";
 
@@ -109,7 +110,9 @@ export function createMembership(
       key: stored?.key ?? null,
       conditions: null,
     };
-    if (from.caller.role === "agent" && stored !== null && row.name !== stored.name) await refuseOthersName(row);
+    if (row.name !== stored?.name) await refuseOthersName(db.read, row);
+    if (from.caller.role === "agent" && stored !== null && row.name !== stored.name)
+      await refuseExpectedName(db.read, { ...row, former: stored.name });
     const api = await agreed(body, row, known);
     const tracked = trackedOf(row, peer, stored);
     tracked.peer = peer;
@@ -178,16 +181,6 @@ export function createMembership(
       generation = next;
       return next === tracked.etag ? "same" : "changed";
     };
-  }
-
-  /** A node that calls itself as another one is called would be taken for it by whoever asks by name. */
-  async function refuseOthersName({ id, name }: Tracked["row"]) {
-    const other = await findNode(db.read, name);
-    if (other === null || other.id === id || other.key === null) return;
-    throw new SinewError(
-      "forbidden",
-      `node.name: ${name} is the name of node ${other.id}, which has joined with a key`,
-    );
   }
 
   /** Two machines that say to be one node are both refused: neither's hardware can be told from the other's. */
