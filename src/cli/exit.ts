@@ -1,3 +1,5 @@
+import { failureOf } from "../client/failure.ts";
+
 /** Why the program ends: one line (or several) for people, and the exit status. 1 could not, 2 bad usage. */
 export class Exit extends Error {
   readonly status: 1 | 2;
@@ -22,15 +24,11 @@ const WORDS: Record<string, string> = {
   EPROTO: "the TLS handshake failed: it may want a client certificate, or speak no TLS",
 };
 
-/** Bun's advice to programmers is none for operators. */
-const withoutAdvice = (message: string) => message.replace(/\.? For more information, pass `verbose: true`.*$/s, "");
-
 /** What went wrong, in one line. */
 export function reasonOf(error: unknown): string {
   const code = codeOf(error);
   if (code && WORDS[code]) return `${WORDS[code]} (${code})`;
-  const message = withoutAdvice(error instanceof Error ? error.message : String(error));
-  return message.split("\n")[0] ?? "";
+  return failureOf(error).split("\n")[0] ?? "";
 }
 
 /** The errno name of a failed system call, such as `ENOENT`. */

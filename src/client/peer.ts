@@ -3,6 +3,7 @@ import { API_VERSION, ASKER_HEADER, type Role, VERSION_HEADER } from "../contrac
 import type { World } from "../world.ts";
 import type { Route } from "./dial.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { failureOf } from "./failure.ts";
 import { type PeerProblem, readProblem } from "./problem.ts";
 
 /** A peer did not answer as it should: `code` is what a source's error says. */
@@ -117,12 +118,7 @@ export function createPeer(
       } catch (error) {
         if (error instanceof PeerError) throw error;
         if (abort.signal.aborted) throw abort.signal.reason;
-        // Bun's advice to programmers is none for operators.
-        const why = String(error instanceof Error ? error.message : error).replace(
-          /\.? For more information, pass .*$/s,
-          "",
-        );
-        throw new PeerError("unreachable", `${what}: ${why}`);
+        throw new PeerError("unreachable", `${what}: ${failureOf(error)}`);
       } finally {
         cancel();
         // Lets go of a body that was not read to its end.

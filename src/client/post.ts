@@ -1,5 +1,6 @@
 import type { World } from "../world.ts";
 import { DialError, type Dialer } from "./dial.ts";
+import { failureOf } from "./failure.ts";
 import { readBounded } from "./peer.ts";
 
 /** Of what a receiver answers only the status is of use; it may say a little beside it. */
@@ -59,7 +60,7 @@ export async function post(
     throw new PostError(`${origin}: expected a status of 200 to 299, got ${status}`, { final });
   } catch (error) {
     if (error instanceof PostError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = failureOf(error);
     // What may not be called today may be allowed, or have another address, when this is started again.
     throw new PostError(error instanceof DialError ? why : `${origin}: ${why}`, { final: false });
   } finally {

@@ -80,8 +80,13 @@ export const changeRoutes = <A extends App>(app: A, conductor: Conductor, { gate
       // One that reads no more is left to the listener, which closes what has been idle.
       onClose: () => c.env?.extend?.(CLOSING_SECONDS),
     });
-    c.env?.extend?.(0);
     const headers = { "content-type": EVENTS, "cache-control": "no-store", "x-accel-buffering": "no" };
+    if (c.req.method === "HEAD") {
+      // Nothing follows, so the connection may idle no longer than any other.
+      await stream.cancel();
+      return c.body(null, 200, headers) as never;
+    }
+    c.env?.extend?.(0);
     // The routes' types know the JSON of the declared schema alone.
     return c.body(stream, 200, headers) as never;
   });

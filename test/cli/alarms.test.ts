@@ -61,6 +61,10 @@ test("an alarm is shown, acknowledged by the beginning of its id, and that is ta
   const [alarm] = JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms;
   expect(alarm.acknowledged).toMatchObject({ comment: "it is on its way" });
   expect(await run("ack", beginning, "--undo")).toContain("not acknowledged");
+  // As from a script whose variable is unset: there is but one, and it is not meant.
+  for (const said of ["", beginning.slice(0, 3)])
+    await expect(run("ack", said)).rejects.toThrow("expected 4 characters of an id or more");
+  expect(JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms).toEqual([]);
   await expect(run("ack", "ffffffffffff")).rejects.toThrow("no alarm that fires has an id that begins with");
   await expect(run("alarms", "--show", "open")).rejects.toThrow("answered 400");
 });
@@ -69,6 +73,9 @@ test("a window is added, listed and ended; what it matches is silenced meanwhile
   const id = (await run("window", "add", "--node", "n1", "--for", "2h", "--comment", "new disks")).trim();
   expect(await run("window", "list")).toContain("n1    new disks");
   await until(async () => (await run("alarms")).includes("silenced"));
+  for (const said of ["", id.slice(0, 3)])
+    await expect(run("window", "end", said)).rejects.toThrow("expected 4 characters of an id or more");
+  expect(await run("window", "list")).toContain(id.slice(0, 8));
   expect(await run("window", "end", id.slice(0, 8))).toBe(`ended ${id}\n`);
   await until(async () => !(await run("alarms")).includes("silenced"));
   await expect(run("window", "add", "--for", "tomorrow")).rejects.toThrow("--for: expected a time such as");

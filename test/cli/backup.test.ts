@@ -3,10 +3,14 @@ import { afterAll, afterEach, expect, test } from "bun:test";
 import {
   copyFileSync,
   existsSync,
+  lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -15,6 +19,7 @@ import { join } from "node:path";
 import { NodeList } from "../../src/contract/node.ts";
 import { openDatabase } from "../../src/db/database.ts";
 import { saveNode } from "../../src/db/queries/nodes.ts";
+import { backupSqlite } from "../../src/db/sqlite/backup.ts";
 import { createPresence } from "../../src/tiers/conductor/owners/presence.ts";
 import { databases } from "../support/databases.ts";
 import { endAll, type RunningSinew, startSinew } from "../support/process.ts";
@@ -120,6 +125,97 @@ const ROW = {
   ...{ state: "LIVE", labels: "{}", endpoint: null, last_seen: null, api: null, generation: null, boot_id: null },
   ...{ first_seen: "2026-11-23T00:00:00.000Z", key: null, conditions: null, reported: null, revision: 0 },
 };
+
+/** A database of so many nodes, all of it in its one file. */
+async function makeDatabase(path: string, nodes: number): Promise<void> {
+  const made = join(home, crypto.randomUUID());
+  const db = await openDatabase(`sqlite:${made}`);
+  await db.write(async (tx) => {
+    for (let n = 0; n < nodes; n += 1) await saveNode(tx, { ...nodeOf(n), ...ROW });
+  });
+  await backupSqlite(made, path);
+  await db.close();
+}
+const countOf = (path: string) => {
+  const db = new Database(path, { readonly: true });
+  const [[count] = []] = db.prepare<unknown, []>("SELECT count(*) FROM nodes").values() as number[][];
+  db.close();
+  return count;
+};
+
+test("a copy of a database in use is refused while a part of it is in a journal, and a backup of the copy has all", async () => {
+  const folder = mkdtempSync(join(home, "copy-"));
+  const at = (name: string) => join(folder, `${name}.sqlite`);
+  const [used, copy, alias, target, whole] = [at("used"), at("copy"), at("alias"), at("target"), at("whole")];
+  await makeDatabase(used, 3);
+  const db = await openDatabase(`sqlite:${used}`);
+  await db.write((tx) => saveNode(tx, { ...nodeOf(9), ...ROW }));
+  // As a kill leaves them.
+  for (const end of ["", "-wal"]) copyFileSync(`${used}${end}`, `${copy}${end}`);
+  await db.close();
+  symlinkSync(copy, alias);
+  const restore = (file: string) => sinew(["restore", file, "--state", folder, "--db", `sqlite:${target}`]);
+  for (const file of [copy, alias]) {
+    const advice = expect.stringContaining(`in ${copy}-wal, as of a database in use`);
+    expect(await restore(file)).toMatchObject({ code: 1, out: "", err: advice });
+  }
+  expect(existsSync(target)).toBe(false);
+  expect(await sinew(["backup", "--db", `sqlite:${copy}`, whole])).toMatchObject({ code: 0 });
+  writeFileSync(`${whole}-journal`, "begun");
+  expect(await restore(whole)).toMatchObject({ code: 1, err: expect.stringContaining("whole.sqlite-journal") });
+  rmSync(`${whole}-journal`);
+  writeFileSync(`${whole}-wal`, "");
+  expect(await restore(whole)).toMatchObject({ code: 0, err: "" });
+  expect(countOf(target)).toBe(4);
+}, 60_000);
+
+test("a pipe is no database and no backup, and is not waited for", async () => {
+  const folder = mkdtempSync(join(home, "pipe-"));
+  const [pipe, file] = [join(folder, "pipe"), join(folder, "file.sqlite")];
+  expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+  await makeDatabase(file, 1);
+  for (const args of [
+    ["restore", pipe, "--db", `sqlite:${file}`],
+    ["restore", file, "--db", `sqlite:${pipe}`],
+    ["backup", join(folder, "new"), "--db", `sqlite:${pipe}`],
+  ]) {
+    const said = expect.stringContaining(`${pipe} is no regular file`);
+    expect([args, await sinew([...args, "--state", folder])]).toEqual([args, { code: 1, out: "", err: said }]);
+  }
+  expect(readdirSync(folder).sort()).toEqual(["conductor.lock", "file.sqlite", "pipe"]);
+}, 30_000);
+
+test("a database that stands elsewhere by a link is restored there, and the link stays", async () => {
+  const folder = mkdtempSync(join(home, "link-"));
+  const [disk, backup] = [join(folder, "disk"), join(folder, "backup.sqlite")];
+  mkdirSync(disk);
+  await makeDatabase(backup, 5);
+  await makeDatabase(join(disk, "c.sqlite"), 2);
+  // A link to a link, and to nothing yet.
+  symlinkSync("disk/c.sqlite", join(folder, "one"));
+  symlinkSync("one", join(folder, "conductor.sqlite"));
+  symlinkSync("disk/new.sqlite", join(folder, "other.sqlite"));
+  for (const db of ["conductor.sqlite", "other.sqlite"]) {
+    expect(await sinew(["restore", backup, "--state", folder, "--db", `sqlite:${join(folder, db)}`])).toMatchObject({
+      code: 0,
+    });
+    expect(lstatSync(join(folder, db)).isSymbolicLink()).toBe(true);
+    expect(countOf(join(folder, db))).toBe(5);
+  }
+  const aside = readdirSync(disk).filter((name) => name.startsWith("c.sqlite.before-"));
+  expect(aside.map((name) => countOf(join(disk, name)))).toEqual([2]);
+}, 30_000);
+
+test("a damaged backup is told by what is wrong with it", async () => {
+  const file = join(home, "damaged.sqlite");
+  await makeDatabase(file, 2_000);
+  // The leaves of a table of many rows stand at the end.
+  const bytes = readFileSync(file);
+  bytes.fill(0xff, bytes.length - 4096, bytes.length - 4000);
+  writeFileSync(file, bytes);
+  const { code, err } = await sinew(["restore", file, "--state", state("damaged")]);
+  expect([code, err]).toEqual([1, expect.stringMatching(/it is damaged: [^*\n]*(page|Tree|row|index)[^*\n]*\n$/i)]);
+}, 30_000);
 
 test("a backup that is killed leaves no file under its name, and the database as it was", async () => {
   const db = await openDatabase(`sqlite:${join(home, "big.sqlite")}`);

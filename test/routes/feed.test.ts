@@ -63,9 +63,24 @@ test("GET /changes as a stream refuses what it cannot follow", async () => {
   }
 });
 
-test("HEAD of the stream follows nothing", async () => {
+test("HEAD of the stream follows nothing, and its connection may idle no longer than another", async () => {
   const answer = await fetch(`${conductor.url}/changes`, { method: "HEAD", headers: STREAM });
-  expect(answer.status).toBe(200);
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+  const limits = async (method: string) => {
+    const set: number[] = [];
+    const extend = (seconds: number) => set.push(seconds);
+    const request = new Request(`${conductor.url}/changes`, { method, headers: STREAM });
+    const { status, body } = await conductor.tier.fetch(request, { remoteAddress: "127.0.0.1", extend });
+    expect([method, status]).toEqual([method, 200]);
+    const last = set.at(-1);
+    await body?.cancel();
+    return last;
+  };
+  // 0: none at all.
+  expect(await limits("GET")).toBe(0);
+  expect(await limits("HEAD")).not.toBe(0);
+  const refused = await fetch(`${conductor.url}/changes?since=999999`, { method: "HEAD", headers: STREAM });
+  expect(refused.status).toBe(410);
 });
 
 test("GET /changes as a stream ends when its token is revoked, and goes on for another token", async () => {

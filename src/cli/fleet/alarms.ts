@@ -6,6 +6,7 @@ import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
+import { beginningOf } from "./beginning.ts";
 
 export const examples = `
 Examples:
@@ -79,9 +80,8 @@ function row({ id, severity, kind, state, node, members, since, acknowledged, si
 
 /** The one open alarm whose id begins so. Throws Exit. */
 export async function alarmBy(where: Where, beginning: string): Promise<Alarm> {
-  const found = (await all(where, new URLSearchParams({ state: "firing" }))).filter(({ id }) =>
-    id.startsWith(beginning.toLowerCase()),
-  );
+  const begins = beginningOf(beginning);
+  const found = (await all(where, new URLSearchParams({ state: "firing" }))).filter(begins);
   const [one] = found;
   if (one && found.length === 1) return one;
   const what = found.length === 0 ? "no alarm that fires has" : `${found.length} alarms that fire have`;

@@ -6,6 +6,7 @@ import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
+import { beginningOf } from "./beginning.ts";
 
 export const examples = `
 Examples:
@@ -58,7 +59,8 @@ export function define(command: Command): void {
   sub("end", "end a window, or take it back")
     .argument("<ID>", "its id, or the beginning of it")
     .action(async (beginning: string, where: Where) => {
-      const found = (await all(where)).filter(({ id }) => id.startsWith(beginning.toLowerCase()));
+      const begins = beginningOf(beginning);
+      const found = (await all(where)).filter(begins);
       const [one] = found;
       if (!one || found.length > 1)
         throw new Exit(1, `${found.length} windows have an id that begins with ${printable(beginning)}, expected one`);

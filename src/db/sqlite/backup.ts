@@ -1,13 +1,20 @@
-import { copyFile, link, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { copyFile, link, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { appliedMigrations, readMigrations, refuseNewer } from "../schema/migrate.ts";
 import { createConnection, openDriver, type SqliteDriver } from "./driver.ts";
 
 const BUSY_MS = 5_000;
 
+/** Throws where no file is there that may be read. */
+async function checkFile(path: string): Promise<void> {
+  // A pipe would be waited at until somebody writes to it.
+  if (!(await stat(path)).isFile()) throw new Error(`${path} is no regular file`);
+  await (await open(path, "r")).close();
+}
+
 /** Opens a file that is there; SQLite would make it. */
 async function openExisting(path: string): Promise<SqliteDriver> {
-  await (await open(path, "r")).close();
+  await checkFile(path);
   const driver = await openDriver(path);
   driver.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
   return driver;
@@ -28,7 +35,37 @@ async function check(driver: SqliteDriver): Promise<void> {
   if (applied === null) throw new Error("it is a database of another program");
   await refuseNewer(connection, await readMigrations("sqlite"), applied);
   const [found] = driver.prepare("PRAGMA integrity_check(1)")([])[0] ?? [];
-  if (found !== "ok") throw new Error(`it is damaged: ${String(found).split("\n")[0]}`);
+  if (found === "ok") return;
+  // Below a heading that names the database.
+  const said = String(found).split("\n");
+  throw new Error(`it is damaged: ${said.find((line) => !line.startsWith("***")) ?? said[0]}`);
+}
+
+/** Throws where a part of a database stands in a journal beside it, as while it is in use, and when it was copied then. */
+async function checkNoJournal(path: string): Promise<void> {
+  for (const end of ["-wal", "-journal"]) {
+    const size = await stat(`${path}${end}`).then((found) => found.size, ifNone(0));
+    if (size > 0)
+      throw new Error(
+        `a part of it is in ${path}${end}, as of a database in use or a copy of one: with both where they are, \`sinew backup --db sqlite:${path} FILE\` makes one FILE of them to restore`,
+      );
+  }
+}
+
+/** What stands for a file that is not there. */
+const ifNone =
+  <T>(value: T) =>
+  (error: unknown): T => {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return value;
+    throw error;
+  };
+
+/** The path that links lead to, whether anything is there or not. */
+async function followLinks(path: string): Promise<string> {
+  const real = await realpath(path).catch(ifNone(null));
+  if (real !== null) return real;
+  const to = await readlink(path).catch(ifNone(null));
+  return to === null ? path : followLinks(resolve(await realpath(dirname(path)), to));
 }
 
 async function flush(path: string): Promise<void> {
@@ -79,15 +116,19 @@ async function putWhereNothingIs(from: string, to: string): Promise<void> {
 }
 
 /**
- * Puts a backup in the place of the database at `path`, under a new epoch: whoever follows the old history has to begin
- * anew. What was there is kept at the path that this resolves to, or null where nothing was. At no moment is there no
- * database. Throws where a process has the database open, or the backup is not whole.
+ * Puts a backup in the place of the database at a path, or of what a link there leads to, under a new epoch: whoever
+ * follows the old history has to begin anew. What was there is kept at the path that this resolves to, or null where
+ * nothing was. At no moment is there no database. Throws where a process has the database open, or the backup is not whole.
  */
-export async function restoreSqlite(backup: string, path: string, now: Date): Promise<{ aside: string | null }> {
+export async function restoreSqlite(backup: string, at: string, now: Date): Promise<{ aside: string | null }> {
+  const from = await followLinks(backup);
+  await checkFile(from);
+  await checkNoJournal(from);
+  const path = await followLinks(at);
   const partial = beside(path);
   try {
     await (await open(partial, "wx", 0o600)).close();
-    await copyFile(backup, partial);
+    await copyFile(from, partial);
     await using(await openExisting(partial), async (driver) => {
       await check(driver);
       driver.exec("PRAGMA journal_mode = DELETE");
@@ -105,19 +146,13 @@ export async function restoreSqlite(backup: string, path: string, now: Date): Pr
 }
 
 async function setAside(path: string, now: Date): Promise<string | null> {
-  const found = await open(path, "r").catch((error) => {
-    if (error.code === "ENOENT") return null;
-    throw error;
-  });
-  await found?.close();
+  const found = await checkFile(path).then(() => true, ifNone(false));
   const aside = found ? `${path}.before-${now.toISOString().replace(/[:.]/g, "-")}` : null;
   if (aside) await foldJournal(path);
   if (aside) await putWhereNothingIs(path, aside);
   // Of a damaged database, or of one that was removed: with another database they would spoil it.
   for (const end of ["-wal", "-shm", "-journal"]) {
-    await rename(`${path}${end}`, `${aside ?? `${path}.before`}${end}`).catch((error) => {
-      if (error.code !== "ENOENT") throw error;
-    });
+    await rename(`${path}${end}`, `${aside ?? `${path}.before`}${end}`).catch(ifNone(undefined));
   }
   return aside;
 }
