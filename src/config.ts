@@ -161,7 +161,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     if (from && !value) bad(from.name, "a join token as `sinew token create` prints it, or @FILE", "something else");
     return value;
   });
-  const dial = when("dial", () => parsed("dial", "networks such as 10.0.0.0/8,fd00:1::/32", parseCidrs)) ?? [];
+  const dial = when("dial", () => parsed("dial", "networks such as 10.0.0.0/8,fd00:1::/32", parseCidrs));
   const url = (flag: string) =>
     when(flag, () => {
       const from = given(flag);
@@ -227,7 +227,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   const healthInterval = when("health-interval", () =>
     parsed("health-interval", "a number of seconds from 1 to 3600", (text) => seconds(text, 1, 3_600)),
   );
-  const alarms = when("webhook", () => readAlarms(reader)) ?? NOBODY;
+  const alarms = when("webhook", () => readAlarms(reader, given("dial") ? dial : [])) ?? NOBODY;
   const keep = when("keep-changes", () => readKeep(reader)) ?? {};
   const logFormat = oneOf("log-format", ["text", "json"]) ?? "text";
 
@@ -250,7 +250,7 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
     auth,
     join,
     desired,
-    dial,
+    dial: dial ?? [],
     remoteSetup: remoteSetup ?? "plan",
     tls,
     client: ownCert && ownKey ? { cert: ownCert, key: ownKey } : null,

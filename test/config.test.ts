@@ -261,6 +261,13 @@ describe("who is told of alarms", () => {
     });
   });
 
+  test("an address may be told that is this host's or inside --dial", () => {
+    const addresses = { alertmanager: "http://[fd12::7]:9093,http://10.1.2.3,http://[::1]:9093,http://127.0.0.1:9093" };
+    expect(config({ ...addresses, dial: "10.0.0.0/8,fd12::/16" }).alarms.alertmanagers).toHaveLength(4);
+    // What is wrong is the network, and nothing is said of what it would have allowed.
+    expect(problems({ alertmanager: "http://10.1.2.3", dial: "10" })).toEqual([expect.stringContaining("--dial: ")]);
+  });
+
   test.each([
     [{ webhook: "https://a.example" }, "--webhook-key-file"],
     [{ webhook: "ftp://a.example", "webhook-key-file": "k" }, "--webhook"],
@@ -269,6 +276,11 @@ describe("who is told of alarms", () => {
     [{ "alarm-hold": "-1" }, "--alarm-hold"],
     [{ "expect-within": "week" }, "--expect-within"],
     [{ role: "agent", webhook: "https://a.example" }, "--webhook"],
+    [{ "webhook-key-file": "k" }, "--webhook-key-file"],
+    [{ webhook: "http://10.1.2.3/secret", "webhook-key-file": "k" }, "--webhook"],
+    [{ webhook: "http://10.1.2.3/secret", "webhook-key-file": "k", dial: "10.2.0.0/16" }, "--webhook"],
+    [{ alertmanager: "http://[fd12::7]:9093" }, "--alertmanager"],
+    [{ alertmanager: "http://169.254.169.254", dial: "0.0.0.0/0" }, "--alertmanager"],
   ])("%p is refused, and repeats no password", (flags, name) => {
     const found = problems(flags);
     expect(found.join()).toContain(`${name}:`);

@@ -55,7 +55,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     tree.add({ address: "0000:00:01.0", secondary: 0x3b, ...port });
     tree.add({ address: "0000:00:02.0", secondary: 0x5e, ...port });
     database = await open();
-    writeFileSync(join(home, "webhook.key"), "a key that both know");
+    writeFileSync(join(home, "webhook.key"), "a key that both know", { mode: 0o600 });
     conductor = await startConductor("127.0.0.1:0");
     viewer = (
       await sinew(["token", "create", "--role", "viewer", "--name", "flow", "--state", join(home, "c")])

@@ -1,3 +1,4 @@
+import { type Cidr, isInside, isLoopback, neverCalled, parseAddress } from "../client/address.ts";
 import { seconds } from "../config-values.ts";
 import { hideUserInfo, type Reader } from "./reader.ts";
 
@@ -20,7 +21,8 @@ export const NOBODY: AlarmsConfig = {
   expectWithin: null,
 };
 
-export function readAlarms({ bad, given, parsed, path }: Reader): AlarmsConfig {
+/** `dial`: networks that may be called besides this host; null: what was given is none. */
+export function readAlarms({ bad, given, parsed, path }: Reader, dial: readonly Cidr[] | null): AlarmsConfig {
   const urls = (flag: string, queries: boolean) => {
     const from = given(flag);
     const texts = from?.text.split(",").map((one) => one.trim()) ?? [];
@@ -31,12 +33,20 @@ export function readAlarms({ bad, given, parsed, path }: Reader): AlarmsConfig {
         `http(s) URLs without credentials${queries ? "" : " and query"}, with commas between`,
         hideUserInfo(from.text),
       );
-    return [...new Set(found.flatMap((url) => url ?? []))];
+    const urls = [...new Set(found.flatMap((url) => url ?? []))];
+    // A name may be given another address later; an address stays what it is, and the first alarm is late to hear of it.
+    const refused =
+      dial === null ? [] : urls.map((url) => new URL(url).hostname).filter((host) => !callable(host, dial));
+    if (from && refused.length > 0)
+      bad(from.name, "addresses of this host, or inside --dial", [...new Set(refused)].join(", "));
+    return urls;
   };
   const [webhooks, alertmanagers] = [urls("webhook", true), urls("alertmanager", false)];
   const webhookKeyFile = path("webhook-key-file");
   if (webhooks.length > 0 && webhookKeyFile === null)
     bad("--webhook-key-file", "a file with what --webhook is signed with", "nothing");
+  const key = given("webhook-key-file");
+  if (key && !given("webhook")) bad(key.name, "--webhook beside it, which it signs", "none");
   const hold = parsed("alarm-hold", "a number of seconds from 0 to 3600", (text) => seconds(text, 0, 3_600));
   const expectWithin = parsed("expect-within", "a number of seconds from 0 to 604800", (text) =>
     seconds(text, 0, 604_800),
@@ -48,4 +58,10 @@ function httpUrl(text: string, query: boolean): string | null {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) return null;
   const url = new URL(text);
   return url.username || url.password || url.hash || (url.search && !query) ? null : url.href;
+}
+
+/** Whether the host is a name, or an address that may be called. */
+function callable(host: string, dial: readonly Cidr[]): boolean {
+  const address = parseAddress(host);
+  return address === null || (neverCalled(address) === null && (isLoopback(address) || isInside(address, dial)));
 }

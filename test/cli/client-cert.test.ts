@@ -37,6 +37,14 @@ test("sinew token create is refused without the certificate, and works with it",
   expect(tokenFor(flags[0] ?? "", flags[1] ?? "")).rejects.toThrow("expected both or neither");
 });
 
+test("a command that does not know the CA says which option names it", async () => {
+  const token = join(home, "token");
+  writeFileSync(token, await tokenFor(...flags, "--role", "viewer"), { mode: 0o600 });
+  const asking = ["alarms", "--url", conductor.url, "--token", token, ...flags];
+  await expect(sinew(asking)).rejects.toThrow("; --ca FILE names the CA that signed its certificate");
+  expect(await sinew([...asking, "--ca", join(state, "tls/ca.crt")])).toBe("Nothing fires.\n");
+});
+
 test("an agent joins and holds its link with the certificate; without it, it cannot even join", async () => {
   const agent = (...more: string[]) =>
     startSinew(["--role", "agent", "--drivers", "none", "--node", "n1", "--state", join(home, "agent"), ...more]);

@@ -52,6 +52,9 @@ test.each(["all", "agent"])(
         { device_type: "NIC", vendor_id: "8086", device_id: "1592", count: 1 },
       ],
     });
+    expect(set.err).toBe("");
+    const misspelt = await sinew(role, "set", "GPUS=2");
+    expect(misspelt).toMatchObject({ code: 0, err: expect.stringContaining("GPUS is none of Sinew's kinds (GPU, ") });
     expect(await sinew(role, "clear")).toMatchObject({ code: 0 });
     expect((await shown()).origin).toBeNull();
   },

@@ -58,6 +58,22 @@ describe("sinew start", () => {
     expect(readdirSync(home).filter((name) => name !== ".bun")).toEqual([]);
   });
 
+  test("a key of webhooks that others may read is none", async () => {
+    const key = join(home, "webhook.key");
+    writeFileSync(key, "a key that everybody knows", { mode: 0o644 });
+    const { code, err } = await run(
+      [
+        ...["start", "--role", "conductor", "--state", state(), "--listen", "127.0.0.1:0"],
+        ...["--webhook", "http://127.0.0.1:9/x", "--webhook-key-file", key],
+      ],
+      cleanEnv(home),
+    );
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: expect.stringContaining(`${key}: expected a file that only its owner reads, found mode 0644`),
+    });
+  });
+
   test("a second conductor on one SQLite file says who has it, and one after a kill begins all the same", async () => {
     const conductor = (name: string) => [
       ...["--role", "conductor", "--state", join(home, name), "--lease", "3"],

@@ -55,18 +55,20 @@ async function kept(state: string, name: string, make: () => Promise<string>): P
 async function readSecret(state: string, name: string): Promise<string | null> {
   const path = join(state, name);
   try {
-    const { mode } = await stat(path);
-    // Such a secret is none: whoever has an account here has it.
-    if (mode & 0o077) {
-      throw new Exit(
-        1,
-        `${path}: expected a file that only its owner reads, found mode ${(mode & 0o777).toString(8).padStart(4, "0")}; chmod 600 it, and replace it if others may have read it`,
-      );
-    }
+    refuseShared(path, await stat(path));
     return await readFile(path, "utf8");
   } catch (error) {
     if (error instanceof Exit) throw error;
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return null;
     throw new Exit(1, `cannot read ${path}: ${reasonOf(error)}`);
   }
+}
+
+/** Throws Exit 1 where others may use the secret at `path`, by the bits of its mode: whoever has an account here has it. */
+export function refuseShared(path: string, { mode }: { mode: number }, bits = 0o077): void {
+  if (!(mode & bits)) return;
+  throw new Exit(
+    1,
+    `${path}: expected a file that only its owner reads, found mode ${(mode & 0o777).toString(8).padStart(4, "0")}; chmod 600 it, and replace it if others may have read it`,
+  );
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Expected, ExpectedCount, SetExpected } from "../../contract/device/expected.ts";
 import { DEVICE_TYPES } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
+import { writeError } from "../host/stderr.ts";
 import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { deviceTier, whereOptions } from "../setup/tier.ts";
@@ -34,7 +35,12 @@ export function define(command: Command): void {
     .option(...json)
     .action(async (counts: string[], flags: Flags) => {
       const body: SetExpected = { counts: counts.map(parseCount) };
-      await show(await ask(flags, { method: "PUT", path: "/expected", body }), flags);
+      const expected = await ask(flags, { method: "PUT", path: "/expected", body });
+      await show(expected, flags);
+      // A driver of one's own may bring such a kind; a misspelt one never comes.
+      for (const { device_type, present } of expected.counts)
+        if (present === 0 && device_type !== null && !DEVICE_TYPES.some((type) => type === device_type))
+          writeError(`sinew: note: ${printable(device_type)} is none of Sinew's kinds (${DEVICE_TYPES.join(", ")})\n`);
     });
   sub("show", "show what is to be here, and what is missing")
     .option(...json)

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
-import type { Alarm, AlarmList } from "../../contract/fleet/alarm.ts";
+import { type Alarm, AlarmKind, type AlarmList, AlarmSeverity, AlarmState } from "../../contract/fleet/alarm.ts";
 import { Exit } from "../exit.ts";
 import { call } from "../operator/call.ts";
 import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
+import { isNode, oneOf } from "./asked.ts";
 import { beginningOf } from "./beginning.ts";
 
 export const examples = `
@@ -38,11 +39,21 @@ export function define(command: Command): void {
     .action((flags: Flags) => alarms(flags));
 }
 
-async function alarms({ show, kind, node, severity, acknowledged, json, ...where }: Flags): Promise<void> {
+async function alarms({ show, node, json, kind, severity, acknowledged, ...where }: Flags): Promise<void> {
   const filter = new URLSearchParams();
-  const asked = { state: show === "all" ? undefined : show, kind, node, severity, acknowledged };
+  const state = oneOf("--show", show, [...AlarmState.options, "all"]);
+  const asked = {
+    state: state === "all" ? undefined : state,
+    kind: oneOf("--kind", kind, AlarmKind.options),
+    node,
+    severity: oneOf("--severity", severity, AlarmSeverity.options),
+    acknowledged: oneOf("--acknowledged", acknowledged, ["true", "false"]),
+  };
   for (const [name, value] of Object.entries(asked)) if (value !== undefined) filter.set(name, value);
   const found = await all(where, filter);
+  // That nothing fires is not to be said of a name that was misspelt.
+  if (found.length === 0 && node !== undefined && !(await isNode(where, node)))
+    throw new Exit(1, `no node has the id or the name ${JSON.stringify(node)}`);
   if (json) return print(`${JSON.stringify({ alarms: found }, null, 2)}\n`);
   if (found.length === 0) return print(show === "firing" ? "Nothing fires.\n" : "There is none.\n");
   await print(columns([["ID", "SEVERITY", "KIND", "NODE", "SINCE (UTC)", "", "MESSAGE"], ...found.map(row)]));

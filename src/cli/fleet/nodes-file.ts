@@ -24,11 +24,18 @@ export async function readNodes(file: string): Promise<NodesFile> {
   const { ExpectNodes } = await import("../../contract/fleet/expected.ts");
   const checked = ExpectNodes.safeParse({ nodes: parsed.nodes });
   if (checked.success) return { ...parsed, nodes: checked.data.nodes };
-  const problems = checked.error.issues.slice(0, 20).map(({ path: [, index, ...field], message }) => {
+  const problems = checked.error.issues.slice(0, 20).map(({ path: [, index, ...field], message, ...issue }) => {
     const at = typeof index === "number" ? parsed.where(index) : file;
-    return `${at}: ${field.length > 0 ? `${field.map(String).join(".")}: ` : ""}${message}`;
+    return `${at}: ${field.length > 0 ? `${field.map(String).join(".")}: ` : ""}${twice(issue, parsed) ?? message}`;
   });
   throw new Exit(2, `nothing was changed:\n  ${problems.join("\n  ")}`);
+}
+
+/** What is said of a name or id that stands there twice: where else, as the file has it. */
+function twice(issue: object, { where }: NodesFile): string | null {
+  if (!("params" in issue)) return null;
+  const { once, found, before } = issue.params as { once?: string; found?: string; before?: number };
+  return before === undefined ? null : `expected each ${once} once, got ${found}, which ${where(before)} has, too`;
 }
 
 function fromJson(file: string, text: string): NodesFile {

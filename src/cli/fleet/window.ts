@@ -1,11 +1,14 @@
 import type { Command } from "commander";
+import { AlarmKind } from "../../contract/fleet/alarm.ts";
 import type { NewWindow, Window, WindowList } from "../../contract/fleet/window.ts";
 import { Exit } from "../exit.ts";
+import { writeError } from "../host/stderr.ts";
 import { call } from "../operator/call.ts";
 import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
+import { isNode, oneOf } from "./asked.ts";
 import { beginningOf } from "./beginning.ts";
 
 export const examples = `
@@ -78,15 +81,25 @@ async function all(where: Where): Promise<Window[]> {
   throw new Exit(1, "expected a list of windows, got something else");
 }
 
+/** The year 10000, which RFC 3339 cannot write. */
+const LAST = Date.UTC(10_000, 0);
+
 const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 async function add({ node, label = [], kind, from, for: length, comment, ...where }: Flags): Promise<void> {
+  const known = oneOf("--kind", kind, AlarmKind.options);
   const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(length) ?? [];
   const ms = Number(number) * (UNITS[unit ?? ""] ?? Number.NaN);
   if (!(ms > 0)) throw new Exit(2, `--for: expected a time such as 30m, 2h or 1d, found ${JSON.stringify(length)}`);
   const start = from === undefined ? Date.now() : Date.parse(from);
   if (Number.isNaN(start))
     throw new Exit(2, `--from: expected a time such as 2026-12-01T22:00:00Z, found ${JSON.stringify(from)}`);
+  const end = start + ms;
+  if (!(end > Date.now() && end < LAST))
+    throw new Exit(
+      2,
+      `--from, --for: expected a window that ends later than now, found ${new Date(start).toISOString()} and ${length}`,
+    );
   const labels = label.map((text) => {
     const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
     if (name === undefined || value === undefined)
@@ -95,16 +108,19 @@ async function add({ node, label = [], kind, from, for: length, comment, ...wher
   });
   const body: NewWindow = {
     starts_at: new Date(start).toISOString(),
-    ends_at: new Date(start + ms).toISOString(),
+    ends_at: new Date(end).toISOString(),
     matcher: {
       ...(node === undefined ? {} : { node }),
       ...(labels.length === 0 ? {} : { labels: Object.fromEntries(labels) }),
-      // The conductor says which there are.
-      ...(kind === undefined ? {} : { kind: kind as NonNullable<NewWindow["matcher"]["kind"]> }),
+      ...(known === undefined ? {} : { kind: known }),
     },
     ...(comment === undefined ? {} : { comment }),
   };
   const made = (await call(where, { method: "POST", path: "/windows", body })).body as Window | null;
   if (typeof made?.id !== "string") throw new Exit(1, "expected a window, got something else");
   await print(`${printable(made.id)}\n`);
+  if (node !== undefined && !(await isNode(where, node)))
+    writeError(
+      `sinew: note: no node has the id or the name ${JSON.stringify(node)} now; the window is for one to come\n`,
+    );
 }

@@ -1,9 +1,12 @@
-import { Exit, reasonOf } from "../exit.ts";
+import { codeOf, Exit, reasonOf } from "../exit.ts";
 import { withoutProxies } from "../host/proxy.ts";
 import { printable } from "../text.ts";
 import { type Where, wayTo } from "./way.ts";
 
 const DEADLINE_MS = 30_000;
+/** Codes of a certificate whose CA is not believed, as OpenSSL names them. */
+const UNKNOWN_CA =
+  /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT(_LOCALLY)?)|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED)$/;
 /** Larger than any answer to a command; whoever has taken the port of a tier may go on forever. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
@@ -43,7 +46,8 @@ export async function call(
     });
     text = await textOf(response);
   } catch (error) {
-    throw new Exit(1, `cannot reach ${url}: ${printable(reasonOf(error))}`);
+    const hint = UNKNOWN_CA.test(codeOf(error) ?? "") ? "; --ca FILE names the CA that signed its certificate" : "";
+    throw new Exit(1, `cannot reach ${url}: ${printable(reasonOf(error))}${hint}`);
   }
   const answer = parseJson(text);
   if (response.ok && (answer !== null || text === "")) return { status: response.status, body: answer };

@@ -33,6 +33,8 @@ export const ExpectNodes = z
             code: "custom",
             path: ["nodes", index, key],
             message: `expected each ${key} once, got ${node[key]} at ${before}, too`,
+            // For who shows it another way than by its index.
+            params: { once: key, found: node[key], before },
           });
       }
     }

@@ -14,7 +14,7 @@ const KEY = "a key that nobody else has";
 const NODE = { id: "6f1a3f0e-9f57-4c8e-8f5e-0d0c1a2b3c4d", name: "n1" };
 const home = mkdtempSync(join(tmpdir(), "sinew-delivery-"));
 const keyFile = join(home, "key");
-writeFileSync(keyFile, `${KEY}\n`);
+writeFileSync(keyFile, `${KEY}\n`, { mode: 0o600 });
 
 /** A node with nothing in it. */
 const agent = Bun.serve({
