@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Labels } from "./fleet/labels.ts";
 import { text } from "./text.ts";
 
 const version = z.string().regex(/^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$/, "a version is MAJOR.MINOR, such as 1.0");
@@ -28,7 +29,7 @@ export const Hello = z
       .object({
         id: z.guid(),
         name: name.optional(),
-        labels: z.record(z.string().max(63), z.string().max(255)).optional(),
+        labels: Labels.optional(),
       })
       .optional(),
     api: z.object({ min: version, max: version }).optional().meta({

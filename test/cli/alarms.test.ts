@@ -105,6 +105,8 @@ test("a window is added, listed and ended; what it matches is silenced meanwhile
   expect(await run("window", "list")).toContain(id.slice(0, 8));
   expect(await run("window", "end", id.slice(0, 8))).toBe(`ended ${id}\n`);
   await until(async () => !(await run("alarms")).includes("silenced"));
+  await expect(run("window", "add", "--label", "__proto__=x", "--for", "1h")).rejects.toThrow("no label is called");
+  expect(await run("window", "list")).toBe("There is none.\n");
   await expect(run("window", "add", "--for", "tomorrow")).rejects.toThrow("--for: expected a time such as");
 });
 

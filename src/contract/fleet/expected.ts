@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { text } from "../text.ts";
+import { Labels } from "./labels.ts";
 
 const nodeName = z
   .string()
@@ -12,7 +12,7 @@ export const ExpectedNode = z
   .strictObject({
     name: nodeName,
     id: z.guid().optional(),
-    labels: z.record(text(63), z.string().max(255)).optional(),
+    labels: Labels.optional(),
   })
   .meta({ id: "ExpectedNode" });
 export type ExpectedNode = z.infer<typeof ExpectedNode>;

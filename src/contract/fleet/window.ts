@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { text } from "../text.ts";
 import { AlarmKind } from "./alarm.ts";
+import { Labels } from "./labels.ts";
 
 const time = z.iso.datetime({ offset: true });
 const window = {
@@ -9,7 +10,7 @@ const window = {
   matcher: z
     .strictObject({
       node: text(253).optional().meta({ description: "Its id or name" }),
-      labels: z.record(text(63), z.string().max(255)).optional().meta({ description: "All of these the node has" }),
+      labels: Labels.optional().meta({ description: "All of these the node has" }),
       kind: AlarmKind.optional(),
     })
     .meta({ description: "What it has to be, all of it; nothing: every alarm" }),
