@@ -19,7 +19,7 @@ interface Flags extends Where {
 }
 
 export function define(command: Command): void {
-  command.argument("<ID>", "the alarm, by the beginning of its id as `sinew alarms` shows it");
+  command.argument("<ID>", "the alarm, by 4 characters or more of its id's beginning, as `sinew alarms` shows it");
   for (const [flag, help] of WHERE_OPTIONS) command.option(flag, help);
   command
     .option("--comment <TEXT>", "what others are to know")

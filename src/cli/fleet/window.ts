@@ -60,7 +60,7 @@ export function define(command: Command): void {
       await print(columns([["ID", "FROM", "TO", "WHAT", "COMMENT"], ...rows]));
     });
   sub("end", "end a window, or take it back")
-    .argument("<ID>", "its id, or the beginning of it")
+    .argument("<ID>", "its id, or 4 characters or more of its beginning")
     .action(async (beginning: string, where: Where) => {
       const begins = beginningOf(beginning);
       const found = (await all(where)).filter(begins);
