@@ -40,6 +40,7 @@ export function createAlarmDesk(
     isGone,
     dial = [],
     endpoint,
+    listener,
   }: {
     db: Database;
     world: World;
@@ -47,12 +48,13 @@ export function createAlarmDesk(
     owner: string;
     isGone(owner: string): Promise<boolean>;
     endpoint: string | null;
-  } & Pick<DialOptions, "dial">,
+  } & Pick<DialOptions, "dial" | "listener">,
 ): AlarmDesk {
   const { webhooks = [], alertmanagers = [] } = options;
   if (webhooks.length > 0 && !options.webhookKey)
     throw new TypeError("expected a webhookKey beside webhooks, got none");
-  const dialer = createDialer({ allow: dial, own: [] }, world);
+  const own = [endpoint, listener].filter((one) => typeof one === "string");
+  const dialer = createDialer({ allow: dial, own }, world);
   const key = webhookKey(options.webhookKey ?? "");
   const generator = endpoint !== null && /^https?:/.test(endpoint) ? endpoint : null;
   const targets = [

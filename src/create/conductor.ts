@@ -76,7 +76,7 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     ...(options.invite ? { invite: options.invite } : {}),
   });
   const alarms = createAlarmDesk(options.alarms ?? {}, {
-    ...{ db, world, dial: options.dial, endpoint: options.endpoint ?? null },
+    ...{ db, world, dial: options.dial, listener: options.listener, endpoint: options.endpoint ?? null },
     owner: self.id,
     isGone: async (id) => !(await allConductors(db.read)).some((one) => one.id === id && !one.leaving),
   });

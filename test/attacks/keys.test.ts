@@ -161,12 +161,13 @@ describe.each(databases)("a node's key, on $name", ({ name, open }) => {
     );
     expect(twins.map(({ status }) => status).sort()).toEqual([200, 403]);
     expect((await lab.nodes(conductor)).filter(({ name }) => name === "twin")).toHaveLength(1);
-    // The machine was replaced: its name is free once its key is forgotten.
+    // The machine was replaced: its name is free once its key is forgotten, and the old one may come by another.
     await lab.ask(conductor, "/nodes/victim/rekey", { method: "POST" });
-    expect(
-      (await askToJoin(lab, conductor, await invite(), { ...second, id: crypto.randomUUID(), key: await newKey() }))
-        .status,
-    ).toBe(200);
+    const next = { id: crypto.randomUUID(), name: "victim", key: await newKey() };
+    expect((await askToJoin(lab, conductor, await invite(), next)).status).toBe(200);
+    expect((await askToJoin(lab, conductor, await invite(), victim)).status).toBe(403);
+    expect((await askToJoin(lab, conductor, await invite(), { ...victim, name: "former" })).status).toBe(200);
+    expect((await lab.node(conductor, victim.id))?.name).toBe("former");
   });
 
   test("which has joined passes for no node that is expected, and is another", async () => {

@@ -164,7 +164,7 @@ export const listAlarms = (
         and(
           state === undefined ? ne(alarms.state, "pending") : eq(alarms.state, state),
           kind === undefined ? undefined : eq(alarms.kind, kind),
-          node === undefined ? undefined : or(eq(alarms.node_id, node), eq(alarms.node_name, node)),
+          node === undefined ? undefined : or(eq(alarms.node_id, node.toLowerCase()), eq(alarms.node_name, node)),
           severity === undefined ? undefined : eq(alarms.severity, severity),
           acknowledged === undefined ? undefined : acknowledged ? not(nobody) : nobody,
           before === undefined ? undefined : lt(alarms.position, before),

@@ -132,10 +132,13 @@ function draftOf(
   }
 }
 
+/** Of many sources, whose devices are not the node's. */
+const isOfSources = ({ kind, source }: StoredAlarm) => kind === "source.failed" && source === null;
+
 /** Names the devices of nodes and sources whose alarm begins to fire. */
 async function withDevices(tx: Writer, { rows }: Drafts): Promise<void> {
   const whole = rows.filter(
-    ({ row }) => row.state === "firing" && row.uuid === null && bodyOf(row).devices.total === 0,
+    ({ row }) => row.state === "firing" && row.uuid === null && bodyOf(row).devices.total === 0 && !isOfSources(row),
   );
   const nodes = [...new Set(whole.flatMap(({ row }) => row.node_id ?? []))];
   if (nodes.length === 0) return;

@@ -34,8 +34,13 @@ const fingerprintOf = (kind: AlarmKind, node: string, source: string | null, uui
 /** The one alarm of many nodes that are lost together. */
 export const OUTAGE = uuidV5(NAMESPACE, "outage");
 
-/** Devices of one node that have an alarm of each kind of their own; what is more than that is one. */
+/** Devices, and sources, of one node that have an alarm of each kind of their own; what is more than that is one. */
 const EACH = 100;
+/** What an agent says goes into every request about its alarm: so much of it, in characters. */
+const LONGEST = { reason: 256, message: 4096 };
+
+const clip = (text: string, length: number) =>
+  text.length <= length ? text : `${text.slice(0, length - 1).toWellFormed()}\u2026`;
 
 type NodeFacts = Facts["nodes"][number];
 type Details = Pick<Problem, "reason" | "message" | "action"> & Partial<Problem>;
@@ -60,10 +65,13 @@ function ofNode(node: NodeFacts, sources: Facts["sources"], devices: Facts["devi
     text === null ? [] : (JSON.parse(text) as Condition[]),
   );
   const problem = (kind: AlarmKind, details: Details): Problem => {
-    const { source = null, uuid = null } = details;
+    const { source = null, uuid = null, reason, message, action } = details;
     const common = { severity: null, devices: [], opens: true, source, uuid, ...details };
     return {
       ...common,
+      reason: clip(reason, LONGEST.reason),
+      message: clip(message, LONGEST.message),
+      action: action && clip(action, LONGEST.message),
       fingerprint: fingerprintOf(kind, node.id, source, uuid),
       kind,
       node: { id: node.id, name: node.name },
@@ -74,15 +82,7 @@ function ofNode(node: NodeFacts, sources: Facts["sources"], devices: Facts["devi
   const opens = isCurrent(state) && state !== "CONFLICT";
   return [
     ...ofState(state, node, conditions, problem),
-    ...sources.map((source) =>
-      problem("source.failed", {
-        source: source.name,
-        reason: camel(source.error_code ?? source.status),
-        message: source.error_message ?? `source ${source.name} of node ${node.name} has not answered yet`,
-        action: `read the logs of ${source.name} on ${node.name}, and \`sinew scan\` there`,
-        opens,
-      }),
-    ),
+    ...failed(node, sources, opens, problem),
     ...missing(node, conditions, devices, opens, problem),
     ...unhealthy(node, devices, opens, problem),
   ];
@@ -132,6 +132,24 @@ function ofState(state: NodeState, node: NodeFacts, conditions: Condition[], mak
 function versionsOf({ api }: NodeFacts): string {
   const range = api === null ? null : (JSON.parse(api) as { min: string; max: string }); // written from a Hello's
   return range === null ? "it names none" : `${range.min} to ${range.max}`;
+}
+
+function failed(node: NodeFacts, sources: Facts["sources"], opens: boolean, make: Make): Problem[] {
+  // In one order: which have alarms of their own must not change with each look.
+  const ordered = sources.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const alone = ordered.slice(0, EACH).map((source) =>
+    make("source.failed", {
+      source: source.name,
+      reason: camel(source.error_code ?? source.status),
+      message: source.error_message ?? `source ${source.name} of node ${node.name} has not answered yet`,
+      action: `read the logs of ${source.name} on ${node.name}, and \`sinew scan\` there`,
+      opens,
+    }),
+  );
+  if (ordered.length <= EACH) return alone;
+  const message = `more sources of node ${node.name} have failed than the ${EACH} that have alarms of their own`;
+  const action = "look at the node as a whole; `GET /hardware` with `node` lists its sources";
+  return [...alone, make("source.failed", { reason: "Many", message, action, opens })];
 }
 
 /**

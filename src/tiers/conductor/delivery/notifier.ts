@@ -22,6 +22,8 @@ const LONGEST_RETRY_MS = 300_000;
 const REPEAT_MS = 60_000;
 /** Alarms in one request that repeats them. */
 const REPEATED = 200;
+/** One that was refused then is not said again for so long. */
+const REFUSED_MS = 180_000;
 
 /** What became of what a target was to be notified of, in this run. */
 export interface Notified {
@@ -64,13 +66,15 @@ export function createNotifier({ db, world, target, owner, isGone }: NotifierOpt
   let alone = 0;
   let repeatAt = 0;
   let repeated = 0;
+  /** Alarms that were refused when they were said again, and until when each is left out. */
+  const refused = new Map<string, number>();
   let complained = "";
   let cancelWake: (() => void) | null = null;
 
-  function complain(message: string, error: string) {
+  function complain(message: string, error: string, about: Record<string, unknown> = {}) {
     notified.error = error;
     // Said once per cause, not once per attempt.
-    if (error !== complained) world.log("warn", message, { target: target.shown, error });
+    if (error !== complained) world.log("warn", message, { target: target.shown, ...about, error });
     complained = error;
   }
 
@@ -158,6 +162,7 @@ export function createNotifier({ db, world, target, owner, isGone }: NotifierOpt
   /** What fires is sent again now and then, where the target forgets it otherwise. */
   async function repeat(send: NonNullable<Target["repeat"]>): Promise<void> {
     const since = repeated;
+    for (const [alarm, until] of refused) if (world.monotonic() >= until) refused.delete(alarm);
     // How severe it was before is said once.
     const known = (row: AlarmRow): Known[] => {
       const { notified, former } = bodyOf(row);
@@ -167,19 +172,37 @@ export function createNotifier({ db, world, target, owner, isGone }: NotifierOpt
       const revision = await db.revision();
       for (let after = 0; ; ) {
         const rows = await firingAlarms(db.read, { after, limit: REPEATED });
-        const alarms = rows.flatMap(known);
-        if (alarms.length > 0) await send(alarms, abort.signal);
+        await sendAgain(send, rows.flatMap(known));
         const last = rows.at(-1);
         if (!last || rows.length < REPEATED) break;
         after = last.position;
       }
       // Another conductor may have said that they fire after this one said that they do not.
-      const over = (await resolvedSince(db.read, since, REPEATED)).flatMap(known);
-      if (over.length > 0) await send(over, abort.signal);
+      await sendAgain(send, (await resolvedSince(db.read, since, REPEATED)).flatMap(known));
       repeated = revision;
     } catch (error) {
       if (!(error instanceof PostError)) throw error;
       if (!stopped) complain("what fires could not be sent again", error.message);
+    }
+  }
+
+  /** In halves where so many are refused: one alarm, or too many in one request, must not end what all others say. */
+  async function sendAgain(send: NonNullable<Target["repeat"]>, alarms: Known[]): Promise<void> {
+    const some = alarms.filter(({ alarm }) => !refused.has(alarm.id));
+    const [first] = some;
+    if (!first) return;
+    try {
+      await send(some, abort.signal);
+    } catch (error) {
+      if (!(error instanceof PostError) || !error.final || stopped) throw error;
+      if (some.length === 1) {
+        refused.set(first.alarm.id, world.monotonic() + REFUSED_MS);
+        complain("an alarm was refused, and is not said again for now", error.message, { alarm: first.alarm.id });
+        return;
+      }
+      const half = Math.ceil(some.length / 2);
+      await sendAgain(send, some.slice(0, half));
+      await sendAgain(send, some.slice(half));
     }
   }
 

@@ -14,7 +14,7 @@ import { forget } from "../expected/unseen.ts";
 import { type Fleet, isCurrent, isOwn, type Tracked } from "../fleet.ts";
 import { writeState } from "../inventory/write.ts";
 import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
-import { refuseOthersName, setOwnKey } from "./names.ts";
+import { newcomer, refuseOthersName, setOwnKey } from "./names.ts";
 import type { Roster } from "./roster.ts";
 import { createTurns } from "./turns.ts";
 
@@ -111,7 +111,7 @@ export function createAdmission(
       await roster.contest(trackedOf(known), condition, { forMs: TWO_KEYS_MS, blocks: false });
       throw new SinewError("node_conflict", `${condition.message}; ${condition.action}`);
     }
-    if (!known?.key) await refuseOthersName(db.read, { id, name });
+    if (!known?.key) await refuseOthersName(db.read, { id, name: node.name });
     if (!(await tokens.use(token))) throw usedUp();
     await admit({ id, name: node.name, key: thumbprint }, known);
     return joined;
@@ -133,14 +133,14 @@ export function createAdmission(
   }
 
   async function admit({ id, name, key }: { id: string; name: string; key: string }, known: NodeRow | null) {
-    if (!known) {
-      const row = { id, name, state: "EXPECTED", labels: "{}", endpoint: null, last_seen: null, api: null };
-      const rest = { generation: null, boot_id: null, first_seen: now(), key: null, conditions: null };
-      await writeState(db, { ...row, ...rest }, { now: now(), devices: "keep", owner: fleet.presence.id });
+    // Another may be called by now as one was whose key had been forgotten.
+    if (!known || (known.key === null && known.name !== name)) {
+      const row = { ...(known ?? newcomer(id, now())), name };
+      await writeState(db, row, { now: now(), devices: "keep", owner: fleet.presence.id });
     }
     // Where two machines do this at the same time the one that commits first is the node.
     const first = await db
-      .write((tx) => setOwnKey(tx, { id, name: known?.name ?? name, before: known?.key ?? null, key }))
+      .write((tx) => setOwnKey(tx, { id, name, before: known?.key ?? null, key }))
       .catch(async (error) => {
         // It is not to be waited for either.
         if (!known && error instanceof SinewError) await db.write((tx) => forget(tx, [id], now()));

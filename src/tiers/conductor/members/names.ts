@@ -21,6 +21,12 @@ export async function refuseOthersName(r: Reader, { id, name }: Named): Promise<
   throw refused(name, `the name of node ${other}, which has joined with a key: ${advice}`);
 }
 
+/** A node that nobody has heard yet, but for its name. */
+export const newcomer = (id: string, first_seen: string) => ({
+  ...{ id, state: "EXPECTED", labels: "{}", endpoint: null, last_seen: null, api: null },
+  ...{ generation: null, boot_id: null, first_seen, key: null, conditions: null },
+});
+
 /** Gives a node its key, as `setKey` does. Of two of one name that join at the same time the second is refused, too. */
 export async function setOwnKey(
   tx: Writer,

@@ -3,8 +3,9 @@ import { openDatabase } from "../../../../src/db/database.ts";
 import { type Facts, factsOf } from "../../../../src/db/queries/fleet/alarms.ts";
 import { bodyOf, hardwareRow, saveHardware } from "../../../../src/db/queries/hardware.ts";
 import { nodeRow, saveNode } from "../../../../src/db/queries/nodes.ts";
+import { sourceRow } from "../../../../src/db/queries/sources.ts";
 import { problemsOf } from "../../../../src/tiers/conductor/alarms/problems.ts";
-import { condition, device, id, node } from "../../../support/alarms.ts";
+import { condition, device, id, node, source } from "../../../support/alarms.ts";
 import { databases } from "../../../support/databases.ts";
 
 const ill = condition("LinkFull", "false", "Narrow");
@@ -37,6 +38,29 @@ test("a hundred devices of a node have an alarm of each kind of their own, and a
   const says = JSON.stringify([condition("HardwarePresent", "false", "HardwareMissing")]);
   const said = [...problemsOf(factsWith(many(250, "GONE"), says)).values()].filter(({ opens }) => opens);
   expect(said.map(({ reason, devices }) => [reason, devices.length])).toEqual([["HardwareMissing", 250]]);
+});
+
+test("a hundred sources of a node have an alarm of their own, the same ones whatever their order, and all others are one", () => {
+  const failed = (count: number) =>
+    Array.from({ length: count }, (_, n) => sourceRow(id(1), source({ name: `s${n}`, status: "NEVER" })));
+  const found = (sources: Facts["sources"]) =>
+    [...problemsOf({ ...factsWith([]), sources }).values()].filter(({ kind }) => kind === "source.failed");
+  expect(found(failed(100)).map(({ reason }) => reason)).not.toContain("Many");
+  const many = found(failed(1_000));
+  expect(many).toHaveLength(101);
+  expect(many.filter(({ source }) => source === null).map(({ reason, opens }) => [reason, opens])).toEqual([
+    ["Many", true],
+  ]);
+  const turned = found(failed(1_000).toReversed());
+  expect(turned.map(({ fingerprint }) => fingerprint)).toEqual(many.map(({ fingerprint }) => fingerprint));
+});
+
+test("what an agent says without end is cut, at whole characters", () => {
+  const wordy = { ...condition("Responding", "false", "R".repeat(9_000)), message: "\u{1f525}".repeat(50_000) };
+  const [problem] = problemsOf(factsWith([device(1, "FRESH", { ...wordy, action: "a".repeat(9_000) })])).values();
+  const { reason = "", message = "", action } = problem ?? {};
+  expect([reason.length, message.length, action?.length]).toEqual([256, 4_096, 4_096]);
+  expect(message.isWellFormed() && message.endsWith("\u2026")).toBe(true);
 });
 
 describe.each(databases)("factsOf() on $name", ({ open }) => {

@@ -3,6 +3,7 @@ import { createHmac } from "node:crypto";
 import { parseCidrs } from "../../../../src/client/address.ts";
 import { createDialer } from "../../../../src/client/dial.ts";
 import type { Alarm } from "../../../../src/contract/fleet/alarm.ts";
+import { createAlarmDesk } from "../../../../src/create/alarms.ts";
 import { type Database, openDatabase } from "../../../../src/db/database.ts";
 import { reserveRevisions } from "../../../../src/db/queries/changes.ts";
 import { addDeliveries } from "../../../../src/db/queries/fleet/deliveries.ts";
@@ -177,6 +178,23 @@ describe.each(databases)("delivery on $name", ({ open }) => {
     expect(received).toEqual([]);
     start({ url: "http://inside.example/", dial: "10.0.0.0/8", owner: "b", gone: ["a"] });
     await passUntil(() => received.length === 1);
+  });
+
+  test("no address is called where the conductor itself answers: what it announces, and its listener", async () => {
+    const own = ["http://127.0.0.1:1336/hello", "http://127.0.0.1:8080/hello"];
+    const desk = createAlarmDesk(
+      { webhooks: own, webhookKey: KEY },
+      {
+        ...{ db, world: clock.world, owner: "a", isGone: async () => false },
+        ...{ endpoint: "http://localhost:8080", listener: "http://0.0.0.0:1336" },
+      },
+    );
+    for (const url of own) await store([1], url);
+    desk.start();
+    stops.push(() => desk.stop());
+    await passUntil(async () => (await desk.targets()).every(({ error }) => error?.includes("this tier's own")));
+    expect((await desk.targets()).map(({ waiting }) => waiting)).toEqual([1, 1]);
+    expect(received).toEqual([]);
   });
 });
 
