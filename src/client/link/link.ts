@@ -53,8 +53,9 @@ class SocketLink implements Link, Answering {
   #heard: Remembered | null = null;
   #closedFor: string | null = null;
   #drained: PromiseWithResolvers<void> | null = null;
-  /** The last receipt, or the first pending call after a time without: a peer owes an answer since then. */
+  /** A peer owes an answer since the last receipt, or the first call after it; the time with none pending does not count. */
   #quietSince = 0;
+  #idleSince = 0;
   #cancelWatch: (() => void) | null = null;
 
   constructor(socket: Socket, { side, handle, world, limits }: LinkOptions) {
@@ -62,8 +63,7 @@ class SocketLink implements Link, Answering {
     this.handle = handle;
     this.limits = limits ? { ...DEFAULTS, ...limits } : DEFAULTS;
     this.#socket = socket;
-    this.#lastOwn = side === "dialler" ? -1 : 0;
-    this.#lastPeers = side === "dialler" ? 0 : -1;
+    [this.#lastOwn, this.#lastPeers] = side === "dialler" ? [-1, 0] : [0, -1];
     socket.onMessage = (bytes) => this.#receive(bytes);
     socket.onDrain = () => this.#drain();
     socket.onClose = (reason) => this.#end(reason || "the connection ended");
@@ -73,9 +73,8 @@ class SocketLink implements Link, Answering {
   readonly fetch: Link["fetch"] = async (url, init) => {
     const { signal, ...rest } = init ?? {};
     signal?.throwIfAborted();
-    if (this.#asked >= this.limits.calls) {
+    if (this.#asked >= this.limits.calls)
       throw new SinewError("unavailable", `${this.#asked} calls are under way on this link, which is its limit`);
-    }
     if (this.#lastOwn + 2 > MAX_ID) this.close("all call ids are used");
     if (this.#closedFor !== null) throw closedError(this.#closedFor);
     const request = new Request(url, rest);
@@ -264,6 +263,7 @@ class SocketLink implements Link, Answering {
       return;
     }
     this.#asked -= 1;
+    if (this.#asked === 0) this.#idleSince = this.world.monotonic();
     if (call.remembered) call.remembered.answered = reason === null;
     if (reason === null) return;
     call.inflow?.fail(reason);
@@ -272,7 +272,7 @@ class SocketLink implements Link, Answering {
 
   /** Sees to it that a far end which says nothing is noticed while it owes an answer; an idle link has no timer. */
   #watch(): void {
-    if (this.#asked === 1) this.#quietSince = this.world.monotonic();
+    if (this.#asked === 1) this.#quietSince = this.world.monotonic() - Math.max(0, this.#idleSince - this.#quietSince);
     this.#cancelWatch ??= this.world.timer(this.limits.deadAfterMs, () => this.#look());
   }
 

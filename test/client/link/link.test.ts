@@ -313,6 +313,18 @@ describe("a link", () => {
     await expect(dialler.fetch("http://x/")).rejects.toThrow("nothing was received for 30 ms");
   });
 
+  test("is closed when the far end is silent for too long, though each of its calls is given up before", async () => {
+    const { dialler, acceptor, near } = linked({ acceptor: () => new Promise(() => {}) }, { deadAfterMs: 200 });
+    const ask = () => dialler.fetch("http://x/", { signal: AbortSignal.timeout(50) });
+    near.flow(false);
+    let last: unknown;
+    for (let asked = 0; asked < 100 && !String(last).includes("nothing was received"); asked += 1)
+      last = await ask().catch((error) => error);
+    expect(String(last)).toContain("nothing was received for 200 ms");
+    expect(await dialler.closed).toBe("nothing was received for 200 ms");
+    acceptor.close("the test is over");
+  });
+
   test("refuses a head that is too long where it is made", async () => {
     const headers = { "x-long": "x".repeat(20_000) };
     const { dialler } = linked({ acceptor: () => new Response("", { headers }) });
