@@ -66,9 +66,11 @@ export function createRoster(fleet: Fleet): Roster {
   function learn(tracked: Tracked, stored: NodeRow) {
     const { revision: _, reported: __, owner, renewals, ...row } = stored;
     const before = isOwn(fleet, tracked);
+    // One that was gone has come back to another conductor, and from there to this one, before that was seen here.
+    const unseen = !isCurrent(stateOf(tracked)) && isCurrent(row.state as NodeState); // written from a NodeState only
     Object.assign(tracked, { row, owner, stored: true });
     const own = isOwn(fleet, tracked);
-    if (own && !before) gained(tracked, renewals);
+    if (own && (!before || unseen)) gained(tracked, renewals);
     // Who was in conflict has to be seen there again.
     if (row.state === "CONFLICT" && !tracked.conflict)
       tracked.conflict = { until: world.monotonic() + 2 * fleet.ttlMs(tracked), blocks: false, before: "LIVE" };

@@ -26,6 +26,7 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
   /** When the next count is due: what comes much later shows that this process itself stood still. */
   let due = 0;
   let lookedElsewhere = 0;
+  let lookedForGone = 0;
   let unwritten = false;
   /** Hellos were refused since the last count. */
   let refused = false;
@@ -44,13 +45,16 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
    */
   async function lookElsewhere() {
     const before = world.monotonic();
+    // One that is gone is another's when it has come back to that one: whoever asks here is to be sent there.
+    const forGone = before - lookedForGone > fleet.ttlMs() / 3;
+    if (forGone) lookedForGone = before;
+    // One whose counter is not known yet may be heard elsewhere before it is: what is read then says nothing of that.
+    const isQuiet = ({ renewals, heard }: Tracked) => renewals === null || before - heard > fleet.ttlMs() / 3;
     const quiet = [...members.values()].filter(
       (tracked) =>
         isOwn(fleet, tracked) &&
-        isCurrent(stateOf(tracked)) &&
         !links.has(tracked.row.id) &&
-        // One whose counter is not known yet may be heard elsewhere before it is: what is read then says nothing of that.
-        (tracked.renewals === null || before - tracked.heard > fleet.ttlMs() / 3),
+        (isCurrent(stateOf(tracked)) ? isQuiet(tracked) : forGone),
     );
     const found = await renewalsOf(
       db.read,
@@ -66,6 +70,7 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
         await roster.refresh(tracked);
         continue;
       }
+      if (!isCurrent(stateOf(tracked))) continue;
       const unknown = tracked.renewals === null;
       const changed = seen !== undefined && !unknown && seen.renewals !== tracked.renewals;
       tracked.renewals = seen?.renewals ?? null;
