@@ -23,8 +23,11 @@ export interface Silence {
 export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Tracked) => Promise<void>): Silence {
   const { db, world, members, links } = fleet;
   let cancel = () => {};
-  /** When the next count is due: what comes much later shows that this process itself stood still. */
-  let due = 0;
+  /**
+   * When the last count began, or this conductor did: what comes much later shows that this process itself, or its database,
+   * stood still.
+   */
+  let counted = world.monotonic();
   let lookedElsewhere = 0;
   let lookedForGone = 0;
   let unwritten = false;
@@ -90,8 +93,9 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
     }
     const time = world.monotonic();
     // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
-    const paused = refused || time - due > fleet.ttlMs() / 2;
+    const paused = refused || time - counted > fleet.ttlMs() / 2;
     refused = false;
+    counted = time;
     if (paused) for (const tracked of members.values()) tracked.heard = Math.max(tracked.heard, time);
     if (presence.shared) await lookElsewhere();
     // Nearly all are not among them: whoever waits for each of those has the whole fleet wait.
@@ -180,7 +184,6 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
 
   function next() {
     const ms = Math.min(FLUSH_MS, fleet.ttlMs() / 6);
-    due = world.monotonic() + ms;
     cancel = world.timer(ms, () => void tick());
   }
 
@@ -190,7 +193,6 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
     },
     start() {
       lookedElsewhere = world.monotonic();
-      due = world.monotonic();
       void tick();
     },
     async stop() {
