@@ -23,6 +23,8 @@ export interface LinkUpOptions {
   /** Tells one run of this node from the next: the same as in its hello. */
   bootId: string;
   world: World;
+  /** How a socket is opened. Default: over the network of this machine. */
+  connect?: typeof connectSocket;
 }
 
 /** An agent's way to the conductor that it has joined: what the agent asks, and what it is asked, goes over one link. */
@@ -41,7 +43,7 @@ const aborted = (signal: AbortSignal | null | undefined) =>
     else signal?.addEventListener("abort", () => resolve(), { once: true });
   });
 
-export function linkUp({ url, tls, node, bootId, world }: LinkUpOptions): LinkUp {
+export function linkUp({ url, tls, node, bootId, world, connect = connectSocket }: LinkUpOptions): LinkUp {
   let agent: Parameters<LinkUp["start"]>[0] | null = null;
   let settled = Promise.withResolvers<void>();
   const onState = ({ kind }: LinkState) => {
@@ -50,8 +52,7 @@ export function linkUp({ url, tls, node, bootId, world }: LinkUpOptions): LinkUp
     if (kind === "up") agent?.announce();
   };
   const held = holdLink({
-    connect: () =>
-      connectSocket(`${url.replace(/^http/, "ws")}/link`, { ...(tls ? { tls } : {}), deadlineMs: CONNECT_MS }),
+    connect: () => connect(`${url.replace(/^http/, "ws")}/link`, { ...(tls ? { tls } : {}), deadlineMs: CONNECT_MS }),
     prove: ({ nonce, conductor }) => node.key.sign({ sub: node.id, aud: `link ${conductor}`, nonce, boot: bootId }),
     handle: (request) => agent?.fetch(request, { caller: ABOVE }) ?? new Response(null, { status: 503 }),
     world,

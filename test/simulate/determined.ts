@@ -23,6 +23,7 @@ const bytesOf = (data: Bytes) =>
  * does in threads of its own is done at once. The result gives it back.
  */
 export function determined(dice: Dice): () => void {
+  const importKey = crypto.subtle.importKey.bind(crypto.subtle) as (...all: unknown[]) => Promise<CryptoKey>;
   const undo = [
     swap(crypto, {
       randomUUID: () => dice.uuid(),
@@ -32,6 +33,9 @@ export function determined(dice: Dice): () => void {
       },
     }),
     swap(crypto.subtle, {
+      // Such as can be used below.
+      importKey: (...[format, data, algorithm, , usages]: Parameters<SubtleCrypto["importKey"]>) =>
+        importKey(format, data, algorithm, true, usages),
       digest: async (algorithm: string | { name: string }, data: Bytes) => {
         const name = typeof algorithm === "string" ? algorithm : algorithm.name;
         const hasher = new Bun.CryptoHasher(name.replace("-", "").toLowerCase() as Bun.SupportedCryptoAlgorithms);

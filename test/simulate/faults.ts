@@ -78,6 +78,22 @@ export const FAULTS: Record<string, (simulation: Simulation, dice: Dice) => Trou
       mend: weather(simulation, between(machines), { slowMs }),
     };
   },
+  links(simulation, dice) {
+    const { machines, names } = someMachines(simulation, dice);
+    const how = dice.pick([
+      "are reset",
+      "are reset at the agent",
+      "are reset at the conductor",
+      "are forgotten",
+    ] as const);
+    for (const wire of [...simulation.stage.network.wires]) {
+      if (!machines.has(wire.dialler.run.process.machine)) continue;
+      if (how === "are forgotten") wire.forgotten = true;
+      if (how === "are reset" || how === "are reset at the agent") wire.dialler.vanish("the connection was reset");
+      if (how === "are reset" || how === "are reset at the conductor") wire.acceptor.vanish("the connection was reset");
+    }
+    return { what: `links ${how}: ${names}`, ms: 0, mend: nothing };
+  },
   "conductor killed"(simulation, dice) {
     const conductor = dice.pick(simulation.conductors);
     const fatal = dice.pick([null, "before", "middle", "middle", "after"] as const);

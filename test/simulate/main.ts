@@ -10,6 +10,7 @@ const HELP = `bun run simulate [--seed N] [--seeds N] [--nodes 20] [--hours 5] [
   --nodes N    nodes of a fleet
   --conductors N  conductors on one database, by the seed by default
   --lease N    seconds of the lease that agents are given, by the seed by default
+  --links PART of the nodes that join with a key and hold a link, default 0: none
   --hours N    hours of its own time that each fleet is watched for
   --faults     what may go wrong, all by default: ${faultNames.join(", ")}
   --jobs N     processes at once, default one for each core
@@ -27,6 +28,7 @@ function options() {
       ...{
         conductors: { type: "string" },
         lease: { type: "string" },
+        links: { type: "string" },
         faults: { type: "string" },
         jobs: { type: "string" },
         step: { type: "string" },
@@ -44,7 +46,10 @@ function options() {
     if (whole && value >= least) return value;
     throw new Usage(`--${name}: expected a number of at least ${least}, got ${values[name]}`);
   };
-  const faults = values.faults === undefined ? faultNames : values.faults.split(",").filter((name) => name !== "");
+  const links = Number(values.links ?? 0);
+  if (!(links >= 0 && links <= 1)) throw new Usage(`--links: expected a part from 0 to 1, got ${values.links}`);
+  const all = faultNames.filter((name) => name !== "links" || links > 0);
+  const faults = values.faults === undefined ? all : values.faults.split(",").filter((name) => name !== "");
   for (const name of faults) if (!faultNames.includes(name)) throw new Usage(`--faults: there is no ${name}`);
   return {
     ...{
@@ -52,6 +57,7 @@ function options() {
       log: values.log ?? false,
       once: values["until-failed"] ?? false,
       faults,
+      links,
       named: values.faults !== undefined,
     },
     ...{ seed: number("seed", 1, 0), seeds: number("seeds", values.seed === undefined ? 20 : 1) },
@@ -64,10 +70,11 @@ function options() {
 type Options = ReturnType<typeof options>;
 
 /** What of the options decides how a seed goes. */
-const course = ({ nodes, hours, faults, named, conductors, leaseSeconds }: Options): string[] => [
+const course = ({ nodes, hours, faults, named, conductors, leaseSeconds, links }: Options): string[] => [
   ...["--nodes", String(nodes), "--hours", String(hours)],
   ...(conductors === null ? [] : ["--conductors", String(conductors)]),
   ...(leaseSeconds === null ? [] : ["--lease", String(leaseSeconds)]),
+  ...(links === 0 ? [] : ["--links", String(links)]),
   ...(named ? ["--faults", faults.join(",")] : []),
 ];
 
@@ -78,13 +85,14 @@ const replay = (options: Options, seed: number) =>
 
 /** One seed; whether it held. */
 async function one(options: Options, seed: number): Promise<boolean> {
-  const { nodes, hours, faults, conductors, leaseSeconds, log } = options;
+  const { nodes, hours, faults, conductors, leaseSeconds, links, log } = options;
   const settings: Settings = {
     seed,
     nodes,
     hours,
     conductors,
     leaseSeconds,
+    links,
     faults,
     out: log ? (line) => console.log(line) : null,
   };

@@ -1,8 +1,10 @@
+import type { Socket } from "../../src/client/link/socket.ts";
 import type { HostRequestInit } from "../../src/host-fetch.ts";
 import type { Clock } from "./clock.ts";
 import type { Dice } from "./dice.ts";
 import type { Journal } from "./journal.ts";
-import type { Machine, Process, Run } from "./process.ts";
+import type { Machine, Process, Run, Stage } from "./process.ts";
+import { dial, type Wire } from "./wire.ts";
 
 /** What goes wrong between two machines for a while. */
 export interface Weather {
@@ -25,6 +27,8 @@ export interface Exchange {
   sent: number;
   /** Which run of it answered. */
   by: Run | null;
+  /** Of one over a link: whether the conductor has that still. */
+  standing: (() => boolean) | null;
 }
 
 export interface Witness {
@@ -34,6 +38,8 @@ export interface Witness {
   handled(exchange: Exchange, status: number): void;
   /** The answer has come. */
   answered(exchange: Exchange, status: number, body: string): void;
+  /** A conductor has a link no more. */
+  unlinked(wire: Wire): void;
 }
 
 /** The most that a connection waits to be told that nobody is there. */
@@ -45,6 +51,8 @@ export class Network {
   /** Addresses behind which several processes stand: each request goes to one of them, sooner to one that lives. */
   readonly balanced = new Map<string, Process[]>();
   weather: Weather[] = [];
+  /** The connections that one end has at least. */
+  readonly wires = new Set<Wire>();
   witness: Witness | null = null;
   readonly #clock: Clock;
   readonly #dice: Dice;
@@ -78,6 +86,14 @@ export class Network {
     return among.length > 0 ? this.#dice.pick(among) : undefined;
   }
 
+  /** Opens a WebSocket, as `connectSocket` does. */
+  connect(stage: Stage, from: Run, url: string, { deadlineMs }: { deadlineMs: number }): Promise<Socket> {
+    const { host } = new URL(url);
+    const to = this.processes.get(host) ?? this.#oneOf(this.balanced.get(host) ?? []);
+    if (!to) return Promise.reject(new Error(`nobody has the address ${host}`));
+    return dial(stage, this, { from, to, url, deadlineMs, dice: this.#dice });
+  }
+
   fetch(run: Run, url: string, init: HostRequestInit = {}): Promise<Response> {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     if (!run.alive) return promise;
@@ -98,6 +114,7 @@ export class Network {
       body: typeof init.body === "string" ? init.body : null,
       sent: this.#clock.now,
       by: null,
+      standing: null,
     };
     const { signal: _, unix: __, addresses: ___, tls: ____, ...rest } = init;
     const headers = new Headers(rest.headers);

@@ -1,15 +1,27 @@
+import type { NodeKey } from "../../src/auth/node-key.ts";
 import { parseCidrs } from "../../src/client/address.ts";
 import type { HardwareList } from "../../src/contract/hardware.ts";
 import type { AgentTier } from "../../src/create/agent.ts";
 import { createAgent } from "../../src/create/agent.ts";
 import { createDriver, type DriverTier } from "../../src/create/driver.ts";
+import { type LinkUp, linkUp } from "../../src/create/link.ts";
 import type { TrueNode } from "../truth/quiet.ts";
 import { Bus } from "./bus.ts";
 import type { Dice } from "./dice.ts";
 import { Document } from "./disk.ts";
+import { nodeKey } from "./key.ts";
 import { Machine, Process, type Run, type Stage } from "./process.ts";
 
 export const DIAL = parseCidrs("10.0.0.0/8") ?? [];
+
+interface Options {
+  conductor: string;
+  leaseSeconds: number | null;
+  /** One of its drivers has a process of its own. */
+  remote: boolean;
+  /** It joins with a key and holds a link: resolves when the conductors' database has its key. Null: it calls over HTTP. */
+  admit: ((node: { id: string; name: string }, key: string) => Promise<void>) | null;
+}
 
 /** How long a machine takes to tell its drivers that a card came or went. */
 const UEVENT_MS = 500;
@@ -32,13 +44,12 @@ export class SimNode {
   #drivers = new Map<string, DriverTier>();
   readonly #stage: Stage;
   readonly #dice: Dice;
-  readonly #options: { conductor: string; leaseSeconds: number | null };
+  readonly #options: Options;
+  #key: NodeKey | null = null;
+  #link: LinkUp | null = null;
+  #joining = false;
 
-  constructor(
-    number: number,
-    stage: Stage,
-    options: { conductor: string; leaseSeconds: number | null; remote: boolean },
-  ) {
+  constructor(number: number, stage: Stage, options: Options) {
     this.#stage = stage;
     this.#options = options;
     this.name = `n${number}`;
@@ -53,10 +64,36 @@ export class SimNode {
     for (const one of this.buses) for (let card = 0; card < 1 + this.#dice.int(3); card += 1) one.add();
   }
 
+  /** It has joined with a key, or will. */
+  get linked(): boolean {
+    return this.#options.admit !== null;
+  }
+
   async startAgent(): Promise<void> {
-    if (this.agent.run) return;
+    if (this.agent.run || this.#joining) return;
+    const { admit } = this.#options;
+    if (!admit || this.#key) return this.#beginAgent(this.#key);
+    this.#joining = true;
+    const { clock } = this.#stage;
+    // Not to be waited for here: somebody else may be writing, and time has to pass until he is done.
+    void this.#join(admit).then((key) => {
+      this.#key = key;
+      this.#joining = false;
+      if (!this.agent.run) void clock.real(this.#beginAgent(key));
+    });
+  }
+
+  async #join(admit: NonNullable<Options["admit"]>): Promise<NodeKey> {
+    const key = await this.#stage.clock.real(nodeKey(this.#dice.fork("key")));
+    await admit({ id: this.id, name: this.name }, key.thumbprint);
+    return key;
+  }
+
+  async #beginAgent(key: NodeKey | null): Promise<void> {
     const run = this.agent.begin();
     const node = { id: this.id, name: this.name };
+    const bootId = run.world.uuid();
+    const link = key && this.#linkOf(run, key, bootId);
     const drivers = await Promise.all(
       this.buses
         .filter(({ driver }) => driver !== "fpga")
@@ -79,20 +116,33 @@ export class SimNode {
       world: run.world,
       store: this.document.store(run, this.#dice),
       endpoint: this.agent.endpoint,
-      conductor: this.#options.conductor,
-      bootId: run.world.uuid(),
+      conductor: link?.conductor ?? this.#options.conductor,
+      bootId,
       dial: DIAL,
       leaseSeconds: this.#options.leaseSeconds,
     });
     for (const driver of drivers) this.#drivers.set(driver.name, driver);
     this.#tier = agent;
+    this.#link = link;
     run.fetch = agent.fetch;
     run.ended.add(() => {
       if (this.#tier === agent) this.#tier = null;
       for (const driver of drivers) if (this.#drivers.get(driver.name) === driver) this.#drivers.delete(driver.name);
     });
     this.joined = true;
+    link?.start(agent);
     void agent.start();
+  }
+
+  #linkOf(run: Run, key: NodeKey, bootId: string): LinkUp {
+    return linkUp({
+      url: this.#options.conductor,
+      tls: null,
+      node: { id: this.id, key },
+      bootId,
+      world: run.world,
+      connect: (url, options) => this.#stage.network.connect(this.#stage, run, url, options),
+    });
   }
 
   async startDriver(): Promise<void> {
@@ -129,7 +179,11 @@ export class SimNode {
     const run = process?.run;
     if (!run || !tier) return;
     this.#stage.journal.write(`${process.name} is told to stop`);
-    void tier.stop().then(() => run.end());
+    const link = which === "agent" ? this.#link : null;
+    void tier.stop().then(() => {
+      if (run.alive) link?.stop();
+      run.end();
+    });
   }
 
   /** Something happens to its hardware, and its drivers are told. */
@@ -161,7 +215,9 @@ export class SimNode {
   async truth(): Promise<{ node: TrueNode; wrong: string[] }> {
     const wrong: string[] = [];
     const running = this.agent.run !== null;
-    const state = running ? "LIVE" : this.said === "LEAVING" ? "LEFT" : "LOST";
+    // One that was never heard is waited for, once it has joined.
+    const silent = this.linked && this.said === null ? "EXPECTED" : "LOST";
+    const state = running ? "LIVE" : this.said === "LEAVING" ? "LEFT" : silent;
     const node: TrueNode = { id: this.id, name: this.name, state, sources: [], devices: [] };
     if (!this.#tier) return { node, wrong };
     const answer = await this.#tier.fetch(new Request("http://localhost/hardware"), { remoteAddress: "127.0.0.1" });

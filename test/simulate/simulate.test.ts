@@ -13,6 +13,7 @@ test("One seed gives one history, to the last byte, and another seed another one
       hours: 0.06,
       conductors: 2,
       leaseSeconds: 10,
+      links: 0,
       faults: faultNames,
       keepAll: true,
     };

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PeerError } from "../../src/client/peer.ts";
 import type { HardwareList } from "../../src/contract/hardware.ts";
+import { LINK_LEASE_SECONDS } from "../../src/tiers/lease.ts";
 import { Acknowledged } from "../truth/acknowledged.ts";
 import { judgeAlarms } from "../truth/alarms.ts";
 import { Liveness } from "../truth/liveness.ts";
@@ -18,7 +19,9 @@ import { type Exchange, Network, type Witness } from "./network.ts";
 import { SimNode } from "./node.ts";
 import { Operator } from "./operator.ts";
 import type { Process, Stage } from "./process.ts";
+import { Registry } from "./registry.ts";
 import { Auditor, firing, listAll, SimFollower } from "./watch.ts";
+import type { Wire } from "./wire.ts";
 
 export interface Settings {
   seed: number;
@@ -26,8 +29,10 @@ export interface Settings {
   hours: number;
   /** How many share the database; null: it follows from the seed. */
   conductors: number | null;
-  /** The lease that conductors give; null: it follows from the seed. */
+  /** The lease that conductors give, on links too; null: it follows from the seed. */
   leaseSeconds: number | null;
+  /** How many of the nodes join with a key and hold a link, 0 to 1. */
+  links: number;
   /** Names of FAULTS. */
   faults: readonly string[];
   /** Hears each line of the journal. */
@@ -85,6 +90,11 @@ export class Simulation implements Witness {
   readonly #known = new Set<string>();
   readonly #byProcess = new Map<Process, SimNode>();
   readonly #leaseSeconds: number;
+  /** Conductors give the leases that are theirs by default: longer ones on links. */
+  readonly #ownLeases: boolean;
+  /** Of the nodes so many join with a key and hold a link. */
+  readonly #linkedPart: number;
+  readonly #registry: Registry;
   /** Who answered each node's last hello. */
   readonly #heardBy = new Map<string, Process>();
   /** What is wrong at present, and how each is mended. */
@@ -99,7 +109,10 @@ export class Simulation implements Witness {
     network.witness = this;
     this.stage = { clock: this.#clock, dice: this.#dice, journal, network };
     // Mostly long ones, as each hello is computed: a short one is ten times the work.
-    this.#leaseSeconds = settings.leaseSeconds ?? (this.#dice.chance(0.05) ? 10 : this.#dice.pick([60, 120, 120]));
+    const short = settings.leaseSeconds === null && this.#dice.chance(0.05);
+    this.#leaseSeconds = settings.leaseSeconds ?? (short ? 10 : this.#dice.pick([60, 120, 120]));
+    this.#linkedPart = settings.links;
+    this.#ownLeases = short && settings.links > 0;
     const file = join(this.#folder, "sinew.sqlite");
     this.#liveness = new Liveness({ decisionMs: 0, slackMs: SLACK_MS });
     this.#auditor = new Auditor(file, (change) => {
@@ -111,14 +124,19 @@ export class Simulation implements Witness {
     });
     const lock = new FileLock();
     const options = {
-      ...{ file, lock, leaseSeconds: this.#leaseSeconds },
+      ...{ file, lock, leaseSeconds: this.#ownLeases ? null : this.#leaseSeconds },
       committed: () => this.#auditor.look(),
-      began: () => this.unsure(),
+      began: () => this.#began(),
       ended: (process: Process) => this.#ended(process),
     };
     const count = settings.conductors ?? this.#dice.pick([1, 1, 1, 2]);
     for (let number = 1; number <= count; number += 1)
       this.conductors.push(new SimConductor(number, this.stage, options));
+    const [first] = this.conductors;
+    this.#registry = new Registry({
+      ...{ file, lock, clock: this.#clock, committed: options.committed },
+      owner: first?.process.name ?? "",
+    });
     network.balanced.set(
       DOOR,
       this.conductors.map(({ process }) => process),
@@ -136,6 +154,9 @@ export class Simulation implements Witness {
       conductor: `http://${DOOR}`,
       leaseSeconds: 120,
       remote: number % 4 === 0,
+      admit: this.#dice.fork(`link ${number}`).chance(this.#linkedPart)
+        ? (node, key) => this.#registry.admit(node, key)
+        : null,
     });
     this.nodes.push(node);
     this.#byProcess.set(node.agent, node);
@@ -165,6 +186,12 @@ export class Simulation implements Witness {
     for (const [node, by] of this.#heardBy) if (by === process) this.#liveness.doubt(node);
   }
 
+  /** Of what it finds in the database it knows no links: whoever holds one has a fresh lease as long as a link's. */
+  #began(): void {
+    this.unsure();
+    for (const node of this.nodes) if (node.linked) this.#sign(node);
+  }
+
   #isConductor(process: Process): boolean {
     return this.conductors.some((one) => one.process === process);
   }
@@ -175,7 +202,21 @@ export class Simulation implements Witness {
   }
 
   #sign(node: SimNode): void {
-    this.#liveness.silent(node.id, { since: this.#clock.now, ttlMs: this.#leaseSeconds * 1000 });
+    const seconds = this.#ownLeases && node.linked ? LINK_LEASE_SECONDS : this.#leaseSeconds;
+    this.#liveness.silent(node.id, { since: this.#clock.now, ttlMs: seconds * 1000 });
+  }
+
+  unlinked({ dialler, acceptor }: Wire): void {
+    const node = this.#byProcess.get(dialler.run.process);
+    if (!node || !this.#ownLeases) return;
+    // The conductor holds a newer one.
+    for (const { dialler: other, acceptor: end, tap } of this.stage.network.wires)
+      if (end.open && tap.proved && other.run.process === node.agent && end.run === acceptor.run) return;
+    const ends = { at: this.#clock.now, ttlMs: this.#leaseSeconds * 1000 };
+    this.#liveness.unlinked(node.id, ends);
+    // Another conductor may take it over, with a lease of its own.
+    if (this.conductors.length > 1) this.#sign(node);
+    else this.#liveness.silent(node.id, { since: ends.at, ttlMs: ends.ttlMs });
   }
 
   handled({ from, to, method, path, body }: Exchange, status: number): void {
@@ -192,7 +233,7 @@ export class Simulation implements Witness {
     if (said === "LEAVING") this.#liveness.left(node.id);
   }
 
-  answered({ from, to, method, path, body, sent, by }: Exchange, status: number, text: string): void {
+  answered({ from, to, method, path, body, sent, by, standing }: Exchange, status: number, text: string): void {
     const asked = this.#byProcess.get(to);
     if (asked && path === "/hardware" && status === 200 && this.#isConductor(from)) {
       const { hardware } = JSON.parse(text) as HardwareList;
@@ -206,6 +247,8 @@ export class Simulation implements Witness {
     if (said !== "READY") return;
     // Its end may have come before its answer.
     if (!by?.alive) return;
+    // From the end of a link on its lease is another.
+    if (this.#ownLeases && standing && !standing()) return;
     this.#heardBy.set(node.id, to);
     const { lease } = JSON.parse(text) as { lease: { ttl_seconds: number } };
     this.#liveness.heard(node.id, { sent, answered, ttlMs: lease.ttl_seconds * 1000 });
@@ -307,7 +350,8 @@ export class Simulation implements Witness {
     // Again, as one that was told to stop may take its time.
     for (const ms of [0, 10_000, 20_000, 30_000]) this.#clock.after(ms, () => this.#revive());
     this.stage.journal.write("QUIET");
-    await this.#pass(130_000 + 3 * this.#leaseSeconds * 1000);
+    const seconds = this.#ownLeases ? LINK_LEASE_SECONDS : this.#leaseSeconds;
+    await this.#pass(130_000 + 3 * seconds * 1000);
     if (this.#failed()) return;
     await this.#judge();
     // Those that were dead through it come back, or die for longer.
@@ -374,6 +418,7 @@ export class Simulation implements Witness {
     for (const process of this.stage.network.processes.values()) process.run?.end();
     await settle();
     for (const conductor of this.conductors) await conductor.closed();
+    await this.#registry.close();
     this.#auditor.close();
     rmSync(this.#folder, { recursive: true, force: true });
   }
