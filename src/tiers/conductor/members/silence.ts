@@ -24,10 +24,10 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
   const { db, world, members, links } = fleet;
   let cancel = () => {};
   /**
-   * When the last count began, or this conductor did: what comes much later shows that this process itself, or its database,
-   * stood still.
+   * When the next count is due: what comes much later shows that this process itself stood still. The first one is from the
+   * beginning on, as it may be stopped while it starts.
    */
-  let counted = world.monotonic();
+  let due = world.monotonic();
   let lookedElsewhere = 0;
   let lookedForGone = 0;
   let unwritten = false;
@@ -93,9 +93,8 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
     }
     const time = world.monotonic();
     // After a suspend this timer runs before the hellos that wait in the socket: silence was ours, not theirs.
-    const paused = refused || time - counted > fleet.ttlMs() / 2;
+    const paused = refused || time - due > fleet.ttlMs() / 2;
     refused = false;
-    counted = time;
     if (paused) for (const tracked of members.values()) tracked.heard = Math.max(tracked.heard, time);
     if (presence.shared) await lookElsewhere();
     // Nearly all are not among them: whoever waits for each of those has the whole fleet wait.
@@ -184,6 +183,7 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
 
   function next() {
     const ms = Math.min(FLUSH_MS, fleet.ttlMs() / 6);
+    due = world.monotonic() + ms;
     cancel = world.timer(ms, () => void tick());
   }
 
