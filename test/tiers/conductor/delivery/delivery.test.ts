@@ -121,7 +121,8 @@ describe.each(databases)("delivery on $name", ({ open }) => {
     const [first, ...rest] = received;
     expect(new Set([first, ...rest.slice(0, 6)].map((one) => one?.id)).size).toBe(1);
     const gaps = received.slice(1, 7).map(({ at }, index) => at - (received[index]?.at ?? 0));
-    expect(gaps[5]).toBeGreaterThan(4 * (gaps[0] ?? 0));
+    // At least half of a second, doubled each time: this clock runs on while the database works, so any may be longer.
+    expect(gaps.map((gap, n) => gap >= 500 * 2 ** n)).toEqual(gaps.map(() => true));
   });
 
   test("what is refused for what it is is dropped and counted, and holds up nothing", async () => {
