@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import { type Alarm, AlarmKind, type AlarmList, AlarmSeverity, AlarmState } from "../../contract/fleet/alarm.ts";
+import { type Alarm, AlarmKind, AlarmSeverity, AlarmState } from "../../contract/fleet/alarm.ts";
 import { Exit } from "../exit.ts";
-import { call } from "../operator/call.ts";
+import { asking } from "../operator/call.ts";
+import { all } from "../operator/pages.ts";
 import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
@@ -50,26 +51,13 @@ async function alarms({ show, node, json, kind, severity, acknowledged, ...where
     acknowledged: oneOf("--acknowledged", acknowledged, ["true", "false"]),
   };
   for (const [name, value] of Object.entries(asked)) if (value !== undefined) filter.set(name, value);
-  const found = await all(where, filter);
+  const found = await all<Alarm>(asking(where), "alarms", "/alarms", filter);
   // That nothing fires is not to be said of a name that was misspelt.
   if (found.length === 0 && node !== undefined && !(await isNode(where, node)))
     throw new Exit(1, `no node has the id or the name ${JSON.stringify(node)}`);
   if (json) return print(`${JSON.stringify({ alarms: found }, null, 2)}\n`);
   if (found.length === 0) return print(show === "firing" ? "Nothing fires.\n" : "There is none.\n");
   await print(columns([["ID", "SEVERITY", "KIND", "NODE", "SINCE (UTC)", "", "MESSAGE"], ...found.map(row)]));
-}
-
-/** Every page of them. */
-async function all(where: Where, filter: URLSearchParams): Promise<Alarm[]> {
-  const found: Alarm[] = [];
-  filter.set("limit", "1000");
-  for (;;) {
-    const page = (await call(where, { path: `/alarms?${filter}` })).body as AlarmList | null;
-    if (!Array.isArray(page?.alarms)) throw new Exit(1, "expected a list of alarms, got something else");
-    found.push(...page.alarms);
-    if (typeof page.next_page_token !== "string") return found;
-    filter.set("page_token", page.next_page_token);
-  }
 }
 
 function row({ id, severity, kind, state, node, members, since, acknowledged, silenced_by, message, action }: Alarm) {
@@ -92,7 +80,9 @@ function row({ id, severity, kind, state, node, members, since, acknowledged, si
 /** The one open alarm whose id begins so. Throws Exit. */
 export async function alarmBy(where: Where, beginning: string): Promise<Alarm> {
   const begins = beginningOf(beginning);
-  const found = (await all(where, new URLSearchParams({ state: "firing" }))).filter(begins);
+  const found = (await all<Alarm>(asking(where), "alarms", "/alarms", new URLSearchParams({ state: "firing" }))).filter(
+    begins,
+  );
   const [one] = found;
   if (one && found.length === 1) return one;
   const what = found.length === 0 ? "no alarm that fires has" : `${found.length} alarms that fire have`;

@@ -78,3 +78,9 @@ function parseJson(text: string): unknown {
     return null; // the status says it
   }
 }
+
+/** Reads of the tier by their paths alone. */
+export const asking =
+  (where: Where) =>
+  async (path: string): Promise<unknown> =>
+    (await call(where, { path })).body;

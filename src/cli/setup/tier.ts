@@ -7,6 +7,7 @@ import { Exit } from "../exit.ts";
 import { hostFacts } from "../host/facts.ts";
 import { readAddress } from "../operator/address.ts";
 import { call } from "../operator/call.ts";
+import { all } from "../operator/pages.ts";
 import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
 import { printable } from "../text.ts";
 
@@ -43,23 +44,8 @@ async function hasMount(where: Where): Promise<boolean> {
   }
 }
 
-/** All devices of the tier, page by page. */
-export async function allDevices({ ask }: DeviceTier): Promise<Hardware[]> {
-  const devices: Hardware[] = [];
-  let token: string | undefined;
-  do {
-    const more = token === undefined ? "" : `&page_token=${encodeURIComponent(token)}`;
-    // Our own tier's answer, whose schema its tests check.
-    const page = (await ask({ path: `/hardware?limit=1000${more}` })) as {
-      hardware?: Hardware[];
-      next_page_token?: string;
-    } | null;
-    if (!Array.isArray(page?.hardware)) throw new Exit(1, "expected a list of hardware, got something else");
-    devices.push(...page.hardware);
-    token = page.next_page_token;
-  } while (typeof token === "string");
-  return devices;
-}
+export const allDevices = ({ ask }: DeviceTier): Promise<Hardware[]> =>
+  all((path) => ask({ path }), "hardware", "/hardware");
 
 /** The devices that a person means by a uuid, an address or a slot; without one, those that a rule is about. */
 export function chosen(devices: readonly Hardware[], wanted: string | undefined): Hardware[] {
