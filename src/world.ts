@@ -23,6 +23,10 @@ export interface World {
   log: Log;
 }
 
+/** Resolves after `ms`, by this world's timer. */
+export const sleep = (world: Pick<World, "timer">, ms: number): Promise<void> =>
+  new Promise((resume) => world.timer(ms, resume));
+
 /** The host this runs on. */
 export const realWorld = (log: Log): World => ({
   now: () => new Date(),

@@ -1,6 +1,6 @@
 import { Operation } from "../contract/operation.ts";
 import { firstIssue } from "../contract/peer.ts";
-import type { World } from "../world.ts";
+import { sleep, type World } from "../world.ts";
 import { type Peer, PeerError } from "./peer.ts";
 
 /** A peer that does not wait would be asked in a tight loop. */
@@ -29,7 +29,6 @@ export async function followOperation(
   { deadlineMs, maxBytes, totalMs, waitSeconds, silenceMs = 0, onProgress = () => {} }: Following,
 ): Promise<Operation> {
   const what = `${peer.endpoint}/operations/${uuid}`;
-  const pause = (ms: number) => new Promise<void>((resume) => world.timer(ms, resume));
   const until = world.monotonic() + totalMs;
   let heard = world.monotonic();
   for (;;) {
@@ -51,11 +50,11 @@ export async function followOperation(
       if (operation.data.status !== "IN-PROGRESS") return operation.data;
       heard = world.monotonic();
       onProgress(operation.data);
-      await pause(PAUSE_MS);
+      await sleep(world, PAUSE_MS);
     } catch (error) {
       const silent = error instanceof PeerError && (error.code === "unreachable" || error.code === "timeout");
       if (!silent || world.monotonic() - heard >= silenceMs) throw error;
-      await pause(RETRY_MS);
+      await sleep(world, RETRY_MS);
     }
   }
 }

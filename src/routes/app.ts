@@ -20,11 +20,8 @@ import {
 import type { RequestEnv } from "../tiers/tier.ts";
 import type { Log } from "../world.ts";
 
-/** Requests are small everywhere: reports are pulled, never pushed. */
+/** Requests are small: reports are pulled, never pushed. */
 const MAX_BODY = 1024 * 1024;
-/** A fleet of 100,000 nodes, each with its id and some labels. */
-const MAX_LIST = 32 * MAX_BODY;
-const takesList = (c: Context<Env>) => c.req.method === "PUT" && c.req.path === "/nodes/expected";
 
 export interface Env {
   /** Undefined where the tier is mounted without a listener of ours. */
@@ -73,8 +70,11 @@ export const visitOf = (c: Context<Env>): Visit => ({
   caller: c.env?.caller,
 });
 
-/** An app with what all routes share: versions, request ids, problems for every error. */
-export function createApp(mount: Mount): App {
+/**
+ * An app with what all routes share: versions, request ids, problems for every error. `bodies` are the bytes that a body may
+ * have where that is more than elsewhere, by method and path: `PUT /nodes/expected`.
+ */
+export function createApp(mount: Mount, bodies: Readonly<Record<string, number>> = {}): App {
   const app: App = new OpenAPIHono<Env>({
     // An agent has an app per driver, each with a dozen routes: the default compiles two routers for each.
     router: new TrieRouter(),
@@ -114,8 +114,9 @@ export function createApp(mount: Mount): App {
         throw new SinewError("too_large", `expected a body of at most ${maxSize} bytes`);
       },
     });
-  const [most, mostOfList] = [atMost(MAX_BODY), atMost(MAX_LIST)];
-  app.use((c, next) => (mount.role === "conductor" && takesList(c) ? mostOfList : most)(c, next));
+  const most = atMost(MAX_BODY);
+  const larger = new Map(Object.entries(bodies).map(([route, bytes]) => [route, atMost(bytes)]));
+  app.use((c, next) => (larger.get(`${c.req.method} ${c.req.path}`) ?? most)(c, next));
   for (const path of ["/hardware/*", "/discovery"]) {
     app.use(path, async (c, next) => {
       const asker = c.req.header(ASKER_HEADER);

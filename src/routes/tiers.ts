@@ -25,6 +25,9 @@ import { documentRoutes } from "./reference.ts";
 /** Who may say hello to a conductor. */
 export const GREETERS: readonly CallerRole[] = ["agent", "join", "admin"];
 
+/** Bytes of a list of a fleet's nodes: 100,000 of them, each with its id and some labels. */
+const MAX_LIST = 32 * 1024 * 1024;
+
 // The three tiers' tables of contents.
 
 export function driverApp(driver: Driver, mount: Mount) {
@@ -59,7 +62,7 @@ export function conductorApp(
   mount: Mount,
   desk: Desk,
 ) {
-  const app = createApp(mount);
+  const app = createApp(mount, { "PUT /nodes/expected": MAX_LIST });
   helloRoutes(app, conductor, mount, GREETERS);
   discoveryRoutes(app, conductor, mount);
   fleetRoutes(app, conductor);

@@ -18,7 +18,7 @@ import { uuidV5 } from "../../pci/identity.ts";
 import type { Rule } from "../../setup/desired/rule.ts";
 import { type NodeSetup, nodeSetup } from "../../setup/node.ts";
 import type { Tier } from "../../tiers/tier.ts";
-import type { World } from "../../world.ts";
+import { sleep, type World } from "../../world.ts";
 import { type Joined, pinOf } from "../credentials/joined.ts";
 import { fileTokens } from "../credentials/tokens.ts";
 import { readAuthority } from "../operator/address.ts";
@@ -268,7 +268,7 @@ async function allRole(given: RoleConfig, world: World): Promise<Tier> {
     async start() {
       await fleet.start();
       await agent.start();
-      while (!stopped && !(await firstScanServed())) await new Promise<void>((resume) => world.timer(10, resume));
+      while (!stopped && !(await firstScanServed())) await sleep(world, 10);
       ready = true;
     },
     async stop() {

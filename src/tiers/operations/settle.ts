@@ -1,4 +1,4 @@
-import type { World } from "../../world.ts";
+import { sleep, type World } from "../../world.ts";
 
 /** How long a child without operations may take for its first valid answer after a discovery was accepted. */
 const SEED_DISCOVERY_MS = 30_000;
@@ -15,7 +15,7 @@ export async function settle(world: World, hasOperations: boolean, attempt: () =
       return await attempt();
     } catch (error) {
       if (hasOperations || world.monotonic() > until) throw error;
-      await new Promise<void>((resume) => world.timer(RETRY_MS, resume));
+      await sleep(world, RETRY_MS);
     }
   }
 }

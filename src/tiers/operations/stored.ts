@@ -1,7 +1,7 @@
 import type { Operation } from "../../contract/operation.ts";
 import type { Database } from "../../db/database.ts";
 import { getOperation } from "../../db/queries/operations.ts";
-import type { World } from "../../world.ts";
+import { sleep, type World } from "../../world.ts";
 
 const LOOK_MS = 250;
 
@@ -16,6 +16,6 @@ export async function storedOperation(
     const operation = await getOperation(db.read, uuid);
     const left = until - world.monotonic();
     if (operation === null || operation.finished_at !== null || left <= 0) return operation;
-    await new Promise<void>((resume) => world.timer(Math.min(LOOK_MS, left), resume));
+    await sleep(world, Math.min(LOOK_MS, left));
   }
 }

@@ -11,6 +11,7 @@ import {
   takeOperation,
   takeTurns,
 } from "../../../db/queries/operations.ts";
+import { sleep } from "../../../world.ts";
 import { createLimiter } from "../../limiter.ts";
 import { type ChildWork, createOperations, type Operations } from "../../operations/operations.ts";
 import { storedOperation } from "../../operations/stored.ts";
@@ -97,7 +98,7 @@ export function createDiscoveries(
     while (world.monotonic() < until) {
       const tracked = members.get(id);
       if (!tracked || tracked.row.key === null || links.has(id) || tracked.row.state === "LOST") return;
-      await new Promise<void>((resume) => world.timer(LOOK_MS, resume));
+      await sleep(world, LOOK_MS);
     }
   }
 

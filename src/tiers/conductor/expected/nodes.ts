@@ -2,7 +2,7 @@ import type { ExpectedDiff, ExpectedNode, ExpectedNodes } from "../../../contrac
 import type { Database } from "../../../db/database.ts";
 import { reserveRevisions } from "../../../db/queries/changes.ts";
 import { expectedNodes, nodesById, saveExpected, seenByName } from "../../../db/queries/fleet/expected.ts";
-import type { World } from "../../../world.ts";
+import { sleep, type World } from "../../../world.ts";
 import { addUnseen, forget, idOf, inOrder } from "./unseen.ts";
 
 /** Which nodes are to be in the fleet. */
@@ -15,8 +15,6 @@ export interface Expectation {
 const textOf = (node: ExpectedNode) => JSON.stringify([node.name, idOf(node), inOrder(node.labels)]);
 
 export function createExpectation({ db, world }: { db: Database; world: Pick<World, "now" | "timer"> }): Expectation {
-  const pause = () => new Promise<void>((resume) => world.timer(0, resume));
-
   return {
     async show() {
       const nodes = await expectedNodes(db.read);
@@ -40,7 +38,7 @@ export function createExpectation({ db, world }: { db: Database; world: Pick<Wor
         await saveExpected(tx, nodes);
         const left = [...before.values()].map(idOf).filter((id) => !ids.has(id));
         await forget(tx, left, now);
-        await addUnseen(tx, nodes, now, pause);
+        await addUnseen(tx, nodes, now, () => sleep(world, 0));
         const isSame = (node: ExpectedNode) => textOf(before.get(node.name) ?? node) === textOf(node);
         const both = nodes.filter(({ name }) => before.has(name));
         return {

@@ -1,6 +1,6 @@
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database } from "../../../db/database.ts";
-import type { World } from "../../../world.ts";
+import { sleep, type World } from "../../../world.ts";
 import { newIn, PAGE, type Page, readPage } from "./page.ts";
 import { checkPosition } from "./position.ts";
 
@@ -80,8 +80,6 @@ export function createFeed(db: Database, world: World): Feed {
   let cancelKeepAlive = () => {};
   let cancelRecheck = () => {};
 
-  const pause = (ms: number) => new Promise<void>((resume) => world.timer(ms, resume));
-
   function end(follower: Follower) {
     if (follower.ended) return;
     follower.ended = true;
@@ -114,7 +112,7 @@ export function createFeed(db: Database, world: World): Feed {
         if (page === "too old") for (const follower of followers) end(follower);
         if (page === null || page === "too old" || followers.size === 0) break;
         share(page);
-        await pause(page.revisions.length < PAGE ? PAUSE_MS + PAUSE_MS_EACH * followers.size : 0);
+        await sleep(world, page.revisions.length < PAGE ? PAUSE_MS + PAUSE_MS_EACH * followers.size : 0);
       }
     } while (again && followers.size > 0);
   }

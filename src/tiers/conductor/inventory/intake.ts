@@ -1,6 +1,6 @@
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database } from "../../../db/database.ts";
-import type { World } from "../../../world.ts";
+import { sleep, type World } from "../../../world.ts";
 import { type Breathe, type Taken, type Taking, writeReports } from "./report.ts";
 
 /** What shares a transaction: a commit waits for the disk, and a group of this size keeps nobody else waiting for long. */
@@ -29,7 +29,6 @@ export function createIntake(db: Database, world: Pick<World, "timer" | "monoton
   let waiting: Waiting[] = [];
   let running = 0;
   const underWay = new Set<string>();
-  const pause = () => new Promise<void>((resume) => world.timer(0, resume));
 
   function breather(): Breathe | undefined {
     // Another turn of the event loop comes with each answer of a server; SQLite's are there at once.
@@ -37,7 +36,7 @@ export function createIntake(db: Database, world: Pick<World, "timer" | "monoton
     let since = world.monotonic();
     return async () => {
       if (world.monotonic() - since < SLICE_MS) return;
-      await pause();
+      await sleep(world, 0);
       since = world.monotonic();
     };
   }
@@ -89,7 +88,7 @@ export function createIntake(db: Database, world: Pick<World, "timer" | "monoton
       await write(group);
       for (const { taking } of group) underWay.delete(taking.node.id);
       // Between two transactions those are answered who came meanwhile.
-      if (waiting.length > 0) await pause();
+      if (waiting.length > 0) await sleep(world, 0);
     }
     running -= 1;
   }

@@ -9,6 +9,7 @@ import type { NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import { forgetKey, keysOf, keysVersion, nodeByKey } from "../../../db/queries/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
+import { sleep } from "../../../world.ts";
 import type { RequestEnv } from "../../tier.ts";
 import { forget } from "../expected/unseen.ts";
 import { type Fleet, isCurrent, isOwn, type Tracked } from "../fleet.ts";
@@ -209,7 +210,7 @@ export function createAdmission(
     const ids = version === checked ? some : [...members.keys()];
     try {
       for (let start = 0; start < ids.length; start += COMPARED_AT_ONCE) {
-        if (start > 0) await new Promise<void>((resume) => world.timer(0, resume));
+        if (start > 0) await sleep(world, 0);
         await compare(ids.slice(start, start + COMPARED_AT_ONCE));
       }
     } catch (error) {

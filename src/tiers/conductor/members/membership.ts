@@ -217,8 +217,8 @@ export function otherGeneration(texts: { before: Uint8Array; now: Uint8Array }, 
   if (before.includes("\\")) return null;
   const member = `"generation":"${generation}"`;
   const at = before.indexOf(member);
-  // Twice: a label may be called so, too.
-  if (at < 0 || before.indexOf('"generation"', at + 1) >= 0 || before.indexOf('"generation"') !== at) return null;
+  // Once: a label may be called so, too.
+  if (at < 0 || before.indexOf('"generation"') !== at || before.lastIndexOf('"generation"') !== at) return null;
   const rest = before.slice(at + member.length);
   if (!now.startsWith(before.slice(0, at)) || !now.endsWith(rest)) return null;
   return /^"generation":"([\w.:-]{1,128})"$/.exec(now.slice(at, now.length - rest.length))?.[1] ?? null;

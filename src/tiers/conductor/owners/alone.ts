@@ -1,6 +1,6 @@
 import type { Database } from "../../../db/database.ts";
 import { allConductors } from "../../../db/queries/fleet/owners.ts";
-import type { World } from "../../../world.ts";
+import { sleep, type World } from "../../../world.ts";
 
 const LOOK_MS = 250;
 /** Beyond a third of its lease, within which one that is there shows itself. */
@@ -33,7 +33,7 @@ export async function servingConductor({ db, world }: Looking, own: string | nul
   const longest = Math.max(...[...before.values()].map(({ ttl_ms }) => ttl_ms / 3 + SLACK_MS));
   const until = world.monotonic() + longest;
   while (before.size > 0 && world.monotonic() < until) {
-    await new Promise<void>((resume) => world.timer(LOOK_MS, resume));
+    await sleep(world, LOOK_MS);
     for (const { id, name, endpoint, session, renewals } of await others()) {
       const known = before.get(id);
       if (known?.session === session && known.renewals === renewals) continue;

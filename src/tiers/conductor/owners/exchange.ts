@@ -10,6 +10,7 @@ import {
   requestsTo,
 } from "../../../db/queries/fleet/requests.ts";
 import { getNode } from "../../../db/queries/nodes.ts";
+import { sleep } from "../../../world.ts";
 import { createLimiter } from "../../limiter.ts";
 import { type Fleet, isOwn, type Tracked } from "../fleet.ts";
 import { asPeerError, Discovered, heard, PeerAnswer, Question, sayError } from "./words.ts";
@@ -205,7 +206,7 @@ export function createExchange(fleet: Fleet, { own, discover }: Answering): Exch
       await look().catch((error) =>
         world.log("error", "other conductors' requests could not be read", { error: String(error) }),
       );
-      await new Promise<void>((resume) => world.timer(PAUSE_MS, resume));
+      await sleep(world, PAUSE_MS);
     }
     looking = false;
   }

@@ -1,7 +1,7 @@
 import type { Database } from "../../../db/database.ts";
 import { deleteWindow, listWindows } from "../../../db/queries/fleet/windows.ts";
 import { countOf, forget, type Kept, oldestOf } from "../../../db/queries/retention.ts";
-import type { World } from "../../../world.ts";
+import { sleep, type World } from "../../../world.ts";
 
 /** Null: without end. */
 export interface Keep {
@@ -86,7 +86,7 @@ export function createRetention(
     for (const kind of Object.keys(KEEP) as Kept[]) {
       const { seconds, count } = keep[kind] ?? KEEP[kind];
       while (!stopped && (await few(kind, { seconds: byAge ? seconds : null, count }))) {
-        await new Promise<void>((resume) => world.timer(PAUSE_MS, resume));
+        await sleep(world, PAUSE_MS);
       }
     }
     const { seconds } = keep.alarms ?? KEEP.alarms;
