@@ -18,7 +18,6 @@ import {
   hardwareText,
   listHardware,
   saveHardware,
-  setNodeFreshness,
 } from "../../src/db/queries/hardware.ts";
 import {
   countNodes,
@@ -193,23 +192,6 @@ describe.each(databases)("queries on $name", ({ open }) => {
     expect(after.length).toBe(131);
     const replaced = after.find(({ id }) => id === before.find(({ uuid }) => uuid === many[0]!.uuid)?.id);
     expect(replaced).toMatchObject({ device_type: "DSA", vendor_id: null, path: null, revision: 2 });
-  });
-
-  test("setNodeFreshness() changes what every device says and no body", async () => {
-    const of = await newNode();
-    const devices = [device(of), device(of), device(of, { freshness: "GONE" })];
-    await db.write((tx) =>
-      saveHardware(
-        tx,
-        devices.map((each) => hardwareRow(each, 1)),
-      ),
-    );
-    const before = await hardwareOfNode(db.read, of.id);
-    expect(await db.write((tx) => setNodeFreshness(tx, of.id, "FRESH", "STALE", 9))).toBe(2);
-    const after = await hardwareOfNode(db.read, of.id);
-    expect(after.map(({ body }) => body)).toEqual(before.map(({ body }) => body));
-    expect(after.map((row) => JSON.parse(hardwareText(row)).freshness)).toEqual(["STALE", "STALE", "GONE"]);
-    expect(after.map(({ revision }) => revision)).toEqual([9, 9, 1]);
   });
 
   test("listHardware() pages through every filter alone and all together", async () => {

@@ -143,21 +143,3 @@ const asStored = (value: string | number | boolean) => (typeof value === "boolea
 /** Adds devices, or replaces those with the same node, source and uuid; a replaced one keeps its id. */
 export const saveHardware = (w: Writer, rows: NewHardwareRow[]): Promise<void> =>
   upsert(w, w.tables.hardware, ["node_id", "source", "uuid"], rows);
-
-/** Says how fresh a whole node's devices are, without touching their bodies. Resolves to how many it changed. */
-export async function setNodeFreshness(
-  w: Writer,
-  nodeId: string,
-  from: Freshness,
-  to: Freshness,
-  revision: number,
-): Promise<number> {
-  const set = await w.query((db, { hardware }) =>
-    db
-      .update(hardware)
-      .set({ freshness: to, revision })
-      .where(and(eq(hardware.node_id, nodeId), eq(hardware.freshness, from)))
-      .returning({ id: hardware.id }),
-  );
-  return set.length;
-}

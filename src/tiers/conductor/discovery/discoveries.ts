@@ -75,6 +75,7 @@ export function createDiscoveries(
       }
       after = rows.at(-1)?.id;
       if (rows.length < 1_000) return works;
+      await sleep(world, 0);
     }
   }
 
@@ -82,6 +83,7 @@ export function createDiscoveries(
   async function again(keys: string[], operation: Operation): Promise<ChildWork[]> {
     const works: ChildWork[] = [];
     for (const [index, id] of keys.entries()) {
+      if (index % 256 === 255) await sleep(world, 0);
       const row = operation.children[index]?.status === "IN-PROGRESS" ? await getNode(db.read, id) : null;
       const gone = async () => {
         throw new Error("the node is in the fleet no more");
