@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { call } from "./operator/call.ts";
-import { WHERE_OPTIONS, type Where } from "./operator/way.ts";
+import { type FleetFlags, fleet, fleetOptions } from "./operator/conductor.ts";
 import { print } from "./output.ts";
 import { printable } from "./text.ts";
 
@@ -17,9 +17,8 @@ export function define(command: Command): void {
       "forget a node's key: its link is closed within seconds, and the next machine that joins as it sets a new one",
     )
     .argument("<NODE>", "its id, or its name where only one node has it");
-  for (const [flag, help] of WHERE_OPTIONS) rekey.option(flag, help);
-  rekey.action(async (node: string, flags: Where) => {
-    await call(flags, { method: "POST", path: `/nodes/${encodeURIComponent(node)}/rekey` });
+  fleetOptions(rekey).action(async (node: string, flags: FleetFlags) => {
+    await call(await fleet(flags), { method: "POST", path: `/nodes/${encodeURIComponent(node)}/rekey` });
     await print(
       `the key of ${printable(node)} is forgotten; join it again with a token of \`sinew token create --node ${printable(node)}\`\n`,
     );

@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { formatJoinToken } from "../../src/auth/join-token.ts";
+import { COMMANDS } from "../../src/commands.ts";
 import { ConfigError, parseConfig } from "../../src/config.ts";
 import { PROBLEMS } from "../../src/contract/problem.ts";
 import { driverNames } from "../../src/drivers/discover.ts";
@@ -26,11 +27,7 @@ const whole = (line: string) => line.replace(SHORTENED, JOIN_TOKEN).replace(/(?<
 
 /** The commands as the program has them, with their options and without what they do. */
 async function commandNamed(name: string): Promise<Command | null> {
-  const places = [name, `${name}/${name}`, `setup/${name}`, `fleet/${name}`].map((place) =>
-    join(root, `src/cli/${place}.ts`),
-  );
-  const path = places.find((place) => existsSync(place));
-  const module = path === undefined ? null : await import(path);
+  const module = Object.hasOwn(COMMANDS, name) ? await COMMANDS[name]?.load() : undefined;
   if (!module?.define) return null;
   const command = new Command(name).exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
   module.define(command);
@@ -85,25 +82,7 @@ describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => 
   });
 
   test("names only options and commands that there are", async () => {
-    const commands = await Promise.all(
-      [
-        "start",
-        "scan",
-        "plan",
-        "apply",
-        "revert",
-        "snapshot",
-        "token",
-        "node",
-        "expect",
-        "alarms",
-        "ack",
-        "window",
-        "conform",
-        "backup",
-        "restore",
-      ].map(commandNamed),
-    );
+    const commands = await Promise.all(Object.keys(COMMANDS).map(commandNamed));
     const known = new Set(commands.flatMap(optionsOf));
     // Not messages, which go on after a colon.
     const named = inlineCode(of).filter((code) => /^(--[a-z]|sinew )/.test(code) && !code.includes(":"));

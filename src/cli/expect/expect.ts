@@ -3,7 +3,8 @@ import type { Expected, ExpectedCount, SetExpected } from "../../contract/device
 import { DEVICE_TYPES } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
 import { writeError } from "../host/stderr.ts";
-import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
+import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
+import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { deviceTier, whereOptions } from "../setup/tier.ts";
 import { printable } from "../text.ts";
@@ -55,11 +56,12 @@ export function define(command: Command): void {
       "at a conductor: say which nodes are to be in the fleet, in the place of all that were; without FILE show it",
     )
     .argument("[FILE]", "a line each: NAME [ID] [LABEL=VALUE...]; or JSON, where its name ends so");
-  for (const [flag, help] of WHERE_OPTIONS) nodes.option(flag, help);
-  nodes.option(...json).action(async (file: string | undefined, flags: Flags) => {
-    const { expectNodes } = await import("../fleet/expect-nodes.ts");
-    await expectNodes(file, flags);
-  });
+  fleetOptions(nodes)
+    .option(...json)
+    .action(async (file: string | undefined, { json, ...flags }: FleetFlags & { json?: true }) => {
+      const { expectNodes } = await import("../fleet/expect-nodes.ts");
+      await expectNodes(file, { ...(await fleet(flags)), ...(json ? { json } : {}) });
+    });
   sub("clear", "expect nothing any more").action(async (flags: Flags) => {
     await (await deviceTier(flags)).ask({ method: "DELETE", path: "/expected", refusal });
     await print("nothing is expected any more\n");

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { call } from "../operator/call.ts";
-import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
+import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
 import { printable } from "../text.ts";
 import { alarmBy } from "./alarms.ts";
@@ -12,7 +12,7 @@ Examples:
 
 Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 
-interface Flags extends Where {
+interface Flags extends FleetFlags {
   comment?: string;
   undo?: true;
   json?: true;
@@ -20,12 +20,13 @@ interface Flags extends Where {
 
 export function define(command: Command): void {
   command.argument("<ID>", "the alarm, by 4 characters or more of its id's beginning, as `sinew alarms` shows it");
-  for (const [flag, help] of WHERE_OPTIONS) command.option(flag, help);
+  fleetOptions(command);
   command
     .option("--comment <TEXT>", "what others are to know")
     .option("--undo", "take it back")
     .option("--json", "the alarm as one JSON document")
-    .action(async (beginning: string, { comment, undo, json, ...where }: Flags) => {
+    .action(async (beginning: string, { comment, undo, json, ...flags }: Flags) => {
+      const where = await fleet(flags);
       const { id, kind, node } = await alarmBy(where, beginning);
       const path = `/alarms/${id}/acknowledge`;
       const body = comment === undefined ? {} : { comment };

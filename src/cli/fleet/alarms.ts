@@ -2,8 +2,9 @@ import type { Command } from "commander";
 import { type Alarm, AlarmKind, AlarmSeverity, AlarmState } from "../../contract/fleet/alarm.ts";
 import { Exit } from "../exit.ts";
 import { asking } from "../operator/call.ts";
+import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import { all } from "../operator/pages.ts";
-import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
+import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
@@ -19,7 +20,7 @@ Examples:
 
 Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 
-interface Flags extends Where {
+interface Flags extends FleetFlags {
   show: string;
   kind?: string;
   node?: string;
@@ -29,7 +30,7 @@ interface Flags extends Where {
 }
 
 export function define(command: Command): void {
-  for (const [flag, help] of WHERE_OPTIONS) command.option(flag, help);
+  fleetOptions(command);
   command
     .option("--show <WHICH>", "those that are firing, resolved or pending, or all", "firing")
     .option("--kind <KIND>", "such as agent.lost or hardware.unhealthy")
@@ -40,7 +41,8 @@ export function define(command: Command): void {
     .action((flags: Flags) => alarms(flags));
 }
 
-async function alarms({ show, node, json, kind, severity, acknowledged, ...where }: Flags): Promise<void> {
+async function alarms({ show, node, json, kind, severity, acknowledged, ...flags }: Flags): Promise<void> {
+  const where = await fleet(flags);
   const filter = new URLSearchParams();
   const state = oneOf("--show", show, [...AlarmState.options, "all"]);
   const asked = {

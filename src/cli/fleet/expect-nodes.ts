@@ -10,7 +10,7 @@ const PATH = "/nodes/expected";
 /** Of an agent alone: which nodes there are is its conductor's to know. */
 const refusal = (problem: object): string | null =>
   "code" in problem && problem.code === "not_found"
-    ? "expected a conductor, which knows the fleet: --url says where one is"
+    ? "expected a conductor, which knows the fleet: --conductor says where one is"
     : null;
 
 interface Flags extends Where {

@@ -4,7 +4,8 @@ import type { NewWindow, Window, WindowList } from "../../contract/fleet/window.
 import { Exit } from "../exit.ts";
 import { writeError } from "../host/stderr.ts";
 import { call } from "../operator/call.ts";
-import { WHERE_OPTIONS, type Where } from "../operator/way.ts";
+import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
+import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
@@ -21,7 +22,7 @@ Examples:
 Meanwhile alarms that match are shown as silenced, and nobody is told. One that fires still when it ends is told then.
 Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 
-interface Flags extends Where {
+interface Flags extends FleetFlags {
   node?: string;
   label?: string[];
   kind?: string;
@@ -31,11 +32,7 @@ interface Flags extends Where {
 }
 
 export function define(command: Command): void {
-  const sub = (name: string, description: string) => {
-    const made = command.command(name).description(description);
-    for (const [flag, help] of WHERE_OPTIONS) made.option(flag, help);
-    return made;
-  };
+  const sub = (name: string, description: string) => fleetOptions(command.command(name).description(description));
   sub("add", "tell nobody of some alarms for a while; of all where nothing says which")
     .option("--node <NODE>", "of one node, by its id or name")
     .option(
@@ -50,8 +47,8 @@ export function define(command: Command): void {
     .action((flags: Flags) => add(flags));
   sub("list", "show the windows there are")
     .option("--json", "one JSON document")
-    .action(async ({ json, ...where }: Where & { json?: true }) => {
-      const windows = await all(where);
+    .action(async ({ json, ...flags }: FleetFlags & { json?: true }) => {
+      const windows = await all(await fleet(flags));
       if (json) return print(`${JSON.stringify({ windows }, null, 2)}\n`);
       if (windows.length === 0) return print("There is none.\n");
       const rows = windows.map(({ id, starts_at, ends_at, matcher, comment }) =>
@@ -61,7 +58,8 @@ export function define(command: Command): void {
     });
   sub("end", "end a window, or take it back")
     .argument("<ID>", "its id, or 4 characters or more of its beginning")
-    .action(async (beginning: string, where: Where) => {
+    .action(async (beginning: string, flags: FleetFlags) => {
+      const where = await fleet(flags);
       const begins = beginningOf(beginning);
       const found = (await all(where)).filter(begins);
       const [one] = found;
@@ -86,7 +84,8 @@ const LAST = Date.UTC(10_000, 0);
 
 const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-async function add({ node, label = [], kind, from, for: length, comment, ...where }: Flags): Promise<void> {
+async function add({ node, label = [], kind, from, for: length, comment, ...flags }: Flags): Promise<void> {
+  const where = await fleet(flags);
   const known = oneOf("--kind", kind, AlarmKind.options);
   const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(length) ?? [];
   const ms = Number(number) * (UNITS[unit ?? ""] ?? Number.NaN);

@@ -1,6 +1,7 @@
 import { codeOf, Exit, reasonOf } from "../exit.ts";
 import { withoutProxies } from "../host/proxy.ts";
 import { printable } from "../text.ts";
+import { hintOf } from "./hint.ts";
 import { type Where, wayTo } from "./way.ts";
 
 const DEADLINE_MS = 30_000;
@@ -55,10 +56,8 @@ export async function call(
   const words = refusal?.(typeof answer === "object" && answer !== null ? answer : {}) ?? null;
   if (words !== null) throw new Exit(1, words);
   const { detail } = (answer ?? {}) as { detail?: unknown };
-  throw new Exit(
-    1,
-    `${url} answered ${response.status}: ${typeof detail === "string" ? printable(detail) : "and did not say why"}`,
-  );
+  const said = typeof detail === "string" ? printable(detail) : "and did not say why";
+  throw new Exit(1, `${url} answered ${response.status}: ${said}${hintOf(response.status, said, where)}`);
 }
 
 async function textOf({ body }: Response): Promise<string> {

@@ -20,6 +20,8 @@ export interface Where {
   ca?: string;
   clientCert?: string;
   clientKey?: string;
+  /** Not a flag itself: what says where the tier is, by default `--url`. */
+  flag?: string;
 }
 
 export const WHERE_OPTIONS: [flag: string, help: string][] = [
@@ -51,25 +53,35 @@ export async function wayTo(where: Where): Promise<Way> {
   const url = passAddress(await addressOf(where, state));
   return {
     url,
-    endpoint: parsed(url),
+    endpoint: parsed(url, where),
     fetch: await fetchOf(url, state, where),
     hasToken: (await isOurs(url, state)) && (await readOperatorToken(state)) !== null,
     token: () => credential(where, state, url),
   };
 }
 
-function parsed(url: string) {
+function parsed(url: string, { flag = "--url" }: Where) {
   try {
     return parseEndpoint(url);
   } catch (error) {
-    throw new Exit(2, `--url: ${reasonOf(error)}`);
+    throw new Exit(2, `${flag}: ${reasonOf(error)}`);
   }
 }
 
-async function addressOf({ url }: Where, state: string): Promise<string> {
-  if (url !== undefined) return formatEndpoint(parsed(url));
-  const found = (await readAddress(state, "conductor")) ?? (await readAddress(state, "agent"));
-  if (found !== null) return found;
+async function addressOf(where: Where, state: string): Promise<string> {
+  const { url, flag } = where;
+  if (url !== undefined) return formatEndpoint(parsed(url, where));
+  const conductor = await readAddress(state, "conductor");
+  if (conductor !== null) return conductor;
+  const agent = await readAddress(state, "agent");
+  if (flag === "--conductor") {
+    const alone = agent === null ? "" : ", an agent alone";
+    throw new Exit(
+      1,
+      `no conductor is running in ${state}${alone}; --conductor says where one is, \`sinew context set\` keeps it, --state says which directory is meant`,
+    );
+  }
+  if (agent !== null) return agent;
   throw new Exit(
     1,
     `no conductor or agent is running in ${state}; --url says where one is, --state which directory is meant`,

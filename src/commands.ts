@@ -1,0 +1,102 @@
+import type { Command } from "commander";
+
+/** What a command's module gives: its options and what it does, and examples for its help. */
+export interface CommandModule {
+  define(command: Command): void;
+  examples: string;
+  /** Does it all when that needs no help from a library; false: it does. */
+  directly?(argv: readonly string[]): Promise<boolean>;
+}
+
+interface Entry {
+  summary: string;
+  load: () => Promise<CommandModule>;
+}
+
+/**
+ * Every command, in the groups and the order of `sinew --help`. Each loads only when it is called: `scan` would otherwise pay
+ * for a server it never starts.
+ */
+const GROUPS: Record<string, Record<string, Entry>> = {
+  "This machine": {
+    scan: {
+      summary: "list this machine's accelerators, each with whether it is ready and if not why",
+      load: () => import("./cli/scan.ts"),
+    },
+    plan: {
+      summary: "show what setting devices up as configured would write, who would lose them, and how to get back",
+      load: () => import("./cli/setup/plan.ts"),
+    },
+    apply: {
+      summary: "set devices up as configured, read everything back, and roll back what failed",
+      load: () => import("./cli/setup/apply.ts"),
+    },
+    revert: {
+      summary: "bring devices back to what they were before their first setup",
+      load: () => import("./cli/setup/revert.ts"),
+    },
+    snapshot: {
+      summary: "write this machine's PCI bus as one JSON file that scan and start can replay",
+      load: () => import("./cli/snapshot.ts"),
+    },
+  },
+  "The fleet": {
+    alarms: {
+      summary: "show what is wrong in the fleet, for how long, and what to do",
+      load: () => import("./cli/fleet/alarms.ts"),
+    },
+    ack: {
+      summary: "say that somebody is on an alarm",
+      load: () => import("./cli/fleet/ack.ts"),
+    },
+    window: {
+      summary: "tell nobody of some alarms for a while: maintenance",
+      load: () => import("./cli/fleet/window.ts"),
+    },
+  },
+  "Nodes and devices": {
+    expect: {
+      summary:
+        "say what hardware is to be on this node, or which nodes in the fleet, so that what is gone without an error is missed",
+      load: () => import("./cli/expect/expect.ts"),
+    },
+    node: {
+      summary: "what an operator does about one node of the fleet",
+      load: () => import("./cli/node.ts"),
+    },
+  },
+  Access: {
+    context: {
+      summary: "save conductors by name, with what they are shown, so that commands ask the one that is meant",
+      load: () => import("./cli/context/context.ts"),
+    },
+    token: {
+      summary: "make, list and revoke credentials: for agents that join, for people and services, for drivers",
+      load: () => import("./cli/token.ts"),
+    },
+  },
+  Service: {
+    start: {
+      summary: "run a conductor, agent or driver, or (by default) all three on this machine",
+      load: () => import("./cli/start.ts"),
+    },
+    backup: {
+      summary: "write a conductor's database to a file, while the conductor runs",
+      load: () => import("./cli/fleet/backup.ts"),
+    },
+    restore: {
+      summary: "put a backup in the place of a conductor's database",
+      load: () => import("./cli/fleet/restore.ts"),
+    },
+    conform: {
+      summary: "tell a driver, agent or conductor, ours or another's, what it does wrong",
+      load: () => import("./cli/conform.ts"),
+    },
+  },
+};
+
+export const COMMANDS: Record<string, Entry & { group: string }> = Object.fromEntries(
+  Object.entries(GROUPS).flatMap(([group, entries]) =>
+    Object.entries(entries).map(([name, entry]) => [name, { ...entry, group }]),
+  ),
+);
