@@ -38,23 +38,28 @@ async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "stat
   return changedSources(before, after);
 }
 
+/** Whose a node was when it was written: one's own, or another's from whom it was taken, who may have written of it. */
+export type Written = "own" | "taken";
+
 /**
  * Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. `owner` has it
- * from then on; `held`: only if it has it already, as silence is its owner's to judge. False: it has not, and nothing was
+ * from then on; `held`: only if it has it already, as silence is its owner's to judge. Null: it has not, and nothing was
  * written. What is the same already changes nothing, so that it can be said again when it is not known whether it was heard.
  */
 export function writeState(
   db: Database,
   row: Omit<NodeFacts, "revision" | "reported">,
   options: { now: string; devices: "stale" | "keep"; owner: string; held?: boolean },
-): Promise<boolean> {
+): Promise<Written | null> {
   const node = { id: row.id, name: row.name };
   const { owner, held = false } = options;
   return db.write(async (tx) => {
     let first = false;
-    let stored = held ? await holdNode(tx, row.id, owner) : await takeNode(tx, row.id, owner);
+    let stored = await holdNode(tx, row.id, owner);
+    const written: Written = stored ? "own" : "taken";
+    if (!stored && held) return null;
+    stored ??= await takeNode(tx, row.id, owner);
     if (!stored) {
-      if (held) return false;
       // Two conductors may both hear it for the first time: one row, and who comes second sees what the first one wrote.
       await addNode(tx, { ...row, reported: null, owner: null, revision: 0 });
       stored = await takeNode(tx, row.id, owner);
@@ -68,13 +73,13 @@ export function writeState(
     const stale = options.devices === "stale";
     const changes = stale ? await staleDevices(tx, row.id) : [];
     const sources = stale ? await staleSources(tx, row) : [];
-    if (!first && changes.length + sources.length === 0 && saysNothing(stored, row)) return true;
+    if (!first && changes.length + sources.length === 0 && saysNothing(stored, row)) return written;
     const state = { state: row.state as NodeState, sources, listed: !first && stored.name !== row.name };
     const revision = await record(tx, [{ node, now: options.now, changes, state }]);
     if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
     if (first || stored.name !== row.name)
       await replacePlaceholder(tx, { ...node, former: first ? null : stored.name }, options.now);
-    return true;
+    return written;
   });
 }
 

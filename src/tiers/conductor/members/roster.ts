@@ -101,7 +101,8 @@ export function createRoster(fleet: Fleet): Roster {
     if (stale) tracked.etag = null;
     // A report may have been taken in meanwhile, or a key: they stay.
     tracked.row = { ...row, generation: tracked.row.generation, key: tracked.row.key };
-    if (tracked.owner !== owner) gained(tracked, null);
+    // It may have been another's for a while without this one's knowledge: what that one wrote of it is not what was asked here.
+    if (tracked.owner !== owner || written === "taken") gained(tracked, null);
     return true;
   };
 

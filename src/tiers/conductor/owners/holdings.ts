@@ -33,6 +33,8 @@ export function createHoldings(
       const before = isOwn(fleet, known);
       roster.learn(known, row);
       if (!before) trust(known, settled);
+      // Another one may have had it meanwhile without this one's knowledge, and have written what it did not hear.
+      else if (!settled.has(row.id)) known.etag = null;
       return;
     }
     const peer = peerOf(row);
