@@ -93,6 +93,7 @@ class SocketLink implements Link, Answering {
     call.asked = asked;
     this.#calls.set(call.id, call);
     this.#asked += 1;
+    if (this.#asked === 1) this.#quietSince = this.world.monotonic() - Math.max(0, this.#idleSince - this.#quietSince);
     this.#watch();
     if (signal) {
       const onAbort = () => this.cancel(call, signal.reason);
@@ -270,18 +271,15 @@ class SocketLink implements Link, Answering {
     call.asked?.reject(reason);
   }
 
-  /** Sees to it that a far end which says nothing is noticed while it owes an answer; an idle link has no timer. */
+  /** A far end that is silent is noticed while it owes an answer, calls given up before counted; an idle link has no timer. */
   #watch(): void {
-    if (this.#asked === 1) this.#quietSince = this.world.monotonic() - Math.max(0, this.#idleSince - this.#quietSince);
-    this.#cancelWatch ??= this.world.timer(this.limits.deadAfterMs, () => this.#look());
-  }
-
-  #look(): void {
-    this.#cancelWatch = null;
-    if (this.#asked === 0) return;
-    const rest = this.limits.deadAfterMs - (this.world.monotonic() - this.#quietSince);
-    if (rest <= 0) this.close(`nothing was received for ${this.limits.deadAfterMs} ms`);
-    else this.#cancelWatch = this.world.timer(rest, () => this.#look());
+    const rest = () => this.limits.deadAfterMs - (this.world.monotonic() - this.#quietSince);
+    this.#cancelWatch ??= this.world.timer(Math.max(0, rest()), () => {
+      this.#cancelWatch = null;
+      if (this.#asked === 0) return;
+      if (rest() <= 0) this.close(`nothing was received for ${this.limits.deadAfterMs} ms`);
+      else this.#watch();
+    });
   }
 
   close(reason: string): void {

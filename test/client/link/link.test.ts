@@ -8,6 +8,7 @@ import {
   ProtocolError,
 } from "../../../src/client/link/frames.ts";
 import { createLink } from "../../../src/client/link/link.ts";
+import { virtualWorld } from "../../support/world.ts";
 import { type MemorySocket, memoryPair, testWorld, until } from "./sockets.ts";
 
 type Handle = (request: Request) => Promise<Response> | Response;
@@ -323,6 +324,25 @@ describe("a link", () => {
     expect(String(last)).toContain("nothing was received for 200 ms");
     expect(await dialler.closed).toBe("nothing was received for 200 ms");
     acceptor.close("the test is over");
+  });
+
+  test("is closed soon when the far end is silent, though between its calls nothing is asked (found by simulation)", async () => {
+    const { world, advance } = virtualWorld();
+    const [near] = memoryPair();
+    near.flow(false);
+    const link = createLink(near, { side: "dialler", handle: nothing, world, limits: { deadAfterMs: 60_000 } });
+    let [waited, last]: [number, unknown] = [0, null];
+    for (; waited < 60_000 && !String(last).includes("nothing was received"); waited += 7_000) {
+      const call = new AbortController();
+      const asked = link.fetch("http://x/", { signal: call.signal }).catch((error) => error);
+      await advance(7_000);
+      call.abort(new Error("given up"));
+      last = await asked;
+      await advance(5_000);
+    }
+    // The ninth call, each of 7 s, is the one in which a minute has passed.
+    expect(waited).toBe(63_000);
+    expect(await link.closed).toBe("nothing was received for 60000 ms");
   });
 
   test("refuses a head that is too long where it is made", async () => {
