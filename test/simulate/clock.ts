@@ -13,8 +13,16 @@ export interface Entry {
   cancelled: boolean;
 }
 
-/** Lets all run that waits for nothing but its turn. Everything in a simulation does so by microtasks. */
-export const settle = () => new Promise<void>((resume) => setImmediate(resume));
+/** The platform's own: what is simulated has another one (determined.ts). */
+const turn = setImmediate;
+
+/**
+ * Lets all run that waits for nothing but its turn. Everything in a simulation does so by microtasks, all of which are over
+ * in one turn of the event loop: more of them change nothing.
+ */
+export async function settle(turns = 1): Promise<void> {
+  for (let passed = 0; passed < turns; passed += 1) await new Promise<void>((resume) => void turn(resume));
+}
 
 /** Time that passes from one event to the next. What an event sets off is over before the next one. */
 export class Clock {
@@ -22,8 +30,14 @@ export class Clock {
   now = 0;
   events = 0;
   #order = 0;
+  readonly #turns: number;
   readonly #real = new Set<Promise<unknown>>();
   readonly #heap: Entry[] = [];
+
+  /** `turns`: of the event loop, which each event is given. */
+  constructor(turns = 1) {
+    this.#turns = turns;
+  }
 
   at(time: number, work: Entry["work"], owner: Partial<Pick<Entry, "run" | "process" | "own">> = {}): Entry {
     this.#order += 1;
@@ -68,8 +82,8 @@ export class Clock {
       this.events += 1;
       const done = next.work();
       if (done) await done;
-      await settle();
-      while (this.#real.size > 0) await Promise.allSettled(this.#real).then(settle);
+      await settle(this.#turns);
+      while (this.#real.size > 0) await Promise.allSettled(this.#real).then(() => settle(this.#turns));
     }
     if (!over()) this.now = Math.max(this.now, time);
   }

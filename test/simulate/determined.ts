@@ -19,12 +19,14 @@ const bytesOf = (data: Bytes) =>
   data instanceof ArrayBuffer ? new Uint8Array(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 /**
- * Takes from the platform what would make two runs of one seed differ: random bytes come from the seed, and what WebCrypto
- * does in threads of its own is done at once. The result gives it back.
+ * Takes from the platform what would make two runs of one seed differ: random bytes come from the seed, what WebCrypto does
+ * in threads of its own is done at once, and so is what waits for a turn of the event loop. The result gives it back.
  */
 export function determined(dice: Dice): () => void {
   const importKey = crypto.subtle.importKey.bind(crypto.subtle) as (...all: unknown[]) => Promise<CryptoKey>;
   const undo = [
+    // How many turns of the event loop pass while a file is opened is chance.
+    swap(globalThis, { setImmediate: (work: () => void) => queueMicrotask(work) }),
     swap(crypto, {
       randomUUID: () => dice.uuid(),
       getRandomValues: <T extends ArrayBufferView>(view: T) => {

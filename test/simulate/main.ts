@@ -10,7 +10,7 @@ const HELP = `bun run simulate [--seed N] [--seeds N] [--nodes 20] [--hours 5] [
   --nodes N    nodes of a fleet
   --conductors N  conductors on one database, by the seed by default
   --lease N    seconds of the lease that agents are given, by the seed by default
-  --links PART of the nodes that join with a key and hold a link, default 0: none
+  --links PART of the nodes that join with a key and hold a link, 0 to 1, by the seed by default
   --hours N    hours of its own time that each fleet is watched for
   --faults     what may go wrong, all by default: ${faultNames.join(", ")}
   --jobs N     processes at once, default one for each core
@@ -46,9 +46,10 @@ function options() {
     if (whole && value >= least) return value;
     throw new Usage(`--${name}: expected a number of at least ${least}, got ${values[name]}`);
   };
-  const links = Number(values.links ?? 0);
-  if (!(links >= 0 && links <= 1)) throw new Usage(`--links: expected a part from 0 to 1, got ${values.links}`);
-  const all = faultNames.filter((name) => name !== "links" || links > 0);
+  const links = values.links === undefined ? null : Number(values.links);
+  if (links !== null && !(links >= 0 && links <= 1))
+    throw new Usage(`--links: expected a part from 0 to 1, got ${values.links}`);
+  const all = faultNames.filter((name) => name !== "links" || links !== 0);
   const faults = values.faults === undefined ? all : values.faults.split(",").filter((name) => name !== "");
   for (const name of faults) if (!faultNames.includes(name)) throw new Usage(`--faults: there is no ${name}`);
   return {
@@ -74,7 +75,7 @@ const course = ({ nodes, hours, faults, named, conductors, leaseSeconds, links }
   ...["--nodes", String(nodes), "--hours", String(hours)],
   ...(conductors === null ? [] : ["--conductors", String(conductors)]),
   ...(leaseSeconds === null ? [] : ["--lease", String(leaseSeconds)]),
-  ...(links === 0 ? [] : ["--links", String(links)]),
+  ...(links === null ? [] : ["--links", String(links)]),
   ...(named ? ["--faults", faults.join(",")] : []),
 ];
 

@@ -39,4 +39,11 @@ export const MUTATIONS: Record<string, Mutation> = {
     faults: "partition,agent paused",
     found: "after quiet",
   },
+  "a link's silence is counted anew by each call": {
+    file: "src/client/link/link.ts",
+    from: "this.world.monotonic() - Math.max(0, this.#idleSince - this.#quietSince)",
+    to: "this.world.monotonic()",
+    faults: "links",
+    found: "after quiet",
+  },
 };

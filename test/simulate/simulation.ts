@@ -31,14 +31,16 @@ export interface Settings {
   conductors: number | null;
   /** The lease that conductors give, on links too; null: it follows from the seed. */
   leaseSeconds: number | null;
-  /** How many of the nodes join with a key and hold a link, 0 to 1. */
-  links: number;
+  /** How many of the nodes join with a key and hold a link, 0 to 1; null: it follows from the seed. */
+  links: number | null;
   /** Names of FAULTS. */
   faults: readonly string[];
   /** Hears each line of the journal. */
   out?: ((line: string) => void) | null;
   /** Keeps all of the journal, not its last lines alone. */
   keepAll?: boolean;
+  /** Turns of the event loop for each event, of which one is enough. */
+  turns?: number;
 }
 
 export interface Outcome {
@@ -81,7 +83,7 @@ export class Simulation implements Witness {
   /** Those whose agent stays as it is while all else is mended. */
   readonly dead = new Set<SimNode>();
   readonly #settings: Settings;
-  readonly #clock = new Clock();
+  readonly #clock: Clock;
   readonly #dice: Dice;
   readonly #folder = scratch();
   readonly #auditor: Auditor;
@@ -103,6 +105,7 @@ export class Simulation implements Witness {
 
   constructor(settings: Settings) {
     this.#settings = settings;
+    this.#clock = new Clock(settings.turns);
     this.#dice = new Dice(`simulation ${settings.seed}`);
     const journal = new Journal(this.#clock, settings);
     const network = new Network(this.#clock, this.#dice.fork("network"), journal);
@@ -111,8 +114,8 @@ export class Simulation implements Witness {
     // Mostly long ones, as each hello is computed: a short one is ten times the work.
     const short = settings.leaseSeconds === null && this.#dice.chance(0.05);
     this.#leaseSeconds = settings.leaseSeconds ?? (short ? 10 : this.#dice.pick([60, 120, 120]));
-    this.#linkedPart = settings.links;
-    this.#ownLeases = short && settings.links > 0;
+    this.#linkedPart = settings.links ?? this.#dice.fork("links").pick([0, 0.3, 0.6, 1]);
+    this.#ownLeases = short && this.#linkedPart > 0;
     const file = join(this.#folder, "sinew.sqlite");
     this.#liveness = new Liveness({ decisionMs: 0, slackMs: SLACK_MS });
     this.#auditor = new Auditor(file, (change) => {
