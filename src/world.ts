@@ -5,6 +5,15 @@ export type { ClientTls } from "./host-fetch.ts";
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
 
+/** Work that a tier has done: `pull` asks the tier below for its report, `discovery` has it look. `error`: why it failed. */
+export interface Measured {
+  kind: "pull" | "discovery";
+  /** The driver, or `agent` for a node's. */
+  source: string;
+  seconds: number;
+  error: string | null;
+}
+
 /** The world a tier runs in. Everything that differs between two runs comes through here, so a fleet can be simulated. */
 export interface World {
   now(): Date;
@@ -21,6 +30,8 @@ export interface World {
   /** What the machine is called, and the addresses that it has itself. */
   host(): Promise<{ name: string; addresses: string[] }>;
   log: Log;
+  /** Hears of work that was done. Default: nobody counts it. */
+  measure?(what: Measured): void;
 }
 
 /** Resolves after `ms`, by this world's timer. */

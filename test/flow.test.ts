@@ -35,6 +35,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
   let working = new Uint8Array();
   let viewer = "";
   let operator = "";
+  let meter = "";
   /** Reads the feed from the first line to the last, and no list. */
   let follower: Follower;
   /** What somebody who is told of alarms has heard. */
@@ -62,6 +63,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     ).trim();
     follower = follow((init) => ask("/changes", viewer, init));
     operator = (await sinew(["token", "create", "--role", "operator", "--state", join(home, "c")])).trim();
+    meter = (await sinew(["token", "create", "--role", "metrics", "--state", join(home, "c")])).trim();
     // Who is to be there is said before anybody is.
     writeFileSync(join(home, "nodes"), "n1 rack=7\n");
     await sinew(["expect", "nodes", join(home, "nodes"), "--state", join(home, "c")]);
@@ -146,6 +148,9 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
   const sources = async () => (await agentList()).sources;
   const atConductor = async (query = "") =>
     FleetHardwareList.parse(await (await ask(`/hardware${query}`, viewer)).json()).hardware;
+  /** What Prometheus would store of this series. */
+  const counts = (series: string, value: number) =>
+    until(async () => (await (await ask("/metrics", meter)).text()).split("\n").includes(`${series} ${value}`));
   const nodes = async () => NodeList.parse(await (await ask("/nodes", viewer)).json()).nodes;
   const changes = async (since: number) =>
     ChangeList.parse(await (await ask(`/changes?since=${since}`, viewer)).json());
@@ -297,6 +302,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     await hears("firing", "hardware.unhealthy");
     expect(heard.at(-1)?.data).toMatchObject({ uuid, node: { name: "n1" }, severity: "critical", reason: "AllOnes" });
     expect(await sinew(["alarms", "--state", join(home, "c")])).toContain("hardware.unhealthy");
+    await counts('sinew_devices_failing{device_type="CRYPTO",condition="Responding"}', 1);
   });
 
   test("it answers again: ready after three good readings, not after one", async () => {
@@ -328,6 +334,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     expect(await atAgent()).toEqual([]);
     expect((await atConductor()).map(({ uuid, freshness }) => [uuid, freshness])).toEqual([[uuid, "GONE"]]);
     expect(await atConductor("?ready=true")).toEqual([]);
+    await counts('sinew_devices{device_type="CRYPTO",freshness="GONE",ready="false"}', 1);
     expect((await kindsSince(revision)).filter(([kind]) => kind !== "state")).toEqual([["gone", uuid]]);
   });
 
@@ -454,6 +461,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     expect(await driver.stop("SIGTERM")).toBe(0);
     expect(await agent.stop("SIGTERM")).toBe(0);
     expect((await nodes()).map(({ name, state }) => [name, state])).toEqual([["n1", "LEFT"]]);
+    await counts('sinew_nodes{state="LEFT"}', 1);
     expect((await atConductor()).map(({ uuid, freshness }) => [uuid, freshness])).toEqual([[uuid, "STALE"]]);
   });
 

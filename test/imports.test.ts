@@ -24,9 +24,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   drivers: ["contract", "pci", "world.ts"],
   db: ["contract", "auth", "world.ts"],
   client: ["contract", "world.ts"],
+  metrics: ["contract", "db", "tiers", "world.ts"],
   auth: ["contract", "world.ts"],
   tiers: ["contract", "pci", "drivers", "db", "client", "auth", "world.ts"],
-  routes: ["contract", "tiers", "auth", "world.ts"],
+  routes: ["contract", "tiers", "auth", "metrics", "world.ts"],
   // The built-in drivers and the bus that they share: put together of what is below, and kept true while it runs.
   live: ["contract", "ffi", "pci", "drivers", "tiers", "create", "setup", "world.ts"],
   // The built-in drivers' care of devices: of the tiers it takes the types that it implements.

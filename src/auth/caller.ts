@@ -34,6 +34,8 @@ export interface Visitor {
 export const IN_PROCESS: Caller = { role: "admin", name: "in-process", local: true };
 
 export const READERS = ["viewer", "operator", "admin", "above"] as const satisfies CallerRole[];
+/** Who may read metrics alone. */
+export const METERS = ["metrics", ...READERS] as const satisfies CallerRole[];
 export const OPERATORS = ["operator", "admin", "above"] as const satisfies CallerRole[];
 export const ADMINS = ["admin"] as const satisfies CallerRole[];
 

@@ -1,14 +1,15 @@
 import type { Peer } from "../client/peer.ts";
 import type { Limits } from "../client/wrangle.ts";
+import { nodeFamilies } from "../metrics/node.ts";
 import { agentApp } from "../routes/tiers.ts";
 import { createAgentTier } from "../tiers/agent/agent.ts";
 import type { RemoteSetup } from "../tiers/agent/options.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { Tier } from "../tiers/tier.ts";
-import { realWorld, type Store } from "../world.ts";
+import type { Store } from "../world.ts";
 import { createAccess } from "./access.ts";
 import type { DriverTier } from "./driver.ts";
-import { above, localPeer, mountOf, quietLog, type TierOptions, withMounts } from "./mount.ts";
+import { above, localPeer, meteredWorld, mountOf, type TierOptions, withMounts } from "./mount.ts";
 
 export interface AgentOptions extends TierOptions, DialOptions {
   node: { id: string; name: string };
@@ -36,7 +37,8 @@ export interface AgentTier extends Tier {
 
 /** One node: wrangles its drivers and answers for them all. */
 export async function createAgent(options: AgentOptions): Promise<AgentTier> {
-  const { node, drivers = [], world = realWorld(quietLog), bootId = crypto.randomUUID(), conductor } = options;
+  const { node, drivers = [], bootId = crypto.randomUUID(), conductor } = options;
+  const { metrics, world } = meteredWorld("agent", options.world);
   const own = options.endpoint ?? "http://localhost";
   const agent = await createAgentTier({
     node,
@@ -62,7 +64,8 @@ export async function createAgent(options: AgentOptions): Promise<AgentTier> {
     pass: options.pass,
   });
   const access = createAccess(options.auth, world, { roles: ["viewer", "operator", "admin", "metrics", "driver"] });
-  const app = agentApp(agent, mountOf("agent", node.name, options, world, agent, access), access.desk);
+  nodeFamilies(metrics, { tier: agent, world, expected: agent.expected.show });
+  const app = agentApp(agent, mountOf("agent", node.name, options, world, agent, access, metrics), access.desk);
   for (const driver of drivers) {
     driver.onChange(() => agent.refresh(driver.name));
     driver.onSeen(() => agent.seen(driver.name));

@@ -7,6 +7,7 @@ import type { Database } from "../db/database.ts";
 import { appendAudit, listAudit } from "../db/queries/audit.ts";
 import { allConductors } from "../db/queries/fleet/owners.ts";
 import { databaseTokens } from "../db/queries/tokens.ts";
+import { fleetFamilies, measuredDatabase } from "../metrics/fleet.ts";
 import { cachedByRevision } from "../routes/cache.ts";
 import { repeatedHellos } from "../routes/repeat.ts";
 import { conductorApp, GREETERS } from "../routes/tiers.ts";
@@ -14,10 +15,10 @@ import { type Conductor, createConductorTier } from "../tiers/conductor/conducto
 import { createRetention } from "../tiers/conductor/retention/retention.ts";
 import type { DialOptions } from "../tiers/greeting.ts";
 import type { RequestEnv, Tier } from "../tiers/tier.ts";
-import { realWorld } from "../world.ts";
+
 import { createAccess } from "./access.ts";
 import { type AlarmOptions, createAlarmDesk } from "./alarms.ts";
-import { mountOf, quietLog, type TierOptions, withMounts } from "./mount.ts";
+import { meteredWorld, mountOf, type TierOptions, withMounts } from "./mount.ts";
 
 export interface ConductorOptions extends TierOptions, DialOptions {
   /** From `openDatabase`; the caller closes it after `stop()`. */
@@ -42,7 +43,9 @@ export interface ConductorOptions extends TierOptions, DialOptions {
 
 /** The fleet: wrangles its agents and keeps the database right. */
 export async function createConductor(options: ConductorOptions): Promise<Tier> {
-  const { db, world = realWorld(quietLog), mounts = {}, ready = () => true } = options;
+  const { mounts = {}, ready = () => true } = options;
+  const { metrics, world } = meteredWorld("conductor", options.world);
+  const db = measuredDatabase(options.db, metrics, world);
   const tokens: TokenStore = (options.auth !== "open" && options.auth?.tokens) || databaseTokens(db);
   const self = { id: world.uuid(), ...options.self };
   const conductor = await createConductorTier({
@@ -81,11 +84,16 @@ export async function createConductor(options: ConductorOptions): Promise<Tier> 
     isGone: async (id) => !(await allConductors(db.read)).some((one) => one.id === id && !one.leaving),
   });
   const retention = createRetention(db, world, options.keep);
-  const mount = mountOf("conductor", "conductor", options, world, served, access);
+  fleetFamilies(metrics, { db, world, conductor, alarms });
+  const mount = mountOf("conductor", "conductor", options, world, served, access, metrics);
   const app = conductorApp(conductor, alarms, mount, access.desk);
   const { gate } = access;
-  const kept = cachedByRevision((request, env) => app.fetch(request, env), { revision: conductor.revision, gate });
-  const greeted = repeatedHellos(kept, { gate, roles: GREETERS });
+  const kept = cachedByRevision((request, env) => app.fetch(request, env), {
+    revision: conductor.revision,
+    gate,
+    metrics,
+  });
+  const greeted = repeatedHellos(kept, { gate, roles: GREETERS, metrics });
   return {
     role: "conductor",
     name: "conductor",

@@ -1,11 +1,12 @@
+import { nodeFamilies } from "../metrics/node.ts";
 import { NIL_UUID } from "../pci/identity.ts";
 import { driverApp } from "../routes/tiers.ts";
 import type { DeviceCare } from "../tiers/device.ts";
 import { createDriverTier, type DriverDevice } from "../tiers/driver.ts";
 import type { Tier } from "../tiers/tier.ts";
-import { realWorld } from "../world.ts";
+
 import { createAccess } from "./access.ts";
-import { above, mountOf, quietLog, type TierOptions } from "./mount.ts";
+import { above, meteredWorld, mountOf, type TierOptions } from "./mount.ts";
 
 export interface DriverOptions extends TierOptions {
   /** Names the source on its node. */
@@ -37,7 +38,8 @@ export interface DriverTier extends Tier {
 
 /** One kind of hardware on one node. Serves the seed's driver calls; `start()` runs the first discovery. */
 export async function createDriver(options: DriverOptions): Promise<DriverTier> {
-  const { name, type, discover, world = realWorld(quietLog), bootId = crypto.randomUUID() } = options;
+  const { name, type, discover, bootId = crypto.randomUUID() } = options;
+  const { metrics, world } = meteredWorld("driver", options.world);
   const listeners: (() => void)[] = [];
   const witnesses: (() => void)[] = [];
   const driver = await createDriverTier({
@@ -58,7 +60,8 @@ export async function createDriver(options: DriverOptions): Promise<DriverTier> 
     },
   });
   const access = createAccess(options.auth, world, { roles: ["viewer", "operator", "admin"] });
-  const app = driverApp(driver, mountOf("driver", name, options, world, driver, access));
+  nodeFamilies(metrics, { tier: driver, world });
+  const app = driverApp(driver, mountOf("driver", name, options, world, driver, access, metrics));
   return {
     role: "driver",
     name,

@@ -1,10 +1,12 @@
+import manifest from "../../package.json" with { type: "json" };
 import { IN_PROCESS } from "../auth/caller.ts";
 import { passAddress } from "../auth/pass.ts";
 import { formatEndpoint, parseEndpoint } from "../client/endpoint.ts";
 import { bearer, createPeer, type Peer } from "../client/peer.ts";
+import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import type { Mount } from "../routes/app.ts";
 import type { Tier } from "../tiers/tier.ts";
-import type { Log, World } from "../world.ts";
+import { type Log, realWorld, type World } from "../world.ts";
 import type { Access, AuthOptions } from "./access.ts";
 
 export interface TierOptions {
@@ -29,6 +31,12 @@ export const quietLog: Log = (level, message, fields) => {
   if (level === "warn" || level === "error") console.error(level, message, fields ?? "");
 };
 
+/** A tier's metrics, and its world with what it measures counted there. */
+export function meteredWorld(role: Mount["role"], of: World = realWorld(quietLog)): { metrics: Metrics; world: World } {
+  const metrics = createMetrics({ role, version: manifest.version }, of);
+  return { metrics, world: { ...of, measure: metrics.measure } };
+}
+
 export const mountOf = (
   role: Mount["role"],
   name: string,
@@ -36,7 +44,8 @@ export const mountOf = (
   world: World,
   tier: { ready: boolean },
   { gate, audit, insecure }: Access,
-): Mount => ({ role, name, gate, audit, insecure, basePath, ready: () => tier.ready, log: world.log });
+  metrics: Metrics,
+): Mount => ({ role, name, gate, audit, insecure, basePath, ready: () => tier.ready, log: world.log, metrics });
 
 /** The tier above, at `unix:/path` or a URL; throws RangeError for what is neither. */
 export function above(url: string, world: World, { pass }: Pick<TierOptions, "pass">): Peer {

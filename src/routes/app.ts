@@ -2,6 +2,7 @@ import { OpenAPIHono, type z } from "@hono/zod-openapi";
 import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
+import { routePath } from "hono/route";
 import { TrieRouter } from "hono/router/trie-router";
 import type { Audit } from "../auth/audit.ts";
 import type { Caller, Visitor } from "../auth/caller.ts";
@@ -17,6 +18,7 @@ import {
   type Role,
   VERSION_HEADER,
 } from "../contract/version.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
 import type { Log } from "../world.ts";
 
@@ -44,6 +46,7 @@ export interface Mount {
   /** False until the first scan is served. */
   ready(): boolean;
   log: Log;
+  metrics: Metrics;
 }
 
 /** What answers strangers, too. */
@@ -70,6 +73,12 @@ export const visitOf = (c: Context<Env>): Visit => ({
   caller: c.env?.caller,
 });
 
+/** The pattern of the route that a request met, as the document writes it; those that met none have one in common. */
+function patternOf(c: Context<Env>): string {
+  const pattern = routePath(c, -1);
+  return pattern.endsWith("*") ? "none" : pattern.replace(/:([^/]+)/g, "{$1}");
+}
+
 /**
  * An app with what all routes share: versions, request ids, problems for every error. `bodies` are the bytes that a body may
  * have where that is more than elsewhere, by method and path: `PUT /nodes/expected`.
@@ -83,8 +92,11 @@ export function createApp(mount: Mount, bodies: Readonly<Record<string, number>>
     },
   });
   app.use(async (c, next) => {
+    const began = performance.now();
     c.set("requestId", crypto.randomUUID());
     await next();
+    const seconds = (performance.now() - began) / 1000;
+    mount.metrics.answered({ method: c.req.method, route: patternOf(c), status: c.res.status, seconds });
     mount.audit.record({
       caller: c.get("caller") ?? null,
       address: c.env?.remoteAddress ?? null,

@@ -1,6 +1,7 @@
 import { admits, READERS } from "../auth/caller.ts";
 import type { Gate } from "../auth/gate.ts";
 import { API_VERSION, ASKER_HEADER, VERSION_HEADER } from "../contract/version.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { RequestEnv } from "../tiers/tier.ts";
 
 type Fetch = (request: Request, env?: RequestEnv) => Promise<Response> | Response;
@@ -19,7 +20,7 @@ interface Entry {
  */
 export function cachedByRevision(
   app: Fetch,
-  { revision, gate }: { revision: () => Promise<number>; gate: Gate },
+  { revision, gate, metrics }: { revision: () => Promise<number>; gate: Gate; metrics: Pick<Metrics, "answered"> },
 ): Fetch {
   let kept = new Map<string, Entry>();
   let keptAt = -1;
@@ -46,6 +47,7 @@ export function cachedByRevision(
   }
 
   return async (request, env) => {
+    const began = performance.now();
     const { method, headers, url } = request;
     if (method !== "GET") return app(request, env);
     // The path and query as sent: a spelling of its own is a miss, never a wrong hit.
@@ -69,9 +71,10 @@ export function cachedByRevision(
     const entry = kept.get(key);
     // Conditions are the app's to judge.
     if (headers.has("if-none-match")) return app(request, env);
-    return entry && mayRead(gate, request, env)
-      ? new Response(entry.bytes, { headers: entry.headers })
-      : refill(key, request, env);
+    if (!entry || !mayRead(gate, request, env)) return refill(key, request, env);
+    const route = /^\/hardware(\?|$)/.test(key) ? "/hardware" : "/hardware/{uuid}";
+    metrics.answered({ method, route, status: 200, seconds: (performance.now() - began) / 1000 });
+    return new Response(entry.bytes, { headers: entry.headers });
   };
 }
 

@@ -2,6 +2,7 @@ import { admits, type Caller, type CallerRole } from "../auth/caller.ts";
 import type { Gate } from "../auth/gate.ts";
 import { problemResponse, SinewError } from "../contract/problem.ts";
 import { API_VERSION, VERSION_HEADER } from "../contract/version.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { Repeat, RequestEnv } from "../tiers/tier.ts";
 
 type Fetch = (request: Request, env?: RequestEnv) => Promise<Response> | Response;
@@ -26,7 +27,10 @@ interface Kept {
  * nothing else. What may be done again, and for how long, is the app's to say (`RequestEnv.repeat`); the credential is
  * looked at each time, and a caller that is not remembered goes the long way.
  */
-export function repeatedHellos(app: Fetch, { gate, roles }: { gate: Gate; roles: readonly CallerRole[] }): Fetch {
+export function repeatedHellos(
+  app: Fetch,
+  { gate, roles, metrics }: { gate: Gate; roles: readonly CallerRole[]; metrics: Pick<Metrics, "answered"> },
+): Fetch {
   /** By the text of the hello: of two that say the same the last. */
   let kept = new Map<string, Kept>();
   /** The one text of each sender. */
@@ -53,6 +57,7 @@ export function repeatedHellos(app: Fetch, { gate, roles }: { gate: Gate; roles:
   }
 
   return async (request, env) => {
+    const began = performance.now();
     const { method, headers, url } = request;
     // A link keeps what was said over it by itself.
     if (method !== "POST" || !url.endsWith("/hello") || env?.repeat) return app(request, env);
@@ -84,8 +89,10 @@ export function repeatedHellos(app: Fetch, { gate, roles }: { gate: Gate; roles:
       known.caller === env?.caller
     ) {
       const caller = env?.caller ?? gate.recall(authorization);
-      if (caller && admits(roles, caller.role) && known.again())
+      if (caller && admits(roles, caller.role) && known.again()) {
+        metrics.answered({ method, route: "/hello", status: 200, seconds: (performance.now() - began) / 1000 });
         return new Response(known.body, { headers: known.headers });
+      }
     }
     return first(text, request, env);
   };

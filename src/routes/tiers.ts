@@ -20,6 +20,7 @@ import { changeRoutes, nodeRoutes } from "./fleet.ts";
 import { fleetRoutes, hardwareRoutes } from "./hardware.ts";
 import { healthRoutes } from "./health.ts";
 import { helloRoutes } from "./hello.ts";
+import { metricRoutes } from "./metrics.ts";
 import { documentRoutes } from "./reference.ts";
 
 /** Who may say hello to a conductor. */
@@ -36,6 +37,7 @@ export function driverApp(driver: Driver, mount: Mount) {
   hardwareRoutes(app, driver);
   careRoutes(app, driver, mount);
   healthRoutes(app, mount);
+  metricRoutes(app, mount);
   documentRoutes(app, mount);
   checkGuards(app);
   return app;
@@ -51,6 +53,7 @@ export function agentApp(agent: Agent, mount: Mount, desk: Desk) {
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);
   healthRoutes(app, mount);
+  metricRoutes(app, mount);
   documentRoutes(app, mount);
   checkGuards(app);
   return app;
@@ -77,6 +80,7 @@ export function conductorApp(
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);
   healthRoutes(app, mount);
+  metricRoutes(app, mount);
   documentRoutes(app, mount);
   checkGuards(app);
   return app;

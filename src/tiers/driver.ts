@@ -11,6 +11,7 @@ import { coalesce } from "./coalesce.ts";
 import type { DeviceCare } from "./device.ts";
 import { createInventory } from "./inventory.ts";
 import { createLimiter } from "./limiter.ts";
+import { measured } from "./operations/measured.ts";
 import { createOperations } from "./operations/operations.ts";
 import { createUpward } from "./upward.ts";
 
@@ -125,7 +126,7 @@ export async function createDriverTier(options: DriverOptions): Promise<Driver> 
   let begun = false;
   const discover = () => {
     begun = true;
-    return inTurn(() => scan(true));
+    return inTurn(() => measured(world, { kind: "discovery", source: name }, () => scan(true)));
   };
   const startDiscovery = () => operations.start("discovery", async () => [{ name, endpoint, run: discover }]);
 

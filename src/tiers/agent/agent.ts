@@ -11,6 +11,7 @@ import { coalesce } from "../coalesce.ts";
 import { createPeers } from "../greeting.ts";
 import { createInventory } from "../inventory.ts";
 import { leaseSeconds } from "../lease.ts";
+import { measured } from "../operations/measured.ts";
 import { createOperations } from "../operations/operations.ts";
 import { createUpward } from "../upward.ts";
 import { cutToRoom } from "./bounds.ts";
@@ -189,9 +190,13 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     if (message !== null) failChild(child, { code: "invalid", message });
   }
 
+  /** One that answers may say all the same that it failed. */
+  const counted = <T>(kind: "pull" | "discovery", child: Child, work: () => Promise<T>) =>
+    measured(world, { kind, source: child.name }, work, () => child.source.error?.code ?? null);
+
   const pull = coalesce(async (child: Child) => {
     try {
-      await pullChild(child, context);
+      await counted("pull", child, () => pullChild(child, context));
       bound(child);
     } catch (error) {
       // Nobody waits for most pulls: what is not a peer's fault must not end the process either.
@@ -217,7 +222,7 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
 
   async function discover(child: Child) {
     try {
-      const found = await discoverChild(child, context);
+      const found = await counted("discovery", child, () => discoverChild(child, context));
       bound(child);
       return found;
     } finally {

@@ -15,6 +15,7 @@ import type { Care } from "../care/care.ts";
 import { type Below, relayCare } from "../care/relay.ts";
 import { createPeers, type DialOptions } from "../greeting.ts";
 import { LINK_LEASE_SECONDS, leaseSeconds } from "../lease.ts";
+import { measured } from "../operations/measured.ts";
 import type { ChildWork } from "../operations/operations.ts";
 import { settle } from "../operations/settle.ts";
 import type { Again, Repeat, RequestEnv } from "../tier.ts";
@@ -22,6 +23,7 @@ import { createDiscoveries } from "./discovery/discoveries.ts";
 import { createFeed, type Feed } from "./feed/feed.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "./fleet.ts";
 import { createPulls } from "./inventory/pulls.ts";
+import { AGENT_SOURCE } from "./inventory/reconcile.ts";
 import { type Admission, createAdmission } from "./members/admission.ts";
 import { createClaims } from "./members/claims.ts";
 import { createLinks } from "./members/links.ts";
@@ -73,6 +75,8 @@ export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "r
   startDiscovery(filter?: DiscoveryFilter): Promise<Operation>;
   conductors(): Promise<ConductorList>;
   operation(uuid: string, waitMs: number): Promise<Operation | null>;
+  /** What this conductor has in hand now. */
+  figures(): ReturnType<Feed["figures"]> & { links: number; owned: number; leaseSeconds: number };
   /** Resolves once no pull is under way. */
   settled(): Promise<void>;
   start(): Promise<void>;
@@ -142,7 +146,9 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   async function discover(tracked: Tracked): ReturnType<ChildWork["run"]> {
     if (tracked.conflict?.blocks) throw new Error("two machines say to be this node");
     if (stateOf(tracked) === "INCOMPATIBLE") throw new Error("it speaks no API version of this conductor");
-    const operation = await runDiscovery(tracked.peer, fleet.limits, world).catch(async (error) => {
+    const operation = await measured(world, { kind: "discovery", source: AGENT_SOURCE }, () =>
+      runDiscovery(tracked.peer, fleet.limits, world),
+    ).catch(async (error) => {
       if (error instanceof PeerError) await failed(tracked, error);
       throw error;
     });
@@ -209,6 +215,15 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     },
     startDiscovery: (filter = {}) => discoveries.start(filter),
     operation: discoveries.operation,
+    figures() {
+      const nodes = [...members.values()];
+      return {
+        ...feed.figures(),
+        links: nodes.filter(({ row }) => fleet.links.has(row.id)).length,
+        owned: nodes.filter((tracked) => isOwn(fleet, tracked)).length,
+        leaseSeconds: fleet.ttlMs() / 1000,
+      };
+    },
     settled,
     follow: feed.follow,
     release: feed.stop,

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull } from "drizzle-orm";
+import { and, eq, inArray, isNull, sql } from "drizzle-orm";
 import type { ExpectedNode } from "../../../contract/fleet/expected.ts";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
@@ -12,6 +12,18 @@ const KEY = "expected_nodes";
 export async function expectedNodes(r: Reader): Promise<ExpectedNode[]> {
   const text = await metaOf(r, KEY);
   return text === null ? [] : (JSON.parse(text) as ExpectedNode[]); // written by `saveExpected` alone
+}
+
+/** How many they are, without reading them. */
+export async function countExpected(r: Reader): Promise<number> {
+  const [row] = await r.query((db, { meta }) => {
+    const list = r.dialect === "sqlite" ? meta.value : sql`CAST(${meta.value} AS json)`;
+    return db
+      .select({ count: sql<number>`json_array_length(${list})` })
+      .from(meta)
+      .where(eq(meta.key, KEY));
+  });
+  return Number(row?.count ?? 0);
 }
 
 export const saveExpected = (w: Writer, nodes: readonly ExpectedNode[]): Promise<void> =>

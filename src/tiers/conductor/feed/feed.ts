@@ -58,6 +58,8 @@ export interface Feed {
    * too_old, rate_limited.
    */
   follow(since: number, options: FollowOptions): Promise<ReadableStream>;
+  /** How many follow, and the last revision that the slowest of them has been given; null: nobody follows. */
+  figures(): { followers: number; slowest: number | null };
   /** Ends all streams. Those that come later end at once. */
   stop(): void;
 }
@@ -238,6 +240,10 @@ export function createFeed(db: Database, world: World): Feed {
   }
 
   return {
+    figures: () => ({
+      followers: followers.size,
+      slowest: [...followers].reduce<number | null>((least, { at }) => Math.min(least ?? at, at), null),
+    }),
     async follow(since, { epoch, reader = null, onClose = () => {} }) {
       const newest = await db.revision();
       await checkPosition(db, since, { epoch, newest });

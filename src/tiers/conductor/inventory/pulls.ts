@@ -3,6 +3,7 @@ import { pullReport } from "../../../client/wrangle.ts";
 import type { Report } from "../../../contract/peer.ts";
 import { getNode } from "../../../db/queries/nodes.ts";
 import { generationOf } from "../../generation.ts";
+import { measured } from "../../operations/measured.ts";
 import { type Fleet, isCurrent, isOwn, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
 import type { Roster } from "../members/roster.ts";
 import { createIntake } from "./intake.ts";
@@ -91,7 +92,8 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       const lane = tracked.failures > 0 ? "again" : fleet.links.has(tracked.row.id) ? "link" : "call";
       const answer = await places.hold(lane, async () => {
         if (fleet.stopped) return null;
-        return { report: await pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag, world) };
+        const ask = () => pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag, world);
+        return { report: await measured(world, { kind: "pull", source: AGENT_SOURCE }, ask) };
       });
       if (answer === null) return;
       const { report } = answer;
