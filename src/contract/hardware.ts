@@ -96,11 +96,23 @@ export const HardwareList = z
   .meta({ id: "HardwareList" });
 export type HardwareList = Omit<z.infer<typeof HardwareList>, "hardware"> & { hardware: Hardware[] };
 
+/** A source, and the node whose it is. */
+export const FleetSource = Source.extend({ node: z.object({ id: z.guid(), name: z.string() }) }).meta({
+  id: "FleetSource",
+});
+export type FleetSource = z.infer<typeof FleetSource>;
+
+/** The body of the conductor's `GET /sources`. */
+export const SourceList = z
+  .object({ sources: z.array(FleetSource), revision: z.int(), next_page_token: z.string().optional() })
+  .meta({ id: "SourceList" });
+export type SourceList = z.infer<typeof SourceList>;
+
 /** The body of the conductor's `GET /hardware`: only sources that are not OK, and the numbers of all. */
 export const FleetHardwareList = z
   .object({
     hardware: z.array(Hardware),
-    sources: z.array(Source.extend({ node: z.object({ id: z.guid(), name: z.string() }) })),
+    sources: z.array(FleetSource),
     sources_summary: z.object({ total: z.int(), ok: z.int(), stale: z.int(), never: z.int() }),
     generation: z.string(),
     revision: z.int(),

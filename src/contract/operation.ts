@@ -36,3 +36,12 @@ export const Operation = z
 export type Operation = z.infer<typeof Operation>;
 
 export const Accepted = z.object({ status: z.literal("IN-PROGRESS"), operation: z.guid() }).meta({ id: "Accepted" });
+
+export const OperationList = z
+  .object({
+    operations: z.array(Operation).meta({ description: "Newest first; of each at most 10 children" }),
+    revision: z.int(),
+    next_page_token: z.string().optional(),
+  })
+  .meta({ id: "OperationList" });
+export type OperationList = z.infer<typeof OperationList>;

@@ -12,6 +12,8 @@ export const PROBLEMS = {
   node_conflict: [409, "Two machines claim one node id"],
   api_version: [409, "No API version is spoken by both sides"],
   ambiguous_uuid: [409, "More than one device has this uuid"],
+  ambiguous_name: [409, "More than one node has this name"],
+  name_taken: [409, "Another node has this name"],
   setup_refused: [409, "The setup would do harm"],
   busy: [409, "The resource is busy"],
   epoch: [410, "That revision belongs to another history"],

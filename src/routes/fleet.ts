@@ -2,29 +2,17 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { admits, READERS } from "../auth/caller.ts";
 import type { Gate } from "../auth/gate.ts";
-import { ChangeList } from "../contract/change.ts";
-import { NodeList, NodeState } from "../contract/node.ts";
+import { Change, ChangeList } from "../contract/change.ts";
 import { SinewError } from "../contract/problem.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
-import type { Reader } from "../tiers/conductor/feed/feed.ts";
+import type { Reader } from "../tiers/conductor/feed/follower.ts";
 import { guarded } from "./access/guard.ts";
 import { type App, type Env, jsonText, type Mount, problems, visitOf } from "./app.ts";
+import { nodeName } from "./fleet/chosen.ts";
 import { paging } from "./hardware.ts";
 
 const CLOSING_SECONDS = 10;
 const EVENTS = "text/event-stream";
-
-const listNodes = guarded(READERS, {
-  method: "get",
-  path: "/nodes",
-  operationId: "listNodes",
-  summary: "The fleet's nodes and their states",
-  request: { query: z.strictObject({ state: NodeState.optional(), ...paging }) },
-  responses: {
-    200: { description: "One page", content: { "application/json": { schema: NodeList } } },
-    ...problems(400),
-  },
-});
 
 const listChanges = guarded(READERS, {
   method: "get",
@@ -32,11 +20,18 @@ const listChanges = guarded(READERS, {
   operationId: "listChanges",
   summary: "What changed after a revision, oldest first",
   description:
-    "Read a list, then ask for changes since its `revision`; then again since the last one read. With `Accept: text/event-stream` the answer is a stream without end of the same: an event `epoch` first, then an event of each change, its `kind` the event's name and its revision the id; a stream has no pages.",
+    "Read a list, then ask for changes since its `revision`; then again since the last one read. With `Accept: text/event-stream` the answer is a stream without end of the same: an event `epoch` first, then an event of each change, its `kind` the event's name and its revision the id; a stream has no pages. With a filter a page may be shorter than asked for, also empty, while it has a `next_page_token`; a stream says with an id alone how far it has come.",
   request: {
     query: z.strictObject({
       since: z.coerce.number().int().min(0).default(0),
       epoch: z.guid().optional().meta({ description: "The epoch that `since` is of; another one is 410" }),
+      node: nodeName.optional().meta({ description: "About a node: its id, or a name that it had then" }),
+      uuid: z.guid().optional().meta({ description: "About a device" }),
+      kind: Change.shape.kind.optional(),
+      order: z
+        .enum(["asc", "desc"])
+        .default("asc")
+        .meta({ description: "desc: newest first, down to `since`; JSON only" }),
       ...paging,
       page_token: paging.page_token.meta({ description: "next_page_token of the page before; instead of `since`" }),
     }),
@@ -60,22 +55,20 @@ const listChanges = guarded(READERS, {
   },
 });
 
-export const nodeRoutes = <A extends App>(app: A, conductor: Conductor) =>
-  app.openapi(listNodes, async (c) => {
-    const { limit, page_token, ...filter } = c.req.valid("query");
-    return c.json(await conductor.nodes(filter, { limit, page_token }), 200);
-  });
-
 export const changeRoutes = <A extends App>(app: A, conductor: Conductor, { gate }: Pick<Mount, "gate">) =>
   app.openapi(listChanges, async (c) => {
     const { since, ...options } = c.req.valid("query");
     if (!asksForEvents(c.req.header("accept"))) return jsonText(c, await conductor.changes(since, options));
     if (options.page_token !== undefined)
       throw new SinewError("invalid", "page_token: a stream of events has no pages");
+    const { node, uuid, kind, order } = options;
+    if (order === "desc") throw new SinewError("invalid", "order: a stream of events goes from the oldest on");
+    const isPart = node !== undefined || uuid !== undefined || kind !== undefined;
     // An EventSource says where it was in a header, and calls the same URL again.
     const last = c.req.valid("header")["last-event-id"];
     const stream = await conductor.follow(last ? Number(last) : since, {
       epoch: options.epoch,
+      filter: isPart ? { node, uuid, kind } : null,
       reader: readerOf(c, gate),
       // One that reads no more is left to the listener, which closes what has been idle.
       onClose: () => c.env?.extend?.(CLOSING_SECONDS),

@@ -15,8 +15,9 @@ import { discoveryRoutes } from "./discovery.ts";
 import { type AlarmSource, alarmRoutes } from "./fleet/alarms.ts";
 import { conductorRoutes } from "./fleet/conductors.ts";
 import { expectedNodeRoutes } from "./fleet/expected.ts";
+import { nodeRoutes } from "./fleet/nodes.ts";
 import { windowRoutes } from "./fleet/windows.ts";
-import { changeRoutes, nodeRoutes } from "./fleet.ts";
+import { changeRoutes } from "./fleet.ts";
 import { fleetRoutes, hardwareRoutes } from "./hardware.ts";
 import { healthRoutes } from "./health.ts";
 import { helloRoutes } from "./hello.ts";
@@ -70,12 +71,13 @@ export function conductorApp(
   discoveryRoutes(app, conductor, mount);
   fleetRoutes(app, conductor);
   careRoutes(app, conductor, mount);
-  nodeRoutes(app, conductor);
   changeRoutes(app, conductor, mount);
   conductorRoutes(app, conductor);
   alarmRoutes(app, alarms);
   windowRoutes(app, alarms);
+  // Before the routes of one node: a node that is called so is asked for by its id.
   expectedNodeRoutes(app, alarms.expected);
+  nodeRoutes(app, conductor);
   joinRoutes(app, conductor);
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);

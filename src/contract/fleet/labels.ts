@@ -18,3 +18,15 @@ export const Labels = z.preprocess(
     .refine((labels) => Object.keys(labels).length <= MOST, `expected at most ${MOST} labels`)
     .meta({ maxProperties: MOST }),
 );
+
+/** A label that is asked for: `rack=7`, or `rack` with any value. */
+export const WantedLabel = z
+  .string()
+  .regex(/^[^=]{1,63}(=.{0,255})?$/su, "expected NAME=VALUE, or NAME for any value")
+  // In the JSON of a node's labels such a name could not be told from the end of a text and what comes after it.
+  .refine((text) => !/^[,:}]/.test(text), "a label whose name begins with , : or } cannot be asked for")
+  .transform((text): { name: string; value: string | null } => {
+    const at = text.indexOf("=");
+    return at < 0 ? { name: text, value: null } : { name: text.slice(0, at), value: text.slice(at + 1) };
+  });
+export type WantedLabel = z.output<typeof WantedLabel>;

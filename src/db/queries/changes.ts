@@ -1,4 +1,4 @@
-import { asc, eq, gt, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, lte, or, sql } from "drizzle-orm";
 import type { Change } from "../../contract/change.ts";
 import { insert, upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
@@ -60,6 +60,46 @@ export async function changesSince(r: Reader, since: number, limit: number): Pro
   );
   return rowsOf(r.tables.changes, await r.run(text, [since, limit]));
 }
+
+/** What of the log is asked for; nothing: all of it. */
+export interface ChangeFilter {
+  /** A node's id, or a name that it had then. */
+  node?: string | undefined;
+  uuid?: string | undefined;
+  kind?: Change["kind"] | undefined;
+}
+
+/** Whether a change is asked for: `changesBetween` says the same in SQL. */
+export const isWanted = (
+  { node, uuid, kind }: ChangeFilter,
+  row: Pick<ChangeRow, "node_id" | "node_name" | "uuid" | "kind">,
+): boolean =>
+  (node === undefined || row.node_id === node.toLowerCase() || row.node_name === node) &&
+  (uuid === undefined || row.uuid === uuid.toLowerCase()) &&
+  (kind === undefined || row.kind === kind);
+
+/** Changes after one revision, up to another. No index helps with a filter: whoever calls this keeps the two near each other. */
+export const changesBetween = (
+  r: Reader,
+  { node, uuid, kind }: ChangeFilter,
+  { after, upTo, limit, order }: { after: number; upTo: number; limit: number; order: "asc" | "desc" },
+): Promise<ChangeRow[]> =>
+  r.query((db, { changes: c }) =>
+    db
+      .select()
+      .from(c)
+      .where(
+        and(
+          gt(c.revision, after),
+          lte(c.revision, upTo),
+          node === undefined ? undefined : or(eq(c.node_id, node.toLowerCase()), eq(c.node_name, node)),
+          uuid === undefined ? undefined : eq(c.uuid, uuid.toLowerCase()),
+          kind === undefined ? undefined : eq(c.kind, kind),
+        ),
+      )
+      .orderBy(order === "asc" ? asc(c.revision) : desc(c.revision))
+      .limit(limit),
+  );
 
 /** The newest revision. */
 export const currentRevision = (r: Reader): Promise<number> => revisionIn(r, "revision");

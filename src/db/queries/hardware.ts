@@ -1,11 +1,13 @@
-import { and, asc, eq, gt, inArray, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, lte, max, or, sql } from "drizzle-orm";
 import { troubleOf } from "../../contract/device/trouble.ts";
+import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { padded, textOf } from "../prepared.ts";
 import type { HardwareRow, NewHardwareRow, Tables } from "../schema/tables.ts";
 import { currentRevision, sourcesRevision } from "./changes.ts";
+import { hasLabels, holds, labelTexts } from "./fleet/labels.ts";
 
 export type { HardwareRow, NewHardwareRow } from "../schema/tables.ts";
 
@@ -78,6 +80,10 @@ export interface HardwareFilter {
   vendor_id?: string;
   ready?: boolean;
   freshness?: Freshness;
+  /** Of its node. */
+  labels?: WantedLabel[];
+  /** The type of a condition that may be "false": a device that has it so is found, and few others. */
+  condition?: string;
 }
 
 /** What a list shows of a device. */
@@ -87,12 +93,17 @@ export type ListedRow = Pick<HardwareRow, "id" | "freshness" | "body">;
 export async function listHardware(
   r: Reader,
   filter: HardwareFilter,
-  { after, limit }: { after?: number | undefined; limit: number },
+  { after, upTo, limit }: { after?: number | undefined; upTo?: number | undefined; limit: number },
 ): Promise<{ rows: ListedRow[]; revision: number; sourcesAt: number }> {
-  const { node, device_type, vendor_id, ready, freshness } = filter;
-  const given = { device_type, vendor_id, ready, freshness, after };
-  const used = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
-  const name = `listHardware ${[...used.map((one) => one.name), ...(node === undefined ? [] : ["node"])]}`;
+  const { node, device_type, vendor_id, ready, freshness, labels = [], condition } = filter;
+  const asked = { device_type, vendor_id, ready, freshness, after, upTo };
+  const used = Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+  const more = [
+    node === undefined ? "" : "node",
+    `${labels.length} labels`,
+    condition === undefined ? "" : "condition",
+  ];
+  const name = `listHardware ${[...used.map((one) => one.name), ...more]}`;
   const text = textOf(r, name, (db, { hardware, nodes, meta }) => {
     const named = db
       .select({ id: nodes.id })
@@ -108,17 +119,36 @@ export async function listHardware(
       .where(
         and(
           node === undefined ? undefined : inArray(hardware.node_id, named),
+          labels.length === 0
+            ? undefined
+            : inArray(
+                hardware.node_id,
+                db
+                  .select({ id: nodes.id })
+                  .from(nodes)
+                  .where(hasLabels(r.dialect, nodes, labels)),
+              ),
           device_type === undefined ? undefined : eq(hardware.device_type, device_type),
           vendor_id === undefined ? undefined : eq(hardware.vendor_id, vendor_id),
           ready === undefined ? undefined : eq(hardware.ready, ready),
           freshness === undefined ? undefined : eq(hardware.freshness, freshness),
           after === undefined ? undefined : gt(hardware.id, after),
+          upTo === undefined ? undefined : lte(hardware.id, upTo),
+          ...(condition === undefined ? [] : falseTexts(condition)).map((text) =>
+            holds(r.dialect, hardware.body, text),
+          ),
         ),
       )
       .orderBy(asc(hardware.id))
       .limit(1);
   });
-  const values = [...(node === undefined ? [] : [node, node]), ...used.map(({ value }) => value), limit];
+  const values = [
+    ...(node === undefined ? [] : [node, node]),
+    ...labels.flatMap(labelTexts),
+    ...used.map(({ value }) => value),
+    ...(condition === undefined ? [] : falseTexts(condition)),
+    limit,
+  ];
   const look = () => r.run(text, r.dialect === "sqlite" ? values.map(asStored) : values);
   let rows = await look();
   let at: unknown[] = rows[0] ?? [];
@@ -133,6 +163,22 @@ export async function listHardware(
     revision: Number(at[3]),
     sourcesAt: Number(at[4] ?? 0),
   };
+}
+
+/** What stands in the JSON of a device that has this condition "false", in whichever order its members came. */
+const falseTexts = (condition: string) => [`"type":${JSON.stringify(condition)}`, '"status":"false"'];
+
+/** Whether a device, by its body, has this condition "false". */
+export const isFalse = ({ body }: Pick<HardwareRow, "body">, condition: string): boolean =>
+  // Written by bodyOf, from a Hardware.
+  (JSON.parse(body) as Hardware).acc_status.conditions.some(
+    ({ type, status }) => type === condition && status === "false",
+  );
+
+/** The number of the newest row; 0: there is none. */
+export async function newestHardware(r: Reader): Promise<number> {
+  const [row] = await r.query((db, { hardware }) => db.select({ id: max(hardware.id) }).from(hardware));
+  return Number(row?.id ?? 0);
 }
 
 const shown = ({ id, freshness, body }: Tables["hardware"]) => ({ id, freshness, body });

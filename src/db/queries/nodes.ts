@@ -1,11 +1,13 @@
 import { and, asc, count, eq, gt, inArray, sql } from "drizzle-orm";
 import type { Condition } from "../../contract/condition.ts";
+import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { Node, NodeState } from "../../contract/node.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { padded, rowsOf, textOf } from "../prepared.ts";
 import type { NodeRow } from "../schema/tables.ts";
 import { currentRevision } from "./changes.ts";
+import { hasLabels } from "./fleet/labels.ts";
 
 export type { NodeRow } from "../schema/tables.ts";
 
@@ -52,10 +54,15 @@ export async function countNodes(r: Reader): Promise<number> {
   return row?.count ?? 0;
 }
 
+export interface NodeFilter {
+  state?: string | undefined;
+  labels?: WantedLabel[] | undefined;
+}
+
 /** One page by id, and the revision at which it was exactly that; the id of its last row is `after` for the next. */
 export async function listNodes(
   r: Reader,
-  { state, after, limit }: { state?: string | undefined; after?: string | undefined; limit: number },
+  { state, labels, after, limit }: NodeFilter & { after?: string | undefined; limit: number },
 ): Promise<{ rows: NodeRow[]; revision: number }> {
   const look = () =>
     r.query((db, { nodes, meta }) =>
@@ -68,6 +75,7 @@ export async function listNodes(
         .where(
           and(
             state === undefined ? undefined : eq(nodes.state, state),
+            labels && hasLabels(r.dialect, nodes, labels),
             after === undefined ? undefined : gt(nodes.id, after),
           ),
         )
@@ -93,11 +101,21 @@ export async function getNode(r: Reader, id: string): Promise<NodeRow | null> {
 
 /** By id, or by name where only one node has it; null: none, or several by that name. */
 export async function findNode(r: Reader, idOrName: string): Promise<NodeRow | null> {
-  const byId = await getNode(r, idOrName.toLowerCase());
-  if (byId) return byId;
-  const rows = await r.query((db, { nodes }) => db.select().from(nodes).where(eq(nodes.name, idOrName)).limit(2));
+  const rows = await nodesCalled(r, idOrName);
   return rows.length === 1 ? (rows[0] ?? null) : null;
 }
+
+/** The one with this id, else those with this name, by id. */
+export async function nodesCalled(r: Reader, idOrName: string): Promise<NodeRow[]> {
+  const byId = await getNode(r, idOrName.toLowerCase());
+  if (byId) return [byId];
+  return r.query((db, { nodes }) =>
+    db.select().from(nodes).where(eq(nodes.name, idOrName)).orderBy(asc(nodes.id)).limit(NAMED),
+  );
+}
+
+/** Nodes of one name: more are not told apart by telling of them. */
+const NAMED = 10;
 
 export function saveNode(w: Writer, row: NodeFacts & Partial<NodeRow>): Promise<void> {
   const { owner: _, renewals: __, ...facts } = row;

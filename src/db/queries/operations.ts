@@ -1,4 +1,4 @@
-import { and, eq, isNull, notInArray, or, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, notInArray, or, sql } from "drizzle-orm";
 import type { Operation, OperationChild, OperationStatus, OperationSummary } from "../../contract/operation.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { textOf } from "../prepared.ts";
@@ -68,6 +68,40 @@ export async function saveOperation(
 export async function getOperation(r: Reader, uuid: string): Promise<Operation | null> {
   const [row] = await r.query((db, { operations }) => db.select().from(operations).where(eq(operations.uuid, uuid)));
   return row ? toOperation(row) : null;
+}
+
+export interface OperationFilter {
+  status?: OperationStatus;
+  kind?: string;
+}
+
+export interface OperationPlace {
+  started_at: string;
+  uuid: string;
+}
+
+/** Newest first; `before` is the last one of the page before. */
+export async function listOperations(
+  r: Reader,
+  { status, kind, before }: OperationFilter & { before?: OperationPlace | undefined },
+  limit: number,
+): Promise<Operation[]> {
+  const rows = await r.query((db, { operations: o }) =>
+    db
+      .select()
+      .from(o)
+      .where(
+        and(
+          status === undefined ? undefined : eq(o.status, status),
+          kind === undefined ? undefined : eq(o.kind, kind),
+          before &&
+            or(lt(o.started_at, before.started_at), and(eq(o.started_at, before.started_at), lt(o.uuid, before.uuid))),
+        ),
+      )
+      .orderBy(desc(o.started_at), desc(o.uuid))
+      .limit(limit),
+  );
+  return rows.map(toOperation);
 }
 
 /** Has whoever else calls this wait until the end of the transaction: of two that look and begin the second one sees the first. */

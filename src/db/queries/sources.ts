@@ -1,9 +1,11 @@
-import { and, asc, count, eq, inArray, or } from "drizzle-orm";
-import type { Source, SourceErrorCode } from "../../contract/hardware.ts";
+import { and, asc, count, eq, gt, inArray, or } from "drizzle-orm";
+import type { WantedLabel } from "../../contract/fleet/labels.ts";
+import type { FleetSource, Source, SourceErrorCode } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { chunked, padded, textOf } from "../prepared.ts";
 import type { SourceRow, Tables } from "../schema/tables.ts";
+import { hasLabels } from "./fleet/labels.ts";
 
 export type { SourceRow } from "../schema/tables.ts";
 
@@ -29,6 +31,23 @@ export const sourceRow = (nodeId: string, source: Source): SourceRow => ({
   error_code: source.error?.code ?? null,
   // A broken peer's own words: they may hold what no database stores, and must not cost the whole report.
   error_message: source.error?.message.toWellFormed().replaceAll("\0", "\uFFFD") ?? null,
+});
+
+export interface SourceFilter {
+  /** A node's id or name. */
+  node?: string;
+  status?: Source["status"];
+  labels?: WantedLabel[];
+}
+
+export interface SourcePlace {
+  node: string;
+  name: string;
+}
+
+export const toFleetSource = (row: SourceRow & { node_name: string }): FleetSource => ({
+  ...toSource(row),
+  node: { id: row.node_id, name: row.node_name },
 });
 
 export const sourcesOfNode = (r: Reader, nodeId: string): Promise<SourceRow[]> =>
@@ -102,6 +121,31 @@ export const failedSources = (
         // By name, not "other than OK": the few are found by an index.
         .where(and(inArray(sources.status, ["STALE", "NEVER"]), ofNode(nodes, node)))
         .orderBy(asc(sources.node_id), asc(sources.name))
+        .limit(limit),
+    )
+    .then((rows) => rows.map(({ source, node_name }) => ({ ...source, node_name })));
+
+/** One page of the fleet's sources by node and name; both of the last one are `after` for the next. */
+export const listSources = (
+  r: Reader,
+  { node, status, labels, after }: SourceFilter & { after?: SourcePlace | undefined },
+  limit: number,
+): Promise<(SourceRow & { node_name: string })[]> =>
+  r
+    .query((db, { sources: s, nodes }) =>
+      db
+        .select({ source: s, node_name: nodes.name })
+        .from(s)
+        .innerJoin(nodes, eq(nodes.id, s.node_id))
+        .where(
+          and(
+            ofNode(nodes, node),
+            status === undefined ? undefined : eq(s.status, status),
+            labels && hasLabels(r.dialect, nodes, labels),
+            after && or(gt(s.node_id, after.node), and(eq(s.node_id, after.node), gt(s.name, after.name))),
+          ),
+        )
+        .orderBy(asc(s.node_id), asc(s.name))
         .limit(limit),
     )
     .then((rows) => rows.map(({ source, node_name }) => ({ ...source, node_name })));

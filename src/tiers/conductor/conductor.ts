@@ -5,6 +5,7 @@ import { type Limits, runDiscovery } from "../../client/wrangle.ts";
 import type { ConductorList } from "../../contract/fleet/conductor.ts";
 import type { DiscoveryFilter } from "../../contract/fleet/discovery.ts";
 import type { Hello, Registered } from "../../contract/hello.ts";
+import type { Node } from "../../contract/node.ts";
 import type { Operation } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
@@ -130,7 +131,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   const greet = createMembership(fleet, roster, { peers, silence });
   const admission = createAdmission(fleet, roster, options);
   const holdings = createHoldings(fleet, roster, { peers, pull });
-  const reads = createReads(db);
+  const reads = createReads(db, world);
   const feed = createFeed(db, world);
   const exchange = createExchange(fleet, {
     own(node) {
@@ -184,6 +185,12 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       return renewed !== null;
     };
 
+  /** Leases are written in batches: memory knows better when a node was last heard. */
+  function heard(node: Node): Node {
+    const tracked = members.get(node.id);
+    return { ...node, last_seen: (tracked && isOwn(fleet, tracked) && tracked.row.last_seen) || node.last_seen };
+  }
+
   const settled = async () => {
     await Promise.all([...members.values()].map(({ pulling }) => pulling));
   };
@@ -195,13 +202,9 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     },
     async nodes(filter, paging) {
       const list = await reads.nodes(filter, paging);
-      // Leases are written in batches: memory knows better when a node was last heard.
-      const nodes = list.nodes.map((node) => {
-        const tracked = members.get(node.id);
-        return { ...node, last_seen: (tracked && isOwn(fleet, tracked) && tracked.row.last_seen) || node.last_seen };
-      });
-      return { ...list, nodes };
+      return { ...list, nodes: list.nodes.map(heard) };
     },
+    node: async (idOrName) => heard(await reads.node(idOrName)),
     conductors: () => listConductors(fleet),
     care: relayCare({ find, operations: discoveries.operations, world, deadlineMs: fleet.limits.deadlineMs }),
     join: admission.join,

@@ -15,10 +15,10 @@ export function summaryOf({ children }: Pick<Operation, "children">): OperationS
   };
 }
 
-/** An operation as it is answered: with how its children stand, and no more than 1,000 of them. */
-export function shown(operation: Operation): Operation {
+/** An operation as it is answered: with how its children stand, and no more than `most` of them. */
+export function shown(operation: Operation, most = SHOWN): Operation {
   const { children, summary = summaryOf(operation) } = operation;
-  if (children.length <= SHOWN) return { ...operation, summary, children: children.map((child) => ({ ...child })) };
+  if (children.length <= most) return { ...operation, summary, children: children.map((child) => ({ ...child })) };
   const sorted = FIRST.flatMap((status) => children.filter((child) => child.status === status));
-  return { ...operation, summary, children: sorted.slice(0, SHOWN).map((child) => ({ ...child })) };
+  return { ...operation, summary, children: sorted.slice(0, most).map((child) => ({ ...child })) };
 }

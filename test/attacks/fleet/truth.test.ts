@@ -26,7 +26,7 @@ test.each(databases)(
         const database = await open();
         const db = await openDatabase(database.url);
         const feed = createFeed(db, quiet());
-        const reads = createReads(db);
+        const reads = createReads(db, quiet());
         for (let n = 0; n < 6; n += 1) await addNode(db, n);
         const writers = seeds.map((seed) =>
           Bun.spawn([process.execPath, writer, database.url, `${seed}`], {

@@ -1,7 +1,9 @@
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database } from "../../../db/database.ts";
+import type { ChangeFilter } from "../../../db/queries/changes.ts";
 import { sleep, type World } from "../../../world.ts";
-import { newIn, PAGE, type Page, readPage } from "./page.ts";
+import type { Follower, Reader } from "./follower.ts";
+import { newIn, PAGE, type Page, positionText, readPage } from "./page.ts";
 import { checkPosition } from "./position.ts";
 
 /** SQLite tells of no commit of another process, and a word of PostgreSQL can be lost: so often it is looked anyway. */
@@ -23,31 +25,11 @@ const RECHECK_MS = 1_000;
 const encoder = new TextEncoder();
 const KEEP_ALIVE = encoder.encode(": keep-alive\n\n");
 
-/** Who follows. Two of one name hold the same credential. */
-export interface Reader {
-  name: string;
-  /** Whether the credential is still good; without it nothing can be taken back. */
-  may?: (() => Promise<boolean>) | undefined;
-}
-
-interface Follower {
-  /** Null: nobody knows. */
-  reader: Reader | null;
-  /** What it has been given. */
-  at: number;
-  since: number;
-  /** It has met the pages that all share; until then it reads by itself. */
-  met: boolean;
-  ended: boolean;
-  /** Set while it waits for more. */
-  wake: (() => void) | null;
-  keepAlive: boolean;
-  close: () => void;
-}
-
 export interface FollowOptions {
   epoch?: string | undefined;
   reader?: Reader | null;
+  /** Only what is asked for; where a reader of a part is it learns with each keep-alive. */
+  filter?: ChangeFilter | null;
   onClose?: () => void;
 }
 
@@ -211,7 +193,7 @@ export function createFeed(db: Database, world: World): Feed {
       const page = pageAfter(follower.at);
       if (page) {
         follower.met = true;
-        const bytes = newIn(page, follower.at);
+        const bytes = newIn(page, follower.at, follower.filter);
         follower.at = page.last;
         if (bytes.byteLength > 0) return bytes;
       } else if (follower.at < position) {
@@ -221,15 +203,16 @@ export function createFeed(db: Database, world: World): Feed {
         // Not every revision is a change, the newest one neither.
         if (own === null) follower.at = Math.max(follower.at, upTo);
         else {
+          const bytes = newIn(own, follower.at, follower.filter);
           follower.at = own.last;
           follower.met = own.last >= position;
-          return own.bytes;
+          return bytes.byteLength > 0 ? bytes : positionText(own.last);
         }
       } else {
         follower.met = true;
         if (follower.keepAlive) {
           follower.keepAlive = false;
-          return KEEP_ALIVE;
+          return follower.filter === null ? KEEP_ALIVE : positionText(follower.at);
         }
         await new Promise<void>((resume) => {
           follower.wake = resume;
@@ -244,7 +227,7 @@ export function createFeed(db: Database, world: World): Feed {
       followers: followers.size,
       slowest: [...followers].reduce<number | null>((least, { at }) => Math.min(least ?? at, at), null),
     }),
-    async follow(since, { epoch, reader = null, onClose = () => {} }) {
+    async follow(since, { epoch, reader = null, filter = null, onClose = () => {} }) {
       const newest = await db.revision();
       await checkPosition(db, since, { epoch, newest });
       if (!placeFor(reader)) {
@@ -254,7 +237,16 @@ export function createFeed(db: Database, world: World): Feed {
       const hello = { epoch: db.epoch, revision: newest };
       let opening: Uint8Array | null = encoder.encode(`event: epoch\ndata: ${JSON.stringify(hello)}\n\n`);
       const follower: Follower = {
-        ...{ reader, at: since, since: world.monotonic(), met: false, ended: stopped, wake: null, keepAlive: false },
+        ...{
+          reader,
+          filter,
+          at: since,
+          since: world.monotonic(),
+          met: false,
+          ended: stopped,
+          wake: null,
+          keepAlive: false,
+        },
         close: () => {},
       };
       return new ReadableStream<Uint8Array>(

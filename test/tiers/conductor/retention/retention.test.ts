@@ -54,7 +54,7 @@ describe.each(databases)("retention on $name", ({ open }) => {
     // Not beyond the first that is kept: what is left has no gap.
     expect(await kept()).toEqual([1_202, 1_203, 1_204, 1_205]);
     expect(await keptAfter(db.read)).toBe(1_201);
-    const { changes } = createReads(db);
+    const { changes } = createReads(db, quiet());
     await expect(changes(1_200, { limit: 10 })).rejects.toMatchObject({ code: "too_old", revision: 1_205 });
     expect(JSON.parse(await changes(1_201, { limit: 10 })).changes).toHaveLength(4);
     await Promise.all([1, 2].map(() => run({ changes: { seconds: null, count: 2 } })));

@@ -1,0 +1,23 @@
+import { z } from "@hono/zod-openapi";
+import { WantedLabel } from "../../contract/fleet/labels.ts";
+
+const MOST = 64;
+
+/** `label=rack=7&label=gpu`: each may come again, and all must match. */
+export const label = z
+  .preprocess((value) => (value === undefined ? undefined : [value].flat()), z.array(WantedLabel).max(MOST).optional())
+  .openapi({
+    type: "array",
+    items: { type: "string" },
+    maxItems: MOST,
+    description: "NAME=VALUE, or NAME for any value; given again, all must match",
+    examples: [["rack=7"]],
+  });
+
+/** Of a path or a query. */
+export const nodeName = z
+  .string()
+  .min(1)
+  .max(253)
+  .refine((text) => !text.includes("\0"), "expected text without U+0000")
+  .meta({ description: "A node's id or name" });
