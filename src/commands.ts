@@ -35,6 +35,10 @@ const GROUPS: Record<string, Record<string, Entry>> = {
       summary: "bring devices back to what they were before their first setup",
       load: () => import("./cli/setup/revert.ts"),
     },
+    doctor: {
+      summary: "say what is in the way on this host: privileges, IOMMU, clock, ports, credentials, reachability",
+      load: () => import("./cli/doctor/doctor.ts"),
+    },
     snapshot: {
       summary: "write this machine's PCI bus as one JSON file that scan and start can replay",
       load: () => import("./cli/snapshot.ts"),
