@@ -45,6 +45,11 @@ const GROUPS: Record<string, Record<string, Entry>> = {
     },
   },
   "The fleet": {
+    get: {
+      summary:
+        "list hardware, nodes, sources, alarms, operations or changes: which is not ready, where, why, since when, what to do",
+      load: () => import("./cli/get/get.ts"),
+    },
     alarms: {
       summary: "show what is wrong in the fleet, for how long, and what to do",
       load: () => import("./cli/fleet/alarms.ts"),

@@ -220,6 +220,9 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     const table = await sinew(["scan", "--sysfs", tree.sysfs]);
     expect(table).toContain(ADDRESS);
     expect(table).toContain("qat_4xxx");
+    // An operator of the fleet reads the same: where, not ready, since when, why, and what to do.
+    const listed = await sinew(["get", "hardware", "n1/3b:00.0", "--state", join(home, "c")]);
+    expect(listed).toMatch(/ n1 +CRYPTO .*0000:3b:00\.0 +NotReady +\d+\w* +NoKernelDriver: .*qat_4xxx/);
   });
 
   test("it can be set up: the plan, through agent and conductor, has every write and what is in its way", async () => {

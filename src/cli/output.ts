@@ -2,6 +2,8 @@ import { codeOf } from "./exit.ts";
 
 /** Writes all of `text` to stdout. A reader that has gone (`| head`) is the end of the work, not a failure of it. */
 export async function print(text: string): Promise<void> {
+  // Bun empties a file that is written "" to, and what was there before is lost.
+  if (text === "") return;
   try {
     if (typeof Bun !== "undefined") await Bun.write(Bun.stdout, text);
     else await written(text);

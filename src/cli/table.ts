@@ -48,7 +48,7 @@ function row(device: Hardware): string[] {
 }
 
 /** `16.0GT/s x16`, with what the device could do where it does less. */
-function linkOf({ pci }: Hardware): string {
+export function linkOf({ pci }: Hardware): string {
   const link = pci?.link;
   if (!link || link.speed_gts === null || link.width === null) return "-";
   const slower = link.max_speed_gts !== null && link.speed_gts < link.max_speed_gts;
@@ -63,31 +63,59 @@ const FAULTS: ReadonlySet<string> = new Set(["LinkFull", "ErrorFree"]);
 const ASIDE: ReadonlySet<string> = new Set([...FAULTS, "IommuReady"]);
 
 type Condition = Hardware["acc_status"]["conditions"][number];
-const told = (one: Condition) => `${one.reason}: ${one.message}${one.action ? ` (${one.action})` : ""}`;
+/** `AllOnes: its config space reads all ones (power-cycle it)` */
+export const told = (one: Condition) => `${one.reason}: ${one.message}${one.action ? ` (${one.action})` : ""}`;
 
-const faultsOf = ({ acc_status: { conditions } }: Hardware): string =>
-  conditions
-    .filter(({ type, status }) => status === "false" && FAULTS.has(type))
-    .map(told)
-    .join("; ");
+export const faults = ({ acc_status: { conditions } }: Hardware): Condition[] =>
+  conditions.filter(({ type, status }) => status === "false" && FAULTS.has(type));
 
-/** Reasons with their message and action, false ones first. */
-function whyNot({ acc_status: status }: Hardware): string {
-  const against = status.conditions.filter((one) => one.status !== "true");
-  const said = [
-    ...against.filter((one) => one.status === "false" && one.type !== "IommuReady"),
-    ...against.filter((one) => one.status === "unknown" && !ASIDE.has(one.type)),
-  ].map(told);
-  if (status.setup_required) said.push("setup required");
-  if (status.reboot_required) said.push("reboot required");
+const faultsOf = (device: Hardware): string => faults(device).map(told).join("; ");
+
+/** The conditions that keep a device from being ready, false ones first. */
+export function against({ acc_status: { conditions } }: Hardware): Condition[] {
+  const not = conditions.filter((one) => one.status !== "true");
+  return [
+    ...not.filter((one) => one.status === "false" && one.type !== "IommuReady"),
+    ...not.filter((one) => one.status === "unknown" && !ASIDE.has(one.type)),
+  ];
+}
+
+/** Reasons with their message and action. */
+function whyNot(device: Hardware): string {
+  const said = against(device).map(told);
+  const { setup_required, reboot_required } = device.acc_status;
+  if (setup_required) said.push("setup required");
+  if (reboot_required) said.push("reboot required");
   return said.join("; ") || "it does not say why";
 }
 
+interface Alignment {
+  /** Colours a cell before it is padded. */
+  paint?: (cell: string, column: number, line: number) => string;
+  /** What columns have been so far: rows that come later are aligned with those before. Grows. */
+  widths?: number[];
+  /** Lines are cut off there, as a terminal would break them. */
+  width?: number;
+}
+
 /** Rows in columns, the first of them their headings; the last column is as long as it must be. */
-export function columns(rows: string[][]): string {
+export function columns(rows: string[][], { paint = (cell) => cell, widths = [], width }: Alignment = {}): string {
   const shown = rows.map((row) => row.map(printable));
-  const width = (at: number) => Math.max(...shown.map((row) => row[at]?.length ?? 0));
-  const line = (row: string[]) =>
-    row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(width(at)))).join("  ");
-  return `${shown.map(line).join("\n")}\n`;
+  const lengths = shown.map((row) => row.map((cell) => [...cell].length));
+  for (const [at] of (shown[0] ?? []).entries())
+    widths[at] = lengths.reduce((most, row) => Math.max(most, row[at] ?? 0), widths[at] ?? 0);
+  const text = (row: string[], line: number) => {
+    let left = width ?? Number.POSITIVE_INFINITY;
+    return row
+      .map((cell, at) => {
+        const gap = at === row.length - 1 ? 0 : (widths[at] ?? 0) - (lengths[line]?.[at] ?? 0) + 2;
+        const whole = (lengths[line]?.[at] ?? 0) <= left;
+        const kept = whole ? cell : [...cell].slice(0, Math.max(0, left)).join("");
+        const room = Math.min(gap, Math.max(0, left - (lengths[line]?.[at] ?? 0)));
+        left -= (lengths[line]?.[at] ?? 0) + gap;
+        return `${paint(kept, at, line)}${" ".repeat(room)}`;
+      })
+      .join("");
+  };
+  return `${shown.map(text).join("\n")}\n`;
 }

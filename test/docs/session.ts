@@ -42,7 +42,8 @@ export class Session {
     if (!args) return null;
     const main = join(root, "src/main.ts");
     if (args[0] === "start") return this.#shown(await this.#started([main, ...args, ...this.#listen(args)]));
-    if (!["scan", "snapshot", "conform", "token", "node", "expect"].includes(args[0] ?? "")) return null;
+    if (!["scan", "snapshot", "conform", "token", "node", "expect", "get", "alarms", "context"].includes(args[0] ?? ""))
+      return null;
     const child = this.#spawn([main, ...args.map((word) => (this.#made.has(word) ? join(this.#home, word) : word))]);
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
     const file = redirection(line);
@@ -167,6 +168,8 @@ const normal = (text: string) =>
     .replace(/W\/"\w+"/g, 'W/"N"')
     .replace(/127\.0\.0\.1:\d+/g, "127.0.0.1:PORT")
     .replace(/\(pid \d+\)/g, "(pid N)")
+    // How long ago, as tables say it.
+    .replace(/ \d+(s|m|h)(\d+[sm])?(?= )/g, " AGE")
     .replace(/\s+/g, "");
 
 /**

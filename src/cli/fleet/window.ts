@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { AlarmKind } from "../../contract/fleet/alarm.ts";
 import type { NewWindow, Window, WindowList } from "../../contract/fleet/window.ts";
 import { Exit } from "../exit.ts";
+import { word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { call } from "../operator/call.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
@@ -9,7 +10,7 @@ import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
-import { isNode, oneOf } from "./asked.ts";
+import { isNode } from "./asked.ts";
 import { beginningOf } from "./beginning.ts";
 
 export const examples = `
@@ -86,7 +87,7 @@ const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86
 
 async function add({ node, label = [], kind, from, for: length, comment, ...flags }: Flags): Promise<void> {
   const where = await fleet(flags);
-  const known = oneOf("--kind", kind, AlarmKind.options);
+  const known = word("--kind", kind, AlarmKind.options);
   const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(length) ?? [];
   const ms = Number(number) * (UNITS[unit ?? ""] ?? Number.NaN);
   if (!(ms > 0)) throw new Exit(2, `--for: expected a time such as 30m, 2h or 1d, found ${JSON.stringify(length)}`);

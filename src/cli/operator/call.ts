@@ -11,56 +11,83 @@ const UNKNOWN_CA =
 /** Larger than any answer to a command; whoever has taken the port of a tier may go on forever. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/**
- * Asks the tier as its operator. Throws Exit 1 with the tier's own words where it refuses, or with those that `refusal`
- * makes of its problem document.
- */
-export async function call(
+interface Asked {
+  method?: string;
+  path: string;
+  body?: unknown;
+  prefer?: string;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+/** Sends a request to the tier as its operator; the answer, whatever it is, is the caller's to read. Throws Exit. */
+export async function send(
   where: Where,
-  request: {
-    method?: string;
-    path: string;
-    body?: unknown;
-    prefer?: string;
-    refusal?: (problem: object) => string | null;
-  },
-): Promise<{ status: number; body: unknown }> {
+  { method = "GET", path, body, prefer, headers, signal }: Asked,
+): Promise<{ url: string; response: Response }> {
   withoutProxies(process.env, () => {});
   const { url, endpoint, fetch, token } = await wayTo(where);
-  const { method = "GET", path, body, prefer, refusal } = request;
   const base = endpoint.kind === "unix" ? "http://localhost" : endpoint.base;
   const authorization = `Bearer ${await token()}`;
-  let response: Response;
-  let text: string;
   try {
-    response = await fetch(`${base}${path}`, {
+    const response = await fetch(`${base}${path}`, {
       method,
       headers: {
+        ...headers,
         authorization,
         ...(prefer ? { prefer } : {}),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       redirect: "manual",
-      signal: AbortSignal.timeout(DEADLINE_MS),
+      ...(signal === undefined ? {} : { signal }),
       ...(endpoint.kind === "unix" ? { unix: endpoint.path } : {}),
     });
-    text = await textOf(response);
+    return { url, response };
   } catch (error) {
-    const hint = UNKNOWN_CA.test(codeOf(error) ?? "") ? "; --ca FILE names the CA that signed its certificate" : "";
-    throw new Exit(1, `cannot reach ${url}: ${printable(reasonOf(error))}${hint}`);
+    throw unreachable(url, error);
   }
-  const answer = parseJson(text);
-  if (response.ok && (answer !== null || text === "")) return { status: response.status, body: answer };
-  if (response.ok) throw new Exit(1, `${url} answered ${response.status} with something that is not JSON`);
-  const words = refusal?.(typeof answer === "object" && answer !== null ? answer : {}) ?? null;
-  if (words !== null) throw new Exit(1, words);
-  const { detail } = (answer ?? {}) as { detail?: unknown };
-  const said = typeof detail === "string" ? printable(detail) : "and did not say why";
-  throw new Exit(1, `${url} answered ${response.status}: ${said}${hintOf(response.status, said, where)}`);
 }
 
-async function textOf({ body }: Response): Promise<string> {
+function unreachable(url: string, error: unknown): Exit {
+  const hint = UNKNOWN_CA.test(codeOf(error) ?? "") ? "; --ca FILE names the CA that signed its certificate" : "";
+  return new Exit(1, `cannot reach ${url}: ${printable(reasonOf(error))}${hint}`);
+}
+
+/**
+ * Asks the tier as its operator. Throws Exit 1 with the tier's own words where it refuses, or with those that `refusal`
+ * makes of its problem document. `now`: the time of its clock, where it says so.
+ */
+export async function call(
+  where: Where,
+  { refusal, ...request }: Asked & { refusal?: (problem: object) => string | null },
+): Promise<{ status: number; body: unknown; now: number | null }> {
+  const { url, response } = await send(where, { ...request, signal: AbortSignal.timeout(DEADLINE_MS) });
+  let text: string;
+  try {
+    text = await textOf(response);
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+  const answer = parseJson(text);
+  if (response.ok && (answer !== null || text === "")) {
+    const now = Date.parse(response.headers.get("date") ?? "");
+    return { status: response.status, body: answer, now: Number.isNaN(now) ? null : now };
+  }
+  if (response.ok) throw new Exit(1, `${url} answered ${response.status} with something that is not JSON`);
+  const words = refusal?.(typeof answer === "object" && answer !== null ? answer : {}) ?? null;
+  throw words === null ? refused(where, url, response.status, answer) : new Exit(1, words);
+}
+
+/** A refusal in the tier's own words, with what mends it. */
+export function refused(where: Where, url: string, status: number, answer: unknown): Exit {
+  const { detail } = (answer ?? {}) as { detail?: unknown };
+  const said = typeof detail === "string" ? printable(detail) : "and did not say why";
+  return new Exit(1, `${url} answered ${status}: ${said}${hintOf(status, said, where)}`);
+}
+
+/** All of an answer. Throws Error where it has no end. */
+export async function textOf({ body }: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of body ?? []) {
@@ -70,7 +97,7 @@ async function textOf({ body }: Response): Promise<string> {
   return text + decoder.decode();
 }
 
-function parseJson(text: string): unknown {
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Exit } from "../exit.ts";
+import { call } from "./call.ts";
 import type { Context } from "./contexts.ts";
 import { WHERE_OPTIONS, type Where } from "./way.ts";
 
@@ -56,3 +57,36 @@ const whereOf = ({ url, token, ca, client_cert, client_key }: Context): Where =>
   ...(client_cert === undefined ? {} : { clientCert: client_cert }),
   ...(client_key === undefined ? {} : { clientKey: client_key }),
 });
+
+/** A conductor that is asked by a command. */
+export interface Conductor {
+  where: Where;
+  /** The body of what is at a path. Throws Exit. */
+  ask(path: string): Promise<unknown>;
+  /** The same, or null where there is none (404). */
+  find(path: string): Promise<unknown>;
+  /** The time by the conductor's clock: it dates what it says, and the operator's own may be wrong. */
+  now(): number;
+}
+
+/** The conductor that the flags mean. Throws Exit. */
+export async function conductorOf(flags: FleetFlags): Promise<Conductor> {
+  const where = await fleet(flags);
+  let ahead = 0;
+  async function ask(path: string, refusal?: (problem: object) => string | null): Promise<unknown> {
+    const { body, now } = await call(where, { path, ...(refusal ? { refusal } : {}) });
+    if (now !== null) ahead = now - Date.now();
+    return body;
+  }
+  const NONE = "there is none";
+  return {
+    where,
+    ask: (path) => ask(path),
+    find: (path) =>
+      ask(path, (problem) => ("code" in problem && problem.code === "not_found" ? NONE : null)).catch((error) => {
+        if (error instanceof Exit && error.message === NONE) return null;
+        throw error;
+      }),
+    now: () => Date.now() + ahead,
+  };
+}

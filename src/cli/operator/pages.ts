@@ -3,25 +3,30 @@ import { Exit } from "../exit.ts";
 const PER_PAGE = "1000";
 
 /**
- * What a tier lists as `name` at `path`, page by page; `ask` gets a path and gives the body. Throws Exit where it is no list.
- * What is in it is our own tier's, whose schema its tests check.
+ * What a tier lists as `name` at `path`, page by page, with what else each page says; `ask` gets a path and gives the body.
+ * Throws Exit where it is no list. What is in it is our own tier's, whose schema its tests check.
  */
-export async function* pages<T>(
+export async function* bodies<T>(
   ask: (path: string) => Promise<unknown>,
   name: string,
   path: string,
   filter = new URLSearchParams(),
-): AsyncGenerator<T[]> {
+): AsyncGenerator<{ rows: T[]; body: Record<string, unknown> }> {
   const query = new URLSearchParams(filter);
-  query.set("limit", PER_PAGE);
+  if (!query.has("limit")) query.set("limit", PER_PAGE);
   for (;;) {
-    const page = (await ask(`${path}?${query}`)) as Record<string, unknown> | null;
-    const found = page?.[name];
-    if (!Array.isArray(found)) throw new Exit(1, `expected a list of ${name}, got something else`);
-    yield found;
-    if (typeof page?.next_page_token !== "string") return;
-    query.set("page_token", page.next_page_token);
+    const body = (await ask(`${path}?${query}`)) as Record<string, unknown> | null;
+    const rows = body?.[name];
+    if (!body || !Array.isArray(rows)) throw new Exit(1, `expected a list of ${name}, got something else`);
+    yield { rows, body };
+    if (typeof body.next_page_token !== "string") return;
+    query.set("page_token", body.next_page_token);
   }
+}
+
+/** The rows of each page alone. */
+export async function* pages<T>(...of: Parameters<typeof bodies<T>>): AsyncGenerator<T[]> {
+  for await (const { rows } of bodies<T>(...of)) yield rows;
 }
 
 /** All of what `pages` gives. */

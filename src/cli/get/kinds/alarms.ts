@@ -1,0 +1,91 @@
+import { type Alarm, AlarmKind, AlarmSeverity, AlarmState } from "../../../contract/fleet/alarm.ts";
+import type { Conductor } from "../../operator/conductor.ts";
+import { bodies } from "../../operator/pages.ts";
+import { ago } from "../columns.ts";
+import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
+import { theOne } from "../select.ts";
+import { truth, word } from "../words.ts";
+import { nodeCalled } from "./nodes.ts";
+
+/** `firing`, and what else is to be known: who is on it, and that nobody is told. */
+const stateOf = ({ state, acknowledged, silenced_by }: Alarm): string =>
+  [state, ...(acknowledged ? [`ack ${acknowledged.by}`] : []), ...(silenced_by ? ["silenced"] : [])].join(", ");
+
+export const alarms: Kind<Alarm> = {
+  name: "alarms",
+  one: "alarm",
+  aliases: ["alarm"],
+  summary: "what is wrong in the fleet, for how long, and what to do",
+  filters: (command) => {
+    command
+      .option("--show <WHICH>", "those that are firing, resolved or pending, or all", "firing")
+      .option("--kind <KIND>", "such as agent.lost or hardware.unhealthy")
+      .option("--node <NODE>", "of one node, by its name or id")
+      .option("--severity <SEVERITY>", "critical or warning")
+      .option("--acknowledged <BOOLEAN>", "true: somebody is on it, false: nobody is");
+  },
+  ask: (conductor, flags, ids) => asking(conductor, flags, ids),
+  columns: [
+    { heading: "ID", of: ({ id }) => id.slice(0, 8) },
+    { heading: "SEVERITY", of: ({ severity }) => severity },
+    { heading: "KIND", of: ({ kind }) => kind },
+    { heading: "NODE", of: ({ node, members }) => node?.name ?? `${members?.total ?? 0} nodes` },
+    { heading: "STATUS", of: stateOf },
+    ago("SINCE", ({ since }) => since),
+    { heading: "SOURCE", wide: true, of: ({ source }) => source ?? "-" },
+    { heading: "HARDWARE", wide: true, of: ({ uuid, devices }) => uuid?.slice(0, 8) ?? `${devices.total} devices` },
+    { heading: "FIRED", wide: true, of: ({ fired_at }) => fired_at ?? "-" },
+    { heading: "RESOLVED", wide: true, of: ({ resolved_at }) => resolved_at ?? "-" },
+    {
+      heading: "REASON",
+      narrow: true,
+      of: ({ reason, message, action }) => `${reason}: ${message}${action ? ` (${action})` : ""}`,
+    },
+    { heading: "REASON", wide: true, of: ({ reason, message }) => `${reason}: ${message}` },
+    { heading: "ACTION", wide: true, of: ({ action }) => action ?? "-" },
+  ],
+  key: ({ id }) => id,
+  handle: ({ id }) => id,
+  none: "no alarm is like that",
+  inFeed: true,
+};
+
+async function asking(conductor: Conductor, flags: Flags, ids: string[]): Promise<Asking<Alarm>> {
+  // An alarm that is named is shown whether it fires or not.
+  const show = ids.length > 0 ? "all" : word("--show", textOf(flags, "show"), [...AlarmState.options, "all"]);
+  const state = show === "all" ? undefined : show;
+  const kind = word("--kind", textOf(flags, "kind"), AlarmKind.options);
+  const severity = word("--severity", textOf(flags, "severity"), AlarmSeverity.options);
+  const acknowledged = truth("--acknowledged", textOf(flags, "acknowledged"));
+  const said = textOf(flags, "node");
+  // That nothing fires is not to be said of a name that was misspelt.
+  const node = said === undefined ? undefined : await nodeCalled(conductor, said);
+  const query = new URLSearchParams();
+  const asked = { state, kind, severity, acknowledged: acknowledged?.toString(), node: node?.id };
+  for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, value);
+  const chosen = new Set<string>();
+
+  const isChosen = (alarm: Alarm) =>
+    (ids.length === 0 || chosen.has(alarm.id)) &&
+    (state === undefined || alarm.state === state) &&
+    (kind === undefined || alarm.kind === kind) &&
+    (severity === undefined || alarm.severity === severity) &&
+    (acknowledged === undefined || (alarm.acknowledged !== null) === acknowledged) &&
+    (node === undefined || alarm.node?.id === node.id);
+
+  return {
+    async list() {
+      const rows: Alarm[] = [];
+      let revision: number | null = null;
+      for await (const page of bodies<Alarm>(conductor.ask, "alarms", "/alarms", query)) {
+        rows.push(...page.rows);
+        revision ??= Number(page.body.revision);
+      }
+      if (ids.length === 0) return { rows, revision: revision ?? 0 };
+      const picked = ids.map((id) => theOne(rows, id, "alarms", (alarm) => ({ id: alarm.id, names: [] })));
+      for (const { id } of picked) chosen.add(id);
+      return { rows: picked, revision: revision ?? 0 };
+    },
+    touched: async ({ alarm }) => ({ rows: alarm ? [{ row: alarm, leaves: !isChosen(alarm) }] : [] }),
+  };
+}

@@ -1,0 +1,200 @@
+import type { Change } from "../../../contract/change.ts";
+import { DEVICE_TYPES, type FleetSource, Freshness, type Hardware, type Source } from "../../../contract/hardware.ts";
+import type { Node } from "../../../contract/node.ts";
+import { Exit } from "../../exit.ts";
+import type { Conductor } from "../../operator/conductor.ts";
+import { bodies } from "../../operator/pages.ts";
+import { against, faults, linkOf, told } from "../../table.ts";
+import { ago, orNone } from "../columns.ts";
+import { type Asking, type Column, type Flags, type Kind, type Listed, textOf } from "../kind.ts";
+import { theOne, type Words } from "../select.ts";
+import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
+import { nodeCalled } from "./nodes.ts";
+
+/** A device, and its source where that has failed: it says why a device is shown as it was known last. */
+export interface Device {
+  hardware: Hardware;
+  failed: Source | null;
+}
+
+/** By what a device of the fleet is told apart: one uuid may come from two sources. */
+export const keyOf = ({ node, source, uuid }: Pick<Hardware, "node" | "source" | "uuid">) =>
+  `${node.id} ${source} ${uuid}`;
+
+export const wordsOf = ({ uuid, node, pci }: Hardware): Words => {
+  const addresses = pci ? [pci.address, pci.address.replace(/^0000:/, "")] : [];
+  return { id: uuid, names: [...addresses, ...addresses.map((address) => `${node.name}/${address}`)] };
+};
+
+export function statusOf({ hardware }: Device): string {
+  const { freshness, acc_status } = hardware;
+  const word =
+    freshness === "GONE" ? "Gone" : freshness === "STALE" ? "Stale" : acc_status.ready ? "Ready" : "NotReady";
+  return word;
+}
+
+interface Why {
+  since: string | null;
+  /** Reason and message, and beside them what to do. */
+  said: { text: string; action: string | null }[];
+}
+
+/** Why a device is as its status says, and since when. */
+export function whyOf({ hardware, failed }: Device): Why {
+  const { acc_status, freshness } = hardware;
+  const say = (conditions: Hardware["acc_status"]["conditions"]) =>
+    conditions.map((one) => ({ text: told({ ...one, action: null }), action: one.action }));
+  if (freshness === "GONE") {
+    const gone = acc_status.conditions.find(({ type, status }) => type === "Present" && status === "false");
+    return { since: gone?.since ?? null, said: say(gone ? [gone] : []) };
+  }
+  if (freshness === "STALE") {
+    const text = failed?.error
+      ? `Stale: source ${failed.name} is ${failed.error.code}: ${failed.error.message}`
+      : `Stale: source ${hardware.source} gives no good answer`;
+    const action = `\`sinew describe node ${hardware.node.name}\` says more; what follows was known last`;
+    return { since: failed?.observed_at ?? null, said: [{ text, action }, ...say(against(hardware))] };
+  }
+  if (acc_status.ready) {
+    const ill = faults(hardware);
+    const well = acc_status.conditions.filter(({ type }) => type === "Responding" || type === "DriverBound");
+    const since = (ill.length > 0 ? ill : well).map((one) => one.since);
+    return { since: since.toSorted().at(ill.length > 0 ? 0 : -1) ?? hardware.first_seen, said: say(ill) };
+  }
+  const why = against(hardware);
+  const said = say(why);
+  // A seed driver's two booleans are all that it says.
+  if (acc_status.setup_required && why.length === 0)
+    said.push({ text: "SetupRequired: its driver says so", action: null });
+  if (acc_status.reboot_required)
+    said.push({ text: "RebootRequired: it is ready after one", action: "reboot its node" });
+  const false_ = why.filter(({ status }) => status === "false");
+  return { since: (false_.length > 0 ? false_ : why).map((one) => one.since).toSorted()[0] ?? null, said };
+}
+
+const joined = (parts: (string | null)[]) => parts.filter((part) => part !== null).join("; ") || "-";
+
+const COLUMNS: Column<Device>[] = [
+  { heading: "ID", of: ({ hardware }) => hardware.uuid.slice(0, 8) },
+  { heading: "NODE", of: ({ hardware }) => hardware.node.name },
+  { heading: "TYPE", of: ({ hardware }) => hardware.acc_specs.device_type },
+  { heading: "NAME", of: ({ hardware }) => hardware.name },
+  { heading: "ADDRESS", of: ({ hardware }) => orNone(hardware.pci?.address) },
+  { heading: "STATUS", of: statusOf },
+  ago("SINCE", (device) => whyOf(device).since),
+  { heading: "NUMA", wide: true, of: ({ hardware }) => orNone(hardware.pci?.numa_node) },
+  { heading: "IOMMU GROUP", wide: true, of: ({ hardware }) => orNone(hardware.pci?.iommu_group) },
+  { heading: "KERNEL DRIVER", wide: true, of: ({ hardware }) => orNone(hardware.pci?.kernel_driver) },
+  { heading: "LINK", wide: true, of: ({ hardware }) => linkOf(hardware) },
+  { heading: "SLOT", wide: true, of: ({ hardware }) => orNone(hardware.pci?.slot) },
+  { heading: "LABEL", wide: true, of: ({ hardware }) => orNone(hardware.pci?.label) },
+  { heading: "SERIAL", wide: true, of: ({ hardware }) => hardware.serials.map(({ value }) => value).join(",") },
+  { heading: "FIRMWARE", wide: true, of: ({ hardware }) => orNone(hardware.attributes.firmware_version?.toString()) },
+  {
+    heading: "REASON",
+    narrow: true,
+    of: (device) => joined(whyOf(device).said.map(({ text, action }) => (action ? `${text} (${action})` : text))),
+  },
+  { heading: "REASON", wide: true, of: (device) => joined(whyOf(device).said.map(({ text }) => text)) },
+  { heading: "ACTION", wide: true, of: (device) => joined(whyOf(device).said.map(({ action }) => action)) },
+];
+
+export const hardware: Kind<Device> = {
+  name: "hardware",
+  one: "hardware",
+  aliases: ["hw", "device", "devices"],
+  summary: "the devices of the fleet: where, ready or not, why not, since when, and what to do",
+  filters: (command) => {
+    command
+      .option("--node <NODE>", "of one node, by its name or id")
+      .option("--type <TYPE>", `of one type: ${DEVICE_TYPES.join(", ")}`)
+      .option("--vendor <ID>", "of one vendor, by its PCI id, such as 10de")
+      .option("--ready <BOOLEAN>", "true: those that are ready, false: those that are not")
+      .option("--freshness <WORD>", "FRESH, STALE (its source does not answer) or GONE")
+      .option("--condition <TYPE>", "where this condition is false, such as DriverBound or LinkFull")
+      .option(...LABEL_OPTION);
+  },
+  ask: (conductor, flags, ids) => asking(conductor, flags, ids),
+  columns: COLUMNS,
+  key: ({ hardware }) => keyOf(hardware),
+  handle: ({ hardware }) => hardware.uuid,
+  plain: ({ hardware }) => hardware,
+  none: "no device is like that",
+  inFeed: true,
+};
+
+/** Asks for devices; what a change leaves out of the choice is judged here as the conductor judges it in a list. */
+function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Device> {
+  const node = textOf(flags, "node");
+  const type = textOf(flags, "type");
+  const vendor = textOf(flags, "vendor")?.toLowerCase();
+  if (vendor !== undefined && !/^[0-9a-f]{4}$/.test(vendor))
+    throw new Exit(2, `--vendor: expected 4 hex digits, such as 10de, found ${JSON.stringify(flags.vendor)}`);
+  const ready = truth("--ready", textOf(flags, "ready"));
+  const freshness = word("--freshness", textOf(flags, "freshness"), Freshness.options);
+  const condition = textOf(flags, "condition");
+  const labels = labelsOf(textOf(flags, "label"));
+  // A driver of one's own may have a type of its own.
+  const device_type = DEVICE_TYPES.find((one) => one === type?.toUpperCase()) ?? type;
+  const query = new URLSearchParams();
+  const asked = { node, device_type, vendor_id: vendor, ready: ready?.toString(), freshness, condition };
+  for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, value);
+  for (const label of labels) query.append("label", label);
+
+  const sources = new Map<string, Source>();
+  const keySource = (node: { id: string }, name: string) => `${node.id} ${name}`;
+  const device = (one: Hardware): Device => ({
+    hardware: one,
+    failed: sources.get(keySource(one.node, one.source)) ?? null,
+  });
+  const chosen = new Set<string>();
+
+  async function isChosen(one: Hardware): Promise<boolean> {
+    if (ids.length > 0) return chosen.has(keyOf(one));
+    if (node !== undefined && one.node.name !== node && one.node.id !== node.toLowerCase()) return false;
+    if (device_type !== undefined && one.acc_specs.device_type !== device_type) return false;
+    if (vendor !== undefined && one.pci?.vendor_id !== vendor) return false;
+    if (ready !== undefined && one.acc_status.ready !== ready) return false;
+    if (freshness !== undefined && one.freshness !== freshness) return false;
+    const isFalse = ({ type, status }: { type: string; status: string }) => type === condition && status === "false";
+    if (condition !== undefined && !one.acc_status.conditions.some(isFalse)) return false;
+    if (labels.length === 0) return true;
+    const at = (await conductor.find(`/nodes/${one.node.id}`)) as Node | null;
+    return at !== null && hasLabels(at.labels, labels);
+  }
+
+  async function all(): Promise<Listed<Hardware>> {
+    const rows: Hardware[] = [];
+    let revision: number | null = null;
+    sources.clear();
+    for await (const page of bodies<Hardware>(conductor.ask, "hardware", "/hardware", query)) {
+      rows.push(...page.rows);
+      revision ??= Number(page.body.revision);
+      for (const one of (page.body.sources ?? []) as FleetSource[]) sources.set(keySource(one.node, one.name), one);
+    }
+    return { rows, revision: revision ?? 0 };
+  }
+
+  return {
+    async list() {
+      const { rows, revision } = await all();
+      // That it has no device is not to be said of a name that was misspelt.
+      if (rows.length === 0 && node !== undefined) await nodeCalled(conductor, node);
+      const picked = ids.length === 0 ? rows : ids.map((id) => theOne(rows, id, "hardware", wordsOf));
+      for (const one of ids.length === 0 ? [] : picked) chosen.add(keyOf(one));
+      return { rows: picked.map(device), revision };
+    },
+    async touched({ kind, hardware: one, node: of, source, uuid, sources: said }: Change) {
+      for (const each of said ?? []) {
+        if (each.status === "OK") sources.delete(keySource(of, each.name));
+        else sources.set(keySource(of, each.name), each);
+      }
+      if (kind === "forgotten") {
+        const is = ({ hardware }: Device) =>
+          hardware.node.id === of.id && (uuid === null || (hardware.uuid === uuid && hardware.source === source));
+        return { rows: [], forgotten: is };
+      }
+      return { rows: one ? [{ row: device(one), leaves: !(await isChosen(one)) }] : [] };
+    },
+  };
+}

@@ -1,0 +1,148 @@
+import type { Condition } from "../../../contract/condition.ts";
+import { type Node, NodeState } from "../../../contract/node.ts";
+import type { Conductor } from "../../operator/conductor.ts";
+import { bodies } from "../../operator/pages.ts";
+import { told } from "../../table.ts";
+import { ago, orNone } from "../columns.ts";
+import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
+import { theOne } from "../select.ts";
+import { hasLabels, LABEL_OPTION, labelsOf, word } from "../words.ts";
+
+export const nodeWords = ({ id, name }: Node) => ({ id, names: [name] });
+
+/** What a state means, where no condition of the node says it, and what is to be done. */
+const MEANING: Partial<Record<Node["state"], { text: string; action: string }>> = {
+  LATE: { text: "Silent: it has said nothing for one lease", action: "wait for one more: it is back by then, or LOST" },
+  LOST: {
+    text: "Silent: it has said nothing for two leases",
+    action: "look whether the machine runs and reaches its conductor, then at the log of `sinew start` on it",
+  },
+  LEFT: { text: "Left: it said that it stops", action: "start its agent again, if it is to be here" },
+  EXPECTED: {
+    text: "NeverSeen: it is expected, and has never said hello",
+    action: "start its agent with a token of `sinew token create --node NAME`",
+  },
+  INCOMPATIBLE: {
+    text: "ApiVersion: it speaks no API version of this conductor",
+    action: "bring Sinew there and here to versions that fit",
+  },
+};
+
+export const troubles = ({ conditions = [] }: Pick<Node, "conditions">): Condition[] =>
+  conditions.filter(({ status }) => status === "false");
+
+export const nodeStatus = ({ state }: Node): string => state;
+
+/** Why a node is as its state says, or what is said of it, and since when. */
+export function nodeWhy(node: Node): { since: string | null; said: { text: string; action: string | null }[] } {
+  const wrong = troubles(node);
+  const said = wrong.map((one) => ({ text: told({ ...one, action: null }), action: one.action }));
+  const meaning = MEANING[node.state];
+  if (!meaning) return { since: wrong.map(({ since }) => since).toSorted()[0] ?? null, said };
+  const action = meaning.action.replace("NAME", node.name);
+  return { since: node.last_seen, said: [{ text: meaning.text, action }, ...said] };
+}
+
+const labelText = (labels: Record<string, string>): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(",");
+
+export const nodes: Kind<Node> = {
+  name: "nodes",
+  one: "node",
+  aliases: ["node"],
+  summary: "the machines of the fleet: live or lost, and what is wrong with them",
+  filters: (command) => {
+    command.option("--status <STATE>", `in one state: ${NodeState.options.join(", ")}`).option(...LABEL_OPTION);
+  },
+  ask: (conductor, flags, ids) => asking(conductor, flags, ids),
+  columns: [
+    { heading: "ID", of: ({ id }) => id.slice(0, 8) },
+    { heading: "NAME", of: ({ name }) => name },
+    { heading: "STATUS", of: nodeStatus },
+    ago("LAST SEEN", ({ last_seen }) => last_seen),
+    { heading: "SINCE", of: (node, look) => ago<Node>("", (one) => nodeWhy(one).since).of(node, look) },
+    { heading: "LABELS", wide: true, of: ({ labels }) => labelText(labels) },
+    { heading: "ENDPOINT", wide: true, of: ({ endpoint }) => orNone(endpoint) },
+    { heading: "API", wide: true, of: ({ api }) => (api ? `${api.min}-${api.max}` : "-") },
+    { heading: "FIRST SEEN", wide: true, of: ({ first_seen }) => first_seen.slice(0, 10) },
+    {
+      heading: "REASON",
+      narrow: true,
+      of: (node) =>
+        nodeWhy(node)
+          .said.map(({ text, action }) => (action ? `${text} (${action})` : text))
+          .join("; "),
+    },
+    {
+      heading: "REASON",
+      wide: true,
+      of: (node) =>
+        nodeWhy(node)
+          .said.map(({ text }) => text)
+          .join("; "),
+    },
+    {
+      heading: "ACTION",
+      wide: true,
+      of: (node) =>
+        nodeWhy(node)
+          .said.flatMap(({ action }) => action ?? [])
+          .join("; "),
+    },
+  ],
+  key: ({ id }) => id,
+  handle: ({ name }) => name,
+  none: "no node is like that",
+  inFeed: true,
+};
+
+/** All nodes of the fleet that a list has. Throws Exit. */
+export async function allNodes(
+  conductor: Conductor,
+  query = new URLSearchParams(),
+): Promise<{ rows: Node[]; revision: number }> {
+  const rows: Node[] = [];
+  let revision: number | null = null;
+  for await (const page of bodies<Node>(conductor.ask, "nodes", "/nodes", query)) {
+    rows.push(...page.rows);
+    revision ??= Number(page.body.revision);
+  }
+  return { rows, revision: revision ?? 0 };
+}
+
+/** The node that a person means by a name, an id or its beginning. Throws Exit. */
+export async function nodeCalled(conductor: Conductor, said: string): Promise<Node> {
+  // That path is another list's.
+  const one = said === "expected" ? null : await conductor.find(`/nodes/${encodeURIComponent(said)}`);
+  return one === null ? theOne((await allNodes(conductor)).rows, said, "node", nodeWords) : (one as Node);
+}
+
+function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Node> {
+  const state = word("--status", textOf(flags, "status"), NodeState.options);
+  const labels = labelsOf(textOf(flags, "label"));
+  const query = new URLSearchParams(state === undefined ? {} : { state });
+  for (const label of labels) query.append("label", label);
+  const chosen = new Set<string>();
+  return {
+    async list() {
+      const { rows, revision } = await allNodes(conductor, query);
+      if (ids.length === 0) return { rows, revision };
+      const picked = ids.map((id) => theOne(rows, id, "node", nodeWords));
+      for (const { id } of picked) chosen.add(id);
+      return { rows: picked, revision };
+    },
+    async touched({ kind, node: { id }, uuid }) {
+      if (kind === "forgotten" && uuid === null) return { rows: [], forgotten: (node) => node.id === id };
+      if (kind !== "state") return { rows: [] };
+      const row = (await conductor.find(`/nodes/${id}`)) as Node | null;
+      if (row === null) return { rows: [], forgotten: (node) => node.id === id };
+      const isChosen =
+        (ids.length === 0 || chosen.has(id)) &&
+        (state === undefined || row.state === state) &&
+        hasLabels(row.labels, labels);
+      return { rows: [{ row, leaves: !isChosen }] };
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { yaml } from "../show/yaml.ts";
+import { terminal } from "../table.ts";
+import { printable } from "../text.ts";
+import { columnsOf, tableText } from "./columns.ts";
+import type { Flags, Kind, Look } from "./kind.ts";
+import { textOf } from "./kind.ts";
+import { word } from "./words.ts";
+
+const OUTPUTS = ["table", "wide", "json", "yaml", "name"] as const;
+export type Output = (typeof OUTPUTS)[number];
+
+export const OUTPUT_OPTION = [
+  "-o, --output <FORMAT>",
+  "table, wide (more columns), json, yaml, or name (what other commands take)",
+] as const;
+
+/** Throws Exit 2 where it is none of the outputs. */
+export const outputOf = (flags: Flags): Output => word("--output", textOf(flags, "output"), OUTPUTS) ?? "table";
+
+export const colours = (): boolean => terminal(process.stdout, process.env).colour;
+
+export const plainOf = <T>(kind: Kind<T>, row: T): unknown => (kind.plain ? kind.plain(row) : row);
+
+/** All rows as one text. */
+export function render<T>(
+  kind: Kind<T>,
+  rows: readonly T[],
+  { output, look, headings }: { output: Output; look: Look; headings: boolean },
+): string {
+  const list = () => ({ [kind.name]: rows.map((row) => plainOf(kind, row)) });
+  switch (output) {
+    case "json":
+      return `${JSON.stringify(list(), null, 2)}\n`;
+    case "yaml":
+      return yaml(list());
+    case "name":
+      return rows.map((row) => `${printable(`${kind.one}/${kind.handle(row)}`)}\n`).join("");
+    default:
+      // Headings alone would say that there is something.
+      return tableText(columnsOf(kind, output === "wide"), rows, look, {
+        headings: headings && rows.length > 0,
+        colour: colours(),
+      });
+  }
+}
