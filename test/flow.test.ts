@@ -23,10 +23,10 @@ import { makeTree } from "./support/tree.ts";
 const ADDRESS = "0000:3b:00.0";
 const QAT = { vendor: "8086", device: "4940", class: "0b4000", revision: "40", serial: "00-a0-c9-ff-fe-12-34-56" };
 
-describe.each(databases)("one device, on $name", ({ name, open }) => {
+describe.each(databases)("one device, on $name", ({ name, empty }) => {
   const home = mkdtempSync(join(tmpdir(), "sinew-flow-"));
   const tree = makeTree();
-  let database: Awaited<ReturnType<typeof open>>;
+  let database: Awaited<ReturnType<typeof empty>>;
   let conductor: RunningSinew;
   let agent: RunningSinew;
   let driver: RunningSinew;
@@ -55,7 +55,7 @@ describe.each(databases)("one device, on $name", ({ name, open }) => {
     const port = { vendor: "8086", device: "352a", class: "060400", driver: "pcieport" };
     tree.add({ address: "0000:00:01.0", secondary: 0x3b, ...port });
     tree.add({ address: "0000:00:02.0", secondary: 0x5e, ...port });
-    database = await open();
+    database = await empty();
     writeFileSync(join(home, "webhook.key"), "a key that both know", { mode: 0o600 });
     conductor = await startConductor("127.0.0.1:0");
     viewer = (

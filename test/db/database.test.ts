@@ -29,7 +29,7 @@ const message = (opening: Promise<unknown>) =>
     (error: Error) => error.message,
   );
 
-describe.each(databases)("openDatabase() on $name", ({ name, open }) => {
+describe.each(databases)("openDatabase() on $name", ({ name, open, empty }) => {
   let place: TestDatabase;
   let db: Database;
   beforeEach(async () => {
@@ -118,7 +118,7 @@ describe.each(databases)("openDatabase() on $name", ({ name, open }) => {
   });
 
   test("processes that open a new database at once all get the same epoch", async () => {
-    const fresh = await open();
+    const fresh = await empty();
     const program = `import { openDatabase } from "${import.meta.dir}/../../src/db/database.ts";
       const db = await openDatabase(process.argv[1]); console.log(db.epoch); await db.close();`;
     const processes = Array.from({ length: 4 }, () =>

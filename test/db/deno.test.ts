@@ -34,11 +34,11 @@ const PROGRAM = `
   await db.close();
 `;
 
-describe.each(databases)("openDatabase() under Deno on $name", ({ open }) => {
+describe.each(databases)("openDatabase() under Deno on $name", ({ empty }) => {
   test.skipIf(!denoPath)(
     "reads and writes as under Bun",
     async () => {
-      const place = await open();
+      const place = await empty();
       const root = `${import.meta.dir}/../..`;
       const run = Bun.spawn([denoPath ?? "", "run", "-A", "--no-lock", "--ext=ts", "-", place.url], {
         cwd: root,

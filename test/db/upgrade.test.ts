@@ -43,7 +43,7 @@ type Module<T extends string> = T extends "db"
 const dbOf = (folder: string): Promise<Module<"db">> => import(join(folder, "src/db/database.ts"));
 const tierOf = (folder: string): Promise<Module<"tier">> => import(join(folder, "src/tiers/conductor/conductor.ts"));
 
-describe.each(databases)("two versions on one database, on $name", ({ open }) => {
+describe.each(databases)("two versions on one database, on $name", ({ empty }) => {
   let additive: ReturnType<typeof makeNext>;
   let breaking: ReturnType<typeof makeNext>;
   beforeAll(() => {
@@ -58,7 +58,7 @@ describe.each(databases)("two versions on one database, on $name", ({ open }) =>
     (await db.write((tx) => tx.run(`SELECT rack FROM nodes WHERE id = '${id}'`, [])))[0]?.[0];
 
   test("the older one goes on, and starts again, on tables to which the newer one has added", async () => {
-    const place = await open();
+    const place = await empty();
     const old = await openDatabase(place.url);
     const of = node(crypto.randomUUID());
     await old.write((tx) => saveNode(tx, nodeRow(of, 1)));
@@ -80,7 +80,7 @@ describe.each(databases)("two versions on one database, on $name", ({ open }) =>
   });
 
   test("conductors of both serve one fleet", async () => {
-    const place = await open();
+    const place = await empty();
     const [old, next] = [await openDatabase(place.url), await (await dbOf(additive.folder)).openDatabase(place.url)];
     const world = quiet();
     const made = { ...alone(), world, leaseSeconds: 30 };
@@ -110,7 +110,7 @@ describe.each(databases)("two versions on one database, on $name", ({ open }) =>
   });
 
   test("the older one does not start on tables that the newer one says it would not understand", async () => {
-    const place = await open();
+    const place = await empty();
     await (await openDatabase(place.url)).close();
     await (await (await dbOf(breaking.folder)).openDatabase(place.url)).close();
     await expect(openDatabase(place.url)).rejects.toThrow(

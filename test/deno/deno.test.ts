@@ -43,9 +43,9 @@ const json = (body: unknown, headers: Record<string, string> = {}) => ({
 const post = (url: string, body: unknown, headers: Record<string, string> = {}) => fetch(url, json(body, headers));
 
 describe.skipIf(!denoPath)("on Deno", () => {
-  describe.each(databases)("with $name", ({ name, open }) => {
+  describe.each(databases)("with $name", ({ name, empty }) => {
     test("a conductor and an agent without built-in drivers pass conform, and survive kill -9", async () => {
-      const database = await open();
+      const database = await empty();
       const conductor = await conductorOf(`${name}-conductor`, database.url);
       const agent = await start(
         ...["--role", "agent", "--drivers", "none", "--node", "edge-1", "--state", state(`${name}-agent`)],

@@ -34,7 +34,9 @@ export function complaint(request: FuzzRequest, answer: Answer, { answer: declar
   const schema = declared(request.template, request.method, status);
   if (schema === undefined) return `answered ${status}, which the document does not declare`;
   if (schema === null) return text === "" ? null : `answered ${status} with a body that the document does not declare`;
-  const parsed = schema.safeParse(JSON.parse(text));
+  // Metrics are text, which the document declares as a string.
+  const body = headers.get("content-type")?.startsWith("text/plain") ? text : JSON.parse(text);
+  const parsed = schema.safeParse(body);
   return parsed.success ? null : `answered what the document does not declare: ${parsed.error.message}`;
 }
 

@@ -29,11 +29,12 @@ export const hasPostgres = serverFolder() !== null;
 const SCRIPT = `
   initdb="$1" postgres="$2" data="$3" port="$4"
   "$initdb" --pgdata="$data" --auth=scram-sha-256 --username=sinew --pwfile="$data.password" \\
-    --encoding=UTF8 --locale=C --no-sync >"$data.log" 2>&1 || { cat "$data.log" >&2; exit 1; }
+    --encoding=UTF8 --locale=C --no-sync -c scram_iterations=1 >"$data.log" 2>&1 || { cat "$data.log" >&2; exit 1; }
   mkfifo "$data.alive"
   (
     "$postgres" -D "$data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \\
-      -c fsync=off -c max_connections=200 >>"$data.log" 2>&1 &
+      -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c wal_level=minimal -c max_wal_senders=0 \\
+      -c autovacuum=off -c max_connections=200 >>"$data.log" 2>&1 &
     read -r line <"$data.alive"
     kill -INT $!; wait; rm -rf "$data"*
   ) >/dev/null 2>&1 </dev/null &

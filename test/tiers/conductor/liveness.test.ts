@@ -77,7 +77,8 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     await pass(TTL - 2);
     expect(await state()).toBe("LIVE");
     await pass(4);
-    await becomes(state, "LATE");
+    // A slow database is no silence of the node's: what passed meanwhile may not have been counted.
+    await becomes(state, "LATE", 100);
     expect(await freshness()).toBe("FRESH");
     await pass(TTL);
     await becomes(state, "LOST", 500);
