@@ -182,11 +182,16 @@ describe.each(databases)("openDatabase() on $name", ({ name, open, empty }) => {
     async () => {
       for (const id of ["a", "b"]) await db.write((tx) => saveNode(tx, nodeRow(node(id), 1)));
       let attempts = 0;
+      let holding = 0;
+      const both = Promise.withResolvers<void>();
       const crossing = (first: string, second: string) =>
         db.write(async (tx) => {
           attempts++;
           await saveNode(tx, nodeRow(node(first), 2));
-          await new Promise((resolve) => setTimeout(resolve, 100));
+          // Each holds its first row before either wants the other's.
+          holding += 1;
+          if (holding === 2) both.resolve();
+          await both.promise;
           await saveNode(tx, nodeRow(node(second), 2));
         });
       await Promise.all([crossing("a", "b"), crossing("b", "a")]);
