@@ -42,22 +42,7 @@ export class Session {
     if (!args) return null;
     const main = join(root, "src/main.ts");
     if (args[0] === "start") return this.#shown(await this.#started([main, ...args, ...this.#listen(args)]));
-    if (
-      ![
-        "scan",
-        "snapshot",
-        "conform",
-        "token",
-        "node",
-        "expect",
-        "get",
-        "describe",
-        "history",
-        "wait",
-        "alarms",
-        "context",
-      ].includes(args[0] ?? "")
-    )
+    if (!["scan", "snapshot", "conform", "token", "node", "expect", "get", "alarms", "context"].includes(args[0] ?? ""))
       return null;
     const child = this.#spawn([main, ...args.map((word) => (this.#made.has(word) ? join(this.#home, word) : word))]);
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
