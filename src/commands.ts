@@ -50,6 +50,22 @@ const GROUPS: Record<string, Record<string, Entry>> = {
         "list hardware, nodes, sources, alarms, operations or changes: which is not ready, where, why, since when, what to do",
       load: () => import("./cli/get/get.ts"),
     },
+    describe: {
+      summary: "all that is known of one device or node: conditions with what to do, who holds it, alarms, changes",
+      load: () => import("./cli/describe/describe.ts"),
+    },
+    history: {
+      summary: "what became of one device or node, and how it was set up",
+      load: () => import("./cli/history/history.ts"),
+    },
+    wait: {
+      summary: "wait until a device is ready or gone, a node live, or a condition so",
+      load: () => import("./cli/wait/wait.ts"),
+    },
+    top: {
+      summary: "how devices and nodes do: temperature, power, utilisation, errors; what is not well first",
+      load: () => import("./cli/top/top.ts"),
+    },
     alarms: {
       summary: "show what is wrong in the fleet, for how long, and what to do",
       load: () => import("./cli/fleet/alarms.ts"),

@@ -244,8 +244,10 @@ describe.each(databases)("one device, on $name", ({ name, empty }) => {
 
   test("it is bound: ready everywhere, one change", async () => {
     const { revision } = await changes(0);
+    const waiting = sinew(["wait", `hardware/${uuid}`, "--for", "ready", "--state", join(home, "c")]);
     tree.bind(ADDRESS, "4xxx");
     const device = await everywhere();
+    expect(await waiting).toContain("it is Ready");
     expect(device.uuid).toBe(uuid);
     expect(device.acc_status).toMatchObject({ ready: true, setup_required: false });
     expect(await atConductor("?ready=true&device_type=CRYPTO&vendor_id=8086")).toHaveLength(1);
@@ -305,6 +307,8 @@ describe.each(databases)("one device, on $name", ({ name, empty }) => {
     await hears("firing", "hardware.unhealthy");
     expect(heard.at(-1)?.data).toMatchObject({ uuid, node: { name: "n1" }, severity: "critical", reason: "AllOnes" });
     expect(await sinew(["alarms", "--state", join(home, "c")])).toContain("hardware.unhealthy");
+    const described = await sinew(["describe", "hardware", uuid.slice(0, 8), "--state", join(home, "c")]);
+    for (const said of ["AllOnes", "What to do:", "Slot:", "hardware.unhealthy"]) expect(described).toContain(said);
     await counts('sinew_devices_failing{device_type="CRYPTO",condition="Responding"}', 1);
   });
 
@@ -349,6 +353,8 @@ describe.each(databases)("one device, on $name", ({ name, empty }) => {
     expect(device.pci).toMatchObject({ address: "0000:5e:00.0", path: "0000:00/02.0/00.0", slot: "9" });
     expect(device.acc_status.ready).toBe(true);
     expect((await kindsSince(revision)).filter(([kind]) => kind !== "state")).toEqual([["moved", uuid]]);
+    const history = await sinew(["history", "hardware", uuid, "--state", join(home, "c")]);
+    expect(history).toContain("address 0000:3b:00.0 -> 0000:5e:00.0");
   });
 
   test("it returns: taken out and put back, it is what it was", async () => {

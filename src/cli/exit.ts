@@ -1,9 +1,9 @@
 import { failureOf } from "../client/failure.ts";
 
-/** Why the program ends: one line (or several) for people, and the exit status. 1 could not, 2 bad usage. */
+/** Why the program ends: one line (or several) for people, and the exit status. 1 could not, 2 bad usage, 3 waited in vain. */
 export class Exit extends Error {
-  readonly status: 1 | 2;
-  constructor(status: 1 | 2, message: string) {
+  readonly status: 1 | 2 | 3;
+  constructor(status: 1 | 2 | 3, message: string) {
     super(message);
     this.name = "Exit";
     this.status = status;

@@ -5,6 +5,7 @@ import { Exit } from "./exit.ts";
 import { call } from "./operator/call.ts";
 import { WHERE_OPTIONS, type Where } from "./operator/way.ts";
 import { print } from "./output.ts";
+import { durationMs } from "./show/duration.ts";
 import { columns } from "./table.ts";
 import { printable } from "./text.ts";
 
@@ -71,7 +72,7 @@ async function create({ role, node, driver, name, ttl, uses, ...where }: CreateF
     role,
     ...(name === undefined ? {} : { name }),
     ...(bound === undefined ? {} : { bound_to: bound }),
-    ...(ttl === undefined ? {} : { ttl_seconds: seconds(ttl) }),
+    ...(ttl === undefined ? {} : { ttl_seconds: durationMs("--ttl", ttl) / 1000 }),
     ...(uses === undefined ? {} : { uses: count(uses) }),
   };
   if (!TOKEN_ROLES.some((one) => one === role)) {
@@ -98,15 +99,6 @@ async function list({ json, ...where }: Where & { json?: true }): Promise<void> 
     token.name ?? "-",
   ]);
   await print(columns([["ID", "ROLE", "FOR", "EXPIRES (UTC)", "USES LEFT", "NAME"], ...rows]));
-}
-
-const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 };
-
-function seconds(text: string): number {
-  const [, number, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const value = Number(number) * (UNITS[unit ?? ""] ?? Number.NaN);
-  if (value >= 1) return value;
-  throw new Exit(2, `--ttl: expected a time such as 90s, 10m, 1h or 30d, found ${JSON.stringify(text)}`);
 }
 
 function count(text: string): number | null {

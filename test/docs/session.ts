@@ -8,6 +8,8 @@ import { assignment, type CurlRequest, curlRequest, redirection, SHORTENED, sine
 import { root, type Step } from "./markdown.ts";
 
 const DEFAULT_PORTS: Record<string, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
+/** Commands that only read, or write what is the page's own. */
+const RUN = new Set("scan snapshot conform token node expect get describe history wait top alarms context".split(" "));
 /** What our roles, the examples, and a driver that knows nothing of us print when they listen. */
 const READY = /^((sinew \w+ )?ready on .*|localhost:\d+)\n/m;
 
@@ -42,8 +44,7 @@ export class Session {
     if (!args) return null;
     const main = join(root, "src/main.ts");
     if (args[0] === "start") return this.#shown(await this.#started([main, ...args, ...this.#listen(args)]));
-    if (!["scan", "snapshot", "conform", "token", "node", "expect", "get", "alarms", "context"].includes(args[0] ?? ""))
-      return null;
+    if (!RUN.has(args[0] ?? "")) return null;
     const child = this.#spawn([main, ...args.map((word) => (this.#made.has(word) ? join(this.#home, word) : word))]);
     const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
     const file = redirection(line);

@@ -8,6 +8,7 @@ import { call } from "../operator/call.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
+import { durationMs } from "../show/duration.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
 import { isNode } from "./asked.ts";
@@ -83,14 +84,10 @@ async function all(where: Where): Promise<Window[]> {
 /** The year 10000, which RFC 3339 cannot write. */
 const LAST = Date.UTC(10_000, 0);
 
-const UNITS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 async function add({ node, label = [], kind, from, for: length, comment, ...flags }: Flags): Promise<void> {
   const where = await fleet(flags);
   const known = word("--kind", kind, AlarmKind.options);
-  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(length) ?? [];
-  const ms = Number(number) * (UNITS[unit ?? ""] ?? Number.NaN);
-  if (!(ms > 0)) throw new Exit(2, `--for: expected a time such as 30m, 2h or 1d, found ${JSON.stringify(length)}`);
+  const ms = durationMs("--for", length);
   const start = from === undefined ? Date.now() : Date.parse(from);
   if (Number.isNaN(start))
     throw new Exit(2, `--from: expected a time such as 2026-12-01T22:00:00Z, found ${JSON.stringify(from)}`);

@@ -1,0 +1,104 @@
+import type { Command } from "commander";
+import type { HistoryEntry } from "../../contract/device/setup.ts";
+import { bare } from "../describe/describe.ts";
+import { deviceCalled, newestChanges, setupHistory, tried } from "../describe/read.ts";
+import { type Flags, textOf } from "../get/kind.ts";
+import { hardware } from "../get/kinds/hardware.ts";
+import { nodeCalled } from "../get/kinds/nodes.ts";
+import { whole, word } from "../get/words.ts";
+import { writeError } from "../host/stderr.ts";
+import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
+import { print } from "../output.ts";
+import { yaml } from "../show/yaml.ts";
+import { columns } from "../table.ts";
+import { printable } from "../text.ts";
+import { changeLine } from "./lines.ts";
+
+export const examples = `
+Examples:
+  sinew history hardware 8e45a2ea           what became of a device, and who set it up how: the newest first
+  sinew history hardware n1/0000:3b:00.0 --limit 200
+  sinew history node n1                     of a node: its states, its sources, its devices, its alarms
+
+Changes are kept as long as \`sinew start --keep-changes\` says; what was set up is the node's to tell, while it answers.
+Exit status: 0 done, 1 it could not be, 2 bad usage.`;
+
+/** One thing that happened; `plain`: the same for programs. */
+interface Event {
+  time: string;
+  cells: string[];
+  plain: Record<string, unknown>;
+}
+
+export function define(command: Command): void {
+  const sub = (name: string, aliases: string[], description: string) =>
+    fleetOptions(
+      command
+        .command(name)
+        .aliases(aliases)
+        .description(description)
+        .argument("<ID>", "by name, id or the beginning of an id")
+        .option("--limit <COUNT>", "so many of the newest", "50")
+        .option("-o, --output <FORMAT>", "table, json or yaml", "table")
+        .option("--no-headers", "rows alone"),
+    );
+  sub("hardware", hardware.aliases, "what became of one device, and how it was set up").action(
+    (id: string, flags: Flags & FleetFlags) => history(bare("hardware")(id), flags, ofDevice),
+  );
+  sub("node", ["nodes"], "what became of one node and what is in it").action((id: string, flags: Flags & FleetFlags) =>
+    history(bare("node")(id), flags, ofNode),
+  );
+}
+
+async function history(
+  id: string,
+  flags: Flags & FleetFlags,
+  read: (conductor: Conductor, id: string, limit: number) => Promise<{ events: Event[]; whole: boolean }>,
+): Promise<void> {
+  const limit = whole("--limit", textOf(flags, "limit") ?? "50", 1);
+  const output = word("--output", textOf(flags, "output"), ["table", "json", "yaml"]) ?? "table";
+  const { events, whole: all } = await read(await conductorOf(flags), id, limit);
+  const shown = events.slice(0, limit);
+  const plain = { history: shown.map((one) => one.plain) };
+  if (output === "json") return print(`${JSON.stringify(plain, null, 2)}\n`);
+  if (output === "yaml") return print(yaml(plain));
+  const rows = shown.map(({ cells }) => cells);
+  const headings = flags.headers === false ? [] : [["TIME (UTC)", "KIND", "WHAT"]];
+  if (rows.length > 0) await print(columns([...headings, ...rows]));
+  else writeError("sinew: nothing that is kept\n");
+  if (!all && shown.length >= limit) writeError(`sinew: there may be more: --limit ${limit * 10}\n`);
+}
+
+async function ofDevice(conductor: Conductor, said: string, limit: number) {
+  const { uuid, node } = await deviceCalled(conductor, said);
+  // One more than is shown: it says what the last one changed.
+  const [{ changes, whole: all }, setup] = await Promise.all([
+    newestChanges(conductor, { uuid, node: node.id }, limit + 1),
+    tried(() => setupHistory(conductor, uuid)),
+  ]);
+  if ("why" in setup) writeError(`sinew: how it was set up is not known: ${setup.why}\n`);
+  const events = [...eventsOf(changes), ...("found" in setup ? setup.found.map(written) : [])];
+  return { events: events.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time)), whole: all };
+}
+
+async function ofNode(conductor: Conductor, said: string, limit: number) {
+  const { id } = await nodeCalled(conductor, said);
+  const { changes, whole: all } = await newestChanges(conductor, { node: id }, limit + 1);
+  return { events: eventsOf(changes, { about: true }), whole: all };
+}
+
+const eventsOf = (
+  changes: Awaited<ReturnType<typeof newestChanges>>["changes"],
+  options: { about?: boolean } = {},
+): Event[] =>
+  changes.map((change, at) => {
+    const cells = changeLine(change, changes.slice(at + 1), options);
+    const { revision, time, kind, node, uuid } = change;
+    return { time, cells, plain: { time, kind, what: cells[2], revision, node, uuid } };
+  });
+
+function written(entry: HistoryEntry): Event {
+  const { time, kind, actor, path, from, to, outcome, message } = entry;
+  const text = `${path}: ${from ?? "-"} -> ${to || '""'}, ${outcome}${message ? `: ${message}` : ""}, by ${actor}`;
+  return { time, cells: [time.slice(0, 19).replace("T", " "), kind, printable(text)], plain: { what: text, ...entry } };
+}

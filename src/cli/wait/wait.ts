@@ -1,0 +1,125 @@
+import type { Command } from "commander";
+import type { Hardware } from "../../contract/hardware.ts";
+import type { Node } from "../../contract/node.ts";
+import { deviceCalled, tried } from "../describe/read.ts";
+import { Exit } from "../exit.ts";
+import { wordsOf } from "../get/kinds/hardware.ts";
+import { nodeCalled } from "../get/kinds/nodes.ts";
+import { writeError } from "../host/stderr.ts";
+import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
+import { follow } from "../operator/follow.ts";
+import { all } from "../operator/pages.ts";
+import { print } from "../output.ts";
+import { durationMs } from "../show/duration.ts";
+import { printable } from "../text.ts";
+import { deviceSeen, nodeSeen, parseAim, type Seen } from "./aim.ts";
+
+export const examples = `
+Examples:
+  sinew wait hardware/8e45a2ea --for ready                    after a setup, a reboot, a repair
+  sinew wait hardware/n1/0000:3b:00.0 --for gone --timeout 1h
+  sinew wait node/n1 --for live --timeout 10m                 also before it has ever come
+  sinew wait hardware/8e45a2ea --for condition=LinkFull       or condition=LinkFull=false
+  sinew wait node/n1 --for condition=HardwarePresent
+
+A device is ready when its source says so now, not when it was known to be. A node is gone when it is LOST, LEFT or forgotten.
+Exit status: 0 it is so, 1 it could not be asked, 2 bad usage, 3 waited in vain.`;
+
+interface Flags extends FleetFlags {
+  for: string;
+  timeout: string;
+}
+
+export function define(command: Command): void {
+  command
+    .argument("<WHAT>", "hardware/ID or node/NAME, as `sinew get -o name` prints them")
+    .requiredOption("--for <STATE>", "ready or gone (hardware), live or gone (node), condition=TYPE[=STATUS]")
+    .option("--timeout <TIME>", "how long, such as 30s, 5m, 2h; 0s only looks once", "5m");
+  fleetOptions(command).action((what: string, flags: Flags) => wait(what, flags));
+}
+
+/** What is looked at again and again, and which part of the feed says that it may be another. */
+interface Watched {
+  look(): Promise<Seen>;
+  filter: Record<string, string>;
+}
+
+async function wait(what: string, flags: Flags): Promise<void> {
+  const [, kind, id = ""] = /^(hardware|node)\/(.+)$/s.exec(what) ?? [];
+  if (kind !== "hardware" && kind !== "node")
+    throw new Exit(2, `expected hardware/ID or node/NAME, found ${JSON.stringify(what)}`);
+  const aim = parseAim(flags.for, kind);
+  const limit = durationMs("--timeout", flags.timeout, { least: 0 });
+  const began = performance.now();
+  const conductor = await conductorOf(flags);
+  // The feed is followed from before the first look: what comes between the two is in both.
+  const { revision } = (await conductor.ask("/nodes?limit=1")) as { revision: number };
+  const { look, filter } =
+    kind === "hardware"
+      ? await device(conductor, id, (found) => deviceSeen(aim, found))
+      : await node(conductor, id, (found) => nodeSeen(aim, found));
+
+  let seen = await look();
+  const met = () => print(`${printable(what)}: ${printable(seen.now)}\n`);
+  if (seen.met) return met();
+  const inVain = () =>
+    new Exit(3, printable(`waited ${flags.timeout} for ${what} to be ${flags.for}, in vain: ${seen.now}`));
+  const left = limit - (performance.now() - began);
+  if (left <= 0) throw inVain();
+  writeError(`sinew: waiting for ${printable(what)} to be ${printable(flags.for)}: ${printable(seen.now)}\n`);
+
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), left);
+  let told = false;
+  try {
+    for await (const news of follow(conductor.where, { from: () => revision, signal: abort.signal, filter })) {
+      if (news.kind === "lost") {
+        if (!told) writeError(`sinew: ${news.why}; trying again\n`);
+        told = true;
+        continue;
+      }
+      told = false;
+      if (news.kind === "quiet") continue;
+      const looked = await tried(look);
+      // The conductor may be away just now: the feed says when it is back.
+      if ("why" in looked) continue;
+      seen = looked.found;
+      if (seen.met) return met();
+    }
+  } finally {
+    clearTimeout(timer);
+    abort.abort();
+  }
+  throw inVain();
+}
+
+async function device(conductor: Conductor, said: string, judge: (found: Hardware | null) => Seen): Promise<Watched> {
+  const [, name, address] = /^(.+)\/([0-9a-f:.]+)$/i.exec(said) ?? [];
+  if (name !== undefined && address !== undefined) {
+    // One that is not there yet may come: at this address of this node.
+    const filter = { node: name };
+    const look = async () => {
+      const there = await all<Hardware>(conductor.ask, "hardware", "/hardware", new URLSearchParams(filter));
+      const at = there.filter((one) => wordsOf(one).names.includes(said));
+      // What was there before and is GONE does not hide what is there now.
+      return judge(at.find(({ freshness }) => freshness !== "GONE") ?? at[0] ?? null);
+    };
+    return { look, filter: { node: name } };
+  }
+  const { uuid, node } = await deviceCalled(conductor, said);
+  return {
+    look: async () => judge((await conductor.find(`/hardware/${uuid}`)) as Hardware | null),
+    filter: { uuid, node: node.id },
+  };
+}
+
+async function node(conductor: Conductor, said: string, judge: (found: Node | null) => Seen): Promise<Watched> {
+  const known = await tried(() => nodeCalled(conductor, said));
+  // A name that no node has yet is waited for as it is.
+  const id = "found" in known ? known.found.id : null;
+  const at = `/nodes/${encodeURIComponent(id ?? said)}`;
+  return {
+    look: async () => judge((await conductor.find(at)) as Node | null),
+    filter: id === null ? {} : { node: id },
+  };
+}
