@@ -128,7 +128,7 @@ export function createPresence(options: PresenceOptions): Presence {
     else await comeBack();
   }
 
-  async function look() {
+  async function see() {
     const rows = (await allConductors(db.read)).filter(({ id }) => id !== run.id);
     const time = world.monotonic();
     // Nobody is dead for what went by while this one was suspended, or did not reach the database.
@@ -144,6 +144,10 @@ export function createPresence(options: PresenceOptions): Presence {
       nodes = await countNodes(db.read);
       countedAt = time;
     }
+  }
+
+  async function look() {
+    await see();
     for (const id of [...taking]) if (!others.has(id)) await taken(id);
     for (const other of [...others.values()]) if (isDead(other)) await takeOver(other);
   }
@@ -174,7 +178,12 @@ export function createPresence(options: PresenceOptions): Presence {
   async function tick() {
     try {
       // In this order: after a pause of its own this one must first learn whether it is still one.
-      if (world.monotonic() - renewedAt >= ttlMs / 3) await renew();
+      if (world.monotonic() - renewedAt >= ttlMs / 3)
+        await renew().catch(async (error) => {
+          // Whoever cannot write has to know all the more whether another one can.
+          await see();
+          throw error;
+        });
       if (expelled) await options.onExpelled();
       expelled = false;
       await look();

@@ -209,6 +209,19 @@ describe.each(databases)("two conductors on $name", ({ open }) => {
     await becomes(all, async () => (await state()) === "LOST");
   });
 
+  test("a conductor that cannot write learns of another that comes, and promises nothing more (found by simulation)", async () => {
+    await b.conductor.stop();
+    await say(a);
+    await becomes(all, async () => (await conductorsAt(a.db)).length === 1);
+    a.full = true;
+    await pass([a], 1);
+    const again = await member(database.url, "b");
+    all = [a, again, b];
+    await pass([a, again], 1.5 * TTL);
+    expect(say(a)).rejects.toMatchObject({ code: "unavailable" });
+    a.full = false;
+  });
+
   test("a conductor that is started again under its id has its nodes at once", async () => {
     await say(a);
     await pass(all, 1);

@@ -30,6 +30,8 @@ export interface Member {
   clock: ReturnType<typeof virtualWorld>;
   /** It does not reach its database. */
   away: boolean;
+  /** Its database takes nothing more. */
+  full: boolean;
   /** What it asks its database at the moment. */
   asking: number;
   /** How often it has asked the agent. */
@@ -46,7 +48,15 @@ export const report = (generation: string, ...hardware: object[]) => ({
 
 export async function member(url: string, id: string): Promise<Member> {
   const db = await openDatabase(url);
-  const made = { id, db, pulls: 0, away: false, asking: 0, answer: () => report("g1", DEVICE) } as unknown as Member;
+  const made = {
+    id,
+    db,
+    pulls: 0,
+    away: false,
+    full: false,
+    asking: 0,
+    answer: () => report("g1", DEVICE),
+  } as unknown as Member;
   made.clock = virtualWorld(async (asked) => {
     made.pulls += 1;
     if (made.answer === null) throw new Error("refused");
@@ -63,7 +73,8 @@ export async function member(url: string, id: string): Promise<Member> {
   };
   const unsteady: Database = {
     ...db,
-    write: (work) => ask(() => db.write(work)),
+    write: (work) =>
+      made.full ? Promise.reject(new SinewError("unavailable", "the disk is full")) : ask(() => db.write(work)),
     revision: () => ask(() => db.revision()),
     read: {
       ...db.read,
