@@ -108,8 +108,8 @@ describe.each(databases)("queries on $name", ({ open }) => {
     ]);
     const touched = await db.write((tx) => touchNodes(tx, seen.slice(0, 2), { by: "b", tell: true }));
     expect(touched.toSorted((a, b) => (a.owner ?? "").localeCompare(b.owner ?? ""))).toEqual([
-      { id: first?.id ?? "", state: "LIVE", owner: "a" },
-      { id: second?.id ?? "", state: "LIVE", owner: "b" },
+      { id: first?.id ?? "", state: "LIVE", owner: "a", renewals: 1 },
+      { id: second?.id ?? "", state: "LIVE", owner: "b", renewals: 1 },
     ]);
     await db.write((tx) => touchNodes(tx, [], { by: "a" }));
   });

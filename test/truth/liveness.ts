@@ -40,7 +40,9 @@ export class Liveness {
 
   /** Its link has ended: from here on it has the lease of a node without one. */
   unlinked(node: string, { at, ttlMs }: { at: number; ttlMs: number }): void {
-    if (this.#heard.has(node)) this.#heard.set(node, { sent: at, answered: at, ttlMs });
+    // Whoever is LOST already is owed nothing more.
+    if (this.#heard.has(node) && this.#states.get(node) !== "LOST")
+      this.#heard.set(node, { sent: at, answered: at, ttlMs });
   }
 
   /** Who answered its last hello may have died before it wrote that down. */

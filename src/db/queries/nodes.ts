@@ -133,7 +133,7 @@ export const setReported = async (w: Writer, id: string, reported: string | null
 };
 
 /** A node as its owner left it. */
-export type Touched = Pick<NodeRow, "id" | "state" | "owner">;
+export type Touched = Pick<NodeRow, "id" | "state" | "owner" | "renewals">;
 
 /**
  * Writes down renewals, many to a statement: this is all that an idle fleet writes. For a node that `by` does not own its
@@ -161,11 +161,13 @@ export async function touchNodes(
         })
         .from(sql`(VALUES ${sql.join(pairs(ids.length), sql`, `)}) AS seen`)
         .where(sql`${nodes.id} = seen.column1`);
-      return tell ? update.returning({ id: nodes.id, state: nodes.state, owner: nodes.owner }) : update;
+      const { id, state, owner, renewals } = nodes;
+      return tell ? update.returning({ id, state, owner, renewals }) : update;
     });
     const rows = await w.run(text, [by, ...ids.flatMap((id) => [id, at.get(id) ?? ""])]);
-    if (tell)
-      touched.push(...(rows as string[][]).map(([id = "", state = "", owner = null]) => ({ id, state, owner })));
+    if (!tell) continue;
+    for (const [id = "", state = "", owner = null, renewals] of rows as string[][])
+      touched.push({ id, state, owner, renewals: Number(renewals) });
   }
   return touched;
 }

@@ -116,7 +116,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       if (tracked && fixed === null) tracked.heard = world.monotonic();
     }),
     claims: createClaims(world.monotonic, () => 2 * fleet.ttlMs()),
-    linkGraceMs: () => (fixed === null ? Math.max(0, LINK_LEASE_SECONDS - leaseSeconds(agents(), null)) * 1000 : 0),
+    linkGraceMs: () => (fixed === null ? Math.max(0, LINK_LEASE_SECONDS - leaseSeconds(agents(), null)) * 2000 : 0),
     ttlMs(tracked) {
       const seconds = leaseSeconds(agents(), fixed);
       const linked = fixed === null && tracked && fleet.links.has(tracked.row.id);

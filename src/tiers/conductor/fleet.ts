@@ -48,7 +48,7 @@ export interface Fleet {
   presence: Presence;
   /** The lease in force, in milliseconds; longer on a link, whose end shows when a node dies. */
   ttlMs(tracked?: Tracked): number;
-  /** How much longer a lease is on a link. */
+  /** How much longer two leases are on a link. */
   linkGraceMs(): number;
   stopped: boolean;
 }

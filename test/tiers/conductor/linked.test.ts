@@ -28,8 +28,7 @@ describe.each(databases)("a node on a link that falls silent, on $name", ({ open
   });
 
   /** Joins, opens a link, says hello, and is not heard again; nor does its connection end. */
-  async function silent(leaseSeconds: number | null) {
-    const clock = virtualWorld();
+  async function silent(leaseSeconds: number | null, clock = virtualWorld()) {
     // A little time passes with everything that is done, as it does on a machine.
     let looked = 0;
     const monotonic = () => clock.world.monotonic() + ++looked / 1e6;
@@ -91,4 +90,29 @@ describe.each(databases)("a node on a link that falls silent, on $name", ({ open
       expect((await states()).slice(before.length)).toEqual(["LATE", "LOST"]);
     },
   );
+
+  describe("where another conductor serves, too", () => {
+    let another: Conductor;
+    const elsewhere = async (clock: ReturnType<typeof virtualWorld>, leaseSeconds: number | null) => {
+      another = await createConductorTier({ ...alone(), db, world: clock.world, leaseSeconds });
+      await another.start();
+    };
+    afterEach(() => another.stop());
+    const state = async () => (await another.nodes({}, { limit: 10 })).nodes[0]?.state;
+
+    test("is not LOST for two leases of a link when its conductor loses its power, of which nobody tells it (found by simulation)", async () => {
+      const clock = virtualWorld();
+      await elsewhere(clock, null);
+      // Its own clock stands still from here on.
+      await silent(null);
+      for (let second = 0; second < 85; second += 1) {
+        await pass(clock, 1);
+        expect(await state()).not.toBe("LOST");
+      }
+      expect((await another.conductors()).conductors).toHaveLength(1);
+      const end = performance.now() + 10_000;
+      while ((await state()) !== "LOST" && performance.now() < end) await pass(clock, 1);
+      expect(await state()).toBe("LOST");
+    });
+  });
 });

@@ -38,22 +38,32 @@ async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "stat
   return changedSources(before, after);
 }
 
+/** What was to be written has turned out to be wrong. */
+class Spared extends Error {}
+
 /** Whose a node was when it was written: one's own, or another's from whom it was taken, who may have written of it. */
 export type Written = "own" | "taken";
 
 /**
  * Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. `owner` has it
  * from then on; `held`: only if it has it already, as silence is its owner's to judge. Null: it has not, and nothing was
- * written. What is the same already changes nothing, so that it can be said again when it is not known whether it was heard.
+ * written; nor is it where `unless` is true in the end: a database may take its time. What is the same already changes
+ * nothing, so that it can be said again when it is not known whether it was heard.
  */
 export function writeState(
   db: Database,
   row: Omit<NodeFacts, "revision" | "reported">,
-  options: { now: string; devices: "stale" | "keep"; owner: string; held?: boolean },
+  options: {
+    now: string;
+    devices: "stale" | "keep";
+    owner: string;
+    held?: boolean;
+    unless?: (() => boolean) | undefined;
+  },
 ): Promise<Written | null> {
   const node = { id: row.id, name: row.name };
   const { owner, held = false } = options;
-  return db.write(async (tx) => {
+  const writing = db.write(async (tx) => {
     let first = false;
     let stored = await holdNode(tx, row.id, owner);
     const written: Written = stored ? "own" : "taken";
@@ -79,7 +89,12 @@ export function writeState(
     if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
     if (first || stored.name !== row.name)
       await replacePlaceholder(tx, { ...node, former: first ? null : stored.name }, options.now);
+    if (options.unless?.()) throw new Spared();
     return written;
+  });
+  return writing.catch((error) => {
+    if (error instanceof Spared) return null;
+    throw error;
   });
 }
 

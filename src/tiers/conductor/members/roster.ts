@@ -11,9 +11,13 @@ export interface Roster {
   track(row: Tracked["row"], known: { peer: Peer; owner: string | null; stored: boolean }): Tracked;
   /**
    * Stores what a node has become, which makes it this conductor's; `held`: only if it is so already. `distrust`: its devices
-   * are no longer known to be its own. False: it is another's, and nothing was stored.
+   * are no longer known to be its own. False: it is another's, or `unless` is true by now, and nothing was stored.
    */
-  setState(tracked: Tracked, row: Tracked["row"], options?: { distrust?: boolean; held?: boolean }): Promise<boolean>;
+  setState(
+    tracked: Tracked,
+    row: Tracked["row"],
+    options?: { distrust?: boolean; held?: boolean; unless?: () => boolean },
+  ): Promise<boolean>;
   /** Notes a sign of life. */
   heard(tracked: Tracked): void;
   /** A sign of life of a node that may have been given up. */
@@ -59,7 +63,7 @@ export function createRoster(fleet: Fleet): Roster {
   function gained(tracked: Tracked, renewals: number | null) {
     const { row } = tracked;
     Object.assign(tracked, { owner: fleet.presence.id, renewals, etag: null, heard: world.monotonic() });
-    // Its link has to be dialled first, and that may wait for as long as half a minute.
+    // Its link has to be dialled first, and that its conductor has lost its power it finds out within two leases of a link.
     if (row.key !== null && !links.has(row.id)) tracked.heard += fleet.linkGraceMs();
   }
 
@@ -88,10 +92,11 @@ export function createRoster(fleet: Fleet): Roster {
 
   const takes = createTakes(fleet, learn);
 
-  const setState: Roster["setState"] = async (tracked, row, { distrust = false, held = false } = {}) => {
+  const setState: Roster["setState"] = async (tracked, row, { distrust = false, held = false, unless } = {}) => {
     const stale = distrust || (!isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked)));
     const owner = fleet.presence.id;
-    const written = await writeState(db, row, { now: now(), devices: stale ? "stale" : "keep", owner, held });
+    const devices = stale ? "stale" : "keep";
+    const written = await writeState(db, row, { now: now(), devices, owner, held, unless });
     if (!written) {
       await refresh(tracked);
       return false;

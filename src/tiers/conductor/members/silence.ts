@@ -129,10 +129,11 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
     const state = silenceOf(tracked, time);
     if (!isCurrent(stateOf(tracked)) || state === "LIVE" || state === stateOf(tracked)) return;
     const linked = links.has(tracked.row.id);
-    if (!(await roster.setState(tracked, { ...tracked.row, state }, { held: true }))) return;
+    // It may be heard while its silence is written down. A link that has ended meanwhile is no sign of life.
+    const unless = () => tracked.heard > time && linked === links.has(tracked.row.id);
+    if (!(await roster.setState(tracked, { ...tracked.row, state }, { held: true, unless }))) return;
     world.log("warn", `node ${tracked.row.name} is ${state}`, { node: tracked.row.id });
-    // It may have been heard while its silence was written down. A link that has ended meanwhile is no sign of life.
-    if (tracked.heard > time && linked === links.has(tracked.row.id)) return roster.renew(tracked);
+    if (unless()) return roster.renew(tracked);
     // A machine without power closes no connection: what is left of it must not stand in its own way.
     if (state === "LOST") links.close(tracked.row.id, "the node is LOST");
   }
@@ -160,6 +161,9 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
           if (!tracked) continue;
           const known = tracked.owner === one.owner && (isOwn(fleet, tracked) || tracked.row.state === one.state);
           if (!known) await roster.refresh(tracked);
+          // Of one on a link nobody else looks: that its link ends is to be no sign that another has heard it.
+          if (isOwn(fleet, tracked) && one.owner === by && one.renewals !== tracked.renewals)
+            Object.assign(tracked, { renewals: one.renewals, heard: world.monotonic() });
           // Who has it will see that it was heard; it was heard here, though, and this is sooner.
           if (one.state !== "LOST" || stateOf(tracked) !== "LOST") continue;
           await roster.renew(tracked);

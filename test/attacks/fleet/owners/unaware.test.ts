@@ -5,7 +5,7 @@ import { setKey } from "../../../../src/db/queries/keys.ts";
 import { memoryPair } from "../../../client/link/sockets.ts";
 import { VISITOR } from "../../../support/callers.ts";
 import { databases, type TestDatabase } from "../../../support/databases.ts";
-import { becomes, DEVICE, hello, type Member, member, NODE, nodeAt, pass, report } from "./support.ts";
+import { becomes, DEVICE, hello, type Member, member, NODE, nodeAt, pass, report, TTL } from "./support.ts";
 
 describe.each(databases)(
   "a node that another conductor had, unseen by the one that has it again, on $name",
@@ -44,6 +44,7 @@ describe.each(databases)(
         handle: answer,
         world: clock.world,
       });
+      return near;
     }
 
     test("is asked for all that it has when that one has left", async () => {
@@ -73,6 +74,22 @@ describe.each(databases)(
       await b.conductor.hello(hello({ boot_id: "b1", node: { ...NODE, labels: { rack: "7" } } }), from);
       expect(await owner()).toBe("b");
       await becomes(all, async () => (await fresh()) === "FRESH");
+    });
+
+    test("is LOST two leases after it was heard though its link ends meanwhile (found by simulation)", async () => {
+      await a.conductor.hello(hello({ generation: "g2" }), VISITOR);
+      await pass(all, TTL / 2);
+      expect(await owner()).toBe("a");
+      const key = await readNodeKey(await makeNodeKey());
+      await b.db.write((tx) => setKey(tx, NODE.id, null, key.thumbprint));
+      const from = { caller: { role: "agent", name: "node", node: NODE.id }, remoteAddress: null } as const;
+      const link = await dial(b, key, () => Response.json(report("g1", DEVICE)));
+      await b.conductor.hello(hello({ boot_id: "b1" }), from);
+      await pass(all, TTL - 1);
+      expect(await owner()).toBe("b");
+      link.vanish("the connection was reset");
+      await pass(all, TTL + 3);
+      expect((await nodeAt(b.db))?.state).toBe("LOST");
     });
   },
 );
