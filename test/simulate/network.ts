@@ -32,6 +32,8 @@ export interface Exchange {
 }
 
 export interface Witness {
+  /** Something is asked over a link: it may be handled though nobody waits for the answer any more. */
+  asked(exchange: Exchange): void;
   /** A message has come to a process. */
   delivered(from: Process, to: Process): void;
   /** A process has answered, whether or not that arrives. */

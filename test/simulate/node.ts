@@ -37,6 +37,8 @@ export class SimNode {
   readonly buses: Bus[];
   /** What a conductor last took of it: READY or LEAVING. */
   said: string | null = null;
+  /** It says LEAVING over its link: a conductor may take that, though it is too late for an answer. */
+  leaving = false;
   /** Its agent has taken the remote driver's hello. */
   registered = false;
   joined = false;

@@ -123,6 +123,7 @@ export class Simulation implements Witness {
       const of = uuid ?? state;
       journal.write(`revision ${revision}: ${kind} of ${node.name} ${of}`);
       const now = this.#clock.now;
+      if (state === "LEFT") this.#leftUnheard(node.id);
       if (state) this.#liveness.state(node.id, { state, after: now, by: now, revision });
     });
     const lock = new FileLock();
@@ -220,6 +221,19 @@ export class Simulation implements Witness {
     // Another conductor may take it over, with a lease of its own.
     if (this.conductors.length > 1) this.#sign(node);
     else this.#liveness.silent(node.id, { since: ends.at, ttlMs: ends.ttlMs });
+  }
+
+  asked({ from, to, path, body }: Exchange): void {
+    const node = this.#byProcess.get(from);
+    if (!node || path !== "/hello" || !this.#isConductor(to)) return;
+    node.leaving = (JSON.parse(body ?? "{}") as { status: string }).status === "LEAVING";
+  }
+
+  #leftUnheard(id: string): void {
+    const node = this.nodes.find((one) => one.id === id);
+    if (!node?.leaving) return;
+    node.said = "LEAVING";
+    this.#liveness.left(id);
   }
 
   handled({ from, to, method, path, body }: Exchange, status: number): void {

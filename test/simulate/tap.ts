@@ -86,6 +86,7 @@ export class Tap {
     const { clock, standing } = this.#options;
     const ends = { from: from.process, to: to.process };
     const exchange = { ...ends, method, path, body, sent: clock.now, by: null, standing };
+    this.#options.witness()?.asked(exchange);
     this.#asked.set(id, { exchange, said: this.#said.get(from) === said ? said : null, answering: null });
   }
 
