@@ -27,8 +27,8 @@ export const MUTATIONS: Record<string, Mutation> = {
   },
   "the feed's revision is looked up after its rows": {
     file: "src/tiers/conductor/reads.ts",
-    from: "revision: Math.max(newest, last),",
-    to: "revision: Math.max(await db.revision(), last),",
+    from: "revision: Math.max(newest, ...rows",
+    to: "revision: Math.max(await db.revision(), ...rows",
     faults: "hardware,conductor disk,agent killed",
     found: "and missed",
   },
