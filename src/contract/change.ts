@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Alarm } from "./fleet/alarm.ts";
+import { Cordon } from "./fleet/given.ts";
 import { Hardware, Source } from "./hardware.ts";
 import { NodeState } from "./node.ts";
 
@@ -24,6 +25,10 @@ export const Change = z
     state: NodeState.nullable().meta({ description: "kind state: what the node is now, whatever its sources are" }),
     sources: z.array(Source).nullable().meta({ description: "kind state: the sources that changed, as they are now" }),
     hardware: Hardware.nullable().meta({ description: "The device as of this revision; null for kind state" }),
+    cordoned: Cordon.nullable().optional().meta({
+      description:
+        "Where an operator did something about it: what the node (kind state) or the device (kind changed) is from now on. `hardware` says nothing of it",
+    }),
     alarm: Alarm.nullable().optional().meta({ description: "kind alarm: the alarm as of this revision" }),
   })
   .meta({ id: "Change" });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Condition } from "./condition.ts";
+import { DeviceCordon } from "./fleet/given.ts";
 import { Pci } from "./pci.ts";
 
 export const Freshness = z.enum(["FRESH", "STALE", "GONE"]).meta({ id: "Freshness" });
@@ -49,6 +50,9 @@ export const Hardware = z
     acc_specs: AccSpecs,
     acc_status: AccStatus,
     pci: Pci.nullable(),
+    cordoned: DeviceCordon.nullable()
+      .optional()
+      .meta({ description: "At the conductor, in its lists: out of service by an operator, itself or with its node" }),
   })
   .meta({ id: "Hardware" });
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Condition } from "./condition.ts";
+import { Cordon, Said } from "./fleet/given.ts";
 
 export const NodeState = z
   .enum(["LIVE", "LATE", "LOST", "LEFT", "EXPECTED", "CONFLICT", "INCOMPATIBLE"])
@@ -27,6 +28,10 @@ export const Node = z
       description:
         "What is said of the node itself: by this conductor, such as that two machines claim it, and by the node, such as hardware that is missing",
     }),
+    cordoned: Cordon.nullable().optional().meta({ description: "Out of service by an operator; null: in service" }),
+    said: Said.nullable()
+      .optional()
+      .meta({ description: "What the node says itself, where an operator gave another name or labels" }),
   })
   .meta({ id: "Node" });
 export type Node = z.infer<typeof Node>;

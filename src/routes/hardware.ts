@@ -6,7 +6,7 @@ import { theOne } from "../tiers/care/care.ts";
 import type { Conductor } from "../tiers/conductor/conductor.ts";
 import { guarded } from "./access/guard.ts";
 import { type App, json, jsonText, matchesTag, problems } from "./app.ts";
-import { label, nodeName } from "./fleet/chosen.ts";
+import { cordoned, isTrue, label, nodeName } from "./fleet/chosen.ts";
 
 /** A parameter that came twice, or is not known, is an error: a filter that is not applied would lie. */
 const limit = z.coerce.number().int().min(1).max(1000);
@@ -61,6 +61,7 @@ const listFleet = guarded(READERS, {
         .optional(),
       ready: z.enum(["true", "false"]).optional(),
       freshness: Freshness.optional(),
+      cordoned,
       condition: z
         .string()
         .regex(/^\w{1,64}$/, "expected the type of a condition, such as DriverBound")
@@ -107,9 +108,9 @@ export const fleetRoutes = <A extends App>(app: A, conductor: Conductor) =>
         const tag = `W/"${await conductor.revision()}"`;
         if (matchesTag(c, tag)) return c.body(null, 304, { etag: tag });
       }
-      const { limit, page_token, ready, label: labels, ...filter } = c.req.valid("query");
+      const { limit, page_token, ready, cordoned, label: labels, ...filter } = c.req.valid("query");
       const { text, revision } = await conductor.hardware(
-        { ...filter, labels, ...(ready === undefined ? {} : { ready: ready === "true" }) },
+        { ...filter, labels, ...isTrue({ ready, cordoned }) },
         { limit, page_token },
       );
       return jsonText(c, text, { etag: `W/"${revision}"` });

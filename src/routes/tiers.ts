@@ -15,6 +15,7 @@ import { discoveryRoutes } from "./discovery.ts";
 import { type AlarmSource, alarmRoutes } from "./fleet/alarms.ts";
 import { conductorRoutes } from "./fleet/conductors.ts";
 import { expectedNodeRoutes } from "./fleet/expected.ts";
+import { givenRoutes } from "./fleet/given.ts";
 import { nodeRoutes } from "./fleet/nodes.ts";
 import { windowRoutes } from "./fleet/windows.ts";
 import { changeRoutes } from "./fleet.ts";
@@ -78,6 +79,7 @@ export function conductorApp(
   // Before the routes of one node: a node that is called so is asked for by its id.
   expectedNodeRoutes(app, alarms.expected);
   nodeRoutes(app, conductor);
+  givenRoutes(app, conductor);
   joinRoutes(app, conductor);
   tokenRoutes(app, desk);
   auditRoutes(app, mount.audit);

@@ -204,6 +204,28 @@ describe.each(databases)("a node's key, on $name", ({ name, open }) => {
     expect((await askToJoin(lab, conductor, credential, node)).status).toBe(200);
   });
 
+  test("that was forgotten with its node opens nothing, not even the link that is still held", async () => {
+    const node = await joined("n20");
+    const agent = falseAgent(lab, other, node);
+    await agent.up;
+    expect((await agent.ask("/hello", helloOf(node.id, "n20"))).status).toBe(200);
+    expect(await lab.status(conductor, "/nodes/n20", { method: "DELETE" })).toBe(409);
+    const leaving = { ...helloOf(node.id, "n20"), status: "LEAVING" };
+    expect((await agent.ask("/hello", leaving)).status).toBe(200);
+    await until(async () => (await lab.node(conductor, node.id))?.state === "LEFT");
+    expect(await lab.status(conductor, "/nodes/n20", { method: "DELETE" })).toBe(204);
+    // At once, wherever its link is: what it says makes it no node.
+    expect([401, 0]).toContain((await agent.ask("/hello", helloOf(node.id, "n20"))).status);
+    await until(() => agent.logged.some((line) => line.includes("join again with a new token")));
+    agent.stop();
+    expect(await lab.node(conductor, node.id)).toBeUndefined();
+    expect((await askToJoin(lab, conductor, await invite("n20"), node)).status).toBe(200);
+    const back = falseAgent(lab, other, node);
+    await back.up;
+    expect((await back.ask("/hello", helloOf(node.id, "n20"))).status).toBe(200);
+    back.stop();
+  });
+
   test("that is taken back at one conductor closes the link that another one holds", async () => {
     const node = await joined("n6");
     const agent = falseAgent(lab, other, node);

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { Labels } from "./labels.ts";
 
-const nodeName = z
+/** What a node may be called. */
+export const nodeName = z
   .string()
   .min(1)
   .max(253)

@@ -1,22 +1,27 @@
 import { z } from "zod";
 import { text } from "../text.ts";
 
-const MOST = 64;
+export const MOST_LABELS = 64;
 
 /** A record would be read without it: what is asked for by such a label would be everything. */
 const OWN = "__proto__";
 
-/** Words by which nodes are told apart, and chosen. */
-export const Labels = z.preprocess(
-  (value, context) => {
+/** What is read as a record, but for one that has what no record holds. */
+export const withoutOwn = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value, context) => {
     if (typeof value === "object" && value !== null && Object.hasOwn(value, OWN))
       context.addIssue({ code: "custom", path: [OWN], message: `no label is called ${OWN}` });
     return value;
-  },
+  }, schema);
+
+export const labelName = text(63);
+
+/** Words by which nodes are told apart, and chosen. */
+export const Labels = withoutOwn(
   z
-    .record(text(63), z.string().max(255))
-    .refine((labels) => Object.keys(labels).length <= MOST, `expected at most ${MOST} labels`)
-    .meta({ maxProperties: MOST }),
+    .record(labelName, z.string().max(255))
+    .refine((labels) => Object.keys(labels).length <= MOST_LABELS, `expected at most ${MOST_LABELS} labels`)
+    .meta({ maxProperties: MOST_LABELS }),
 );
 
 /** A label that is asked for: `rack=7`, or `rack` with any value. */

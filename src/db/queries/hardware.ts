@@ -2,18 +2,20 @@ import { and, asc, eq, gt, inArray, lte, max, or, sql } from "drizzle-orm";
 import { troubleOf } from "../../contract/device/trouble.ts";
 import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
+import { SinewError } from "../../contract/problem.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { padded, textOf } from "../prepared.ts";
 import type { HardwareRow, NewHardwareRow, Tables } from "../schema/tables.ts";
 import { currentRevision, sourcesRevision } from "./changes.ts";
+import { cordonColumn, cordonText, type Given, givenTo } from "./fleet/given.ts";
 import { hasLabels, holds, labelTexts } from "./fleet/labels.ts";
 
 export type { HardwareRow, NewHardwareRow } from "../schema/tables.ts";
 
 /** A row as the contract's Hardware JSON: the one way out. The body passes as it came, fields unknown here included. */
-export const hardwareText = (row: Pick<HardwareRow, "freshness" | "body">): string =>
-  `{"freshness":${JSON.stringify(row.freshness)},${row.body.slice(1)}`;
+export const hardwareText = (row: Pick<HardwareRow, "freshness" | "body"> & { cordon?: string }): string =>
+  `{"freshness":${JSON.stringify(row.freshness)},${row.cordon ?? ""}${row.body.slice(1)}`;
 
 /** The Hardware JSON as stored: without freshness, which the row holds. */
 export function bodyOf(device: Hardware): string {
@@ -73,6 +75,14 @@ export async function devicesOfNodes(r: Reader, nodeIds: string[]): Promise<Map<
 export const hardwareByUuid = (r: Reader, uuid: string): Promise<HardwareRow[]> =>
   r.query((db, { hardware }) => db.select().from(hardware).where(eq(hardware.uuid, uuid)).orderBy(asc(hardware.id)));
 
+/** The one row of this uuid; null: there is none. Throws SinewError ambiguous_uuid naming every source of it. */
+export async function oneDevice(r: Reader, uuid: string): Promise<HardwareRow | null> {
+  const rows = await hardwareByUuid(r, uuid.toLowerCase());
+  if (rows.length < 2) return rows[0] ?? null;
+  const named = rows.map(({ node_id, source }) => `${source} on node ${node_id}`).join(" and ");
+  throw new SinewError("ambiguous_uuid", `expected one device with uuid ${uuid}, got ${rows.length}: ${named}`);
+}
+
 export interface HardwareFilter {
   /** A node's id or name. */
   node?: string;
@@ -80,14 +90,16 @@ export interface HardwareFilter {
   vendor_id?: string;
   ready?: boolean;
   freshness?: Freshness;
+  /** Itself, or with its node. */
+  cordoned?: boolean;
   /** Of its node. */
   labels?: WantedLabel[];
   /** The type of a condition that may be "false": a device that has it so is found, and few others. */
   condition?: string;
 }
 
-/** What a list shows of a device. */
-export type ListedRow = Pick<HardwareRow, "id" | "freshness" | "body">;
+/** What a list shows of a device; `cordon` as `cordonText` has it. */
+export type ListedRow = Pick<HardwareRow, "id" | "freshness" | "body"> & { cordon: string };
 
 /** One page by id, and the revision at which it was exactly that; the id of its last row is `after` for the next. */
 export async function listHardware(
@@ -95,16 +107,22 @@ export async function listHardware(
   filter: HardwareFilter,
   { after, upTo, limit }: { after?: number | undefined; upTo?: number | undefined; limit: number },
 ): Promise<{ rows: ListedRow[]; revision: number; sourcesAt: number }> {
-  const { node, device_type, vendor_id, ready, freshness, labels = [], condition } = filter;
+  const { node, device_type, vendor_id, ready, freshness, labels = [], condition, cordoned } = filter;
   const asked = { device_type, vendor_id, ready, freshness, after, upTo };
   const used = Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
   const more = [
     node === undefined ? "" : "node",
     `${labels.length} labels`,
     condition === undefined ? "" : "condition",
+    cordoned === undefined ? "" : `cordoned ${cordoned}`,
   ];
   const name = `listHardware ${[...used.map((one) => one.name), ...more]}`;
-  const text = textOf(r, name, (db, { hardware, nodes, meta }) => {
+  const text = textOf(r, name, (db, tables) => {
+    const { hardware, nodes, meta, given } = tables;
+    const cordon = {
+      own: cordonColumn(given, "device", '"hardware"."uuid"'),
+      nodes: cordonColumn(given, "node", '"hardware"."node_id"'),
+    };
     const named = db
       .select({ id: nodes.id })
       .from(nodes)
@@ -114,7 +132,11 @@ export async function listHardware(
     const at = (key: string) =>
       sql`(SELECT CAST(${meta.value} AS bigint) FROM ${meta} WHERE ${meta.key} = ${sql.raw(`'${key}'`)})`;
     return db
-      .select({ ...shown(hardware), revision: at("revision").as("at"), sources: at("sources").as("sources_at") })
+      .select({
+        ...shown(hardware),
+        ...{ revision: at("revision").as("at"), sources: at("sources").as("sources_at") },
+        ...{ own: cordon.own.as("own"), nodes: cordon.nodes.as("nodes") },
+      })
       .from(hardware)
       .where(
         and(
@@ -132,6 +154,7 @@ export async function listHardware(
           vendor_id === undefined ? undefined : eq(hardware.vendor_id, vendor_id),
           ready === undefined ? undefined : eq(hardware.ready, ready),
           freshness === undefined ? undefined : eq(hardware.freshness, freshness),
+          cordoned === undefined ? undefined : sql`COALESCE(${cordon.own}, ${cordon.nodes}) ${isThere(cordoned)}`,
           after === undefined ? undefined : gt(hardware.id, after),
           upTo === undefined ? undefined : lte(hardware.id, upTo),
           ...(condition === undefined ? [] : falseTexts(condition)).map((text) =>
@@ -159,10 +182,24 @@ export async function listHardware(
     at = rows[0] ?? at;
   }
   return {
-    rows: rows.map(([id, freshness, body]) => ({ id: Number(id), freshness: String(freshness), body: String(body) })),
+    rows: (rows as [number, string, string, number, number, string | null, string | null][]).map(
+      ([id, freshness, body, , , own, nodes]) => ({
+        ...{ id: Number(id), freshness, body },
+        cordon: cordonText({ own, nodes }),
+      }),
+    ),
     revision: Number(at[3]),
     sourcesAt: Number(at[4] ?? 0),
   };
+}
+
+const isThere = (wanted: boolean) => sql.raw(wanted ? "IS NOT NULL" : "IS NULL");
+
+/** As `ListedRow` has it, of one device. */
+export async function cordonOf(r: Reader, { uuid, node_id }: Pick<HardwareRow, "uuid" | "node_id">): Promise<string> {
+  const [own, nodes] = [await givenTo(r, "device", uuid), await givenTo(r, "node", node_id)];
+  const text = (given: Given | null) => (given?.cordoned ? JSON.stringify(given.cordoned) : null);
+  return cordonText({ own: text(own), nodes: text(nodes) });
 }
 
 /** What stands in the JSON of a device that has this condition "false", in whichever order its members came. */

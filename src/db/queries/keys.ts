@@ -55,7 +55,8 @@ export async function forgetKey(w: Writer, id: string): Promise<void> {
   await countKeys(w);
 }
 
-async function countKeys(w: Writer): Promise<void> {
+/** Tells all conductors that keys, or nodes that may have one, are others than they were. */
+export async function countKeys(w: Writer): Promise<void> {
   await w.query((db, { meta }) =>
     db
       .insert(meta)

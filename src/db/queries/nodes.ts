@@ -1,17 +1,25 @@
-import { and, asc, count, eq, gt, inArray, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, notInArray, sql } from "drizzle-orm";
 import type { Condition } from "../../contract/condition.ts";
 import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { Node, NodeState } from "../../contract/node.ts";
+import { SinewError } from "../../contract/problem.ts";
 import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { padded, rowsOf, textOf } from "../prepared.ts";
 import type { NodeRow } from "../schema/tables.ts";
 import { currentRevision } from "./changes.ts";
+import { type Given, type GivenRow, isCordoned, ofNode } from "./fleet/given.ts";
 import { hasLabels } from "./fleet/labels.ts";
 
 export type { NodeRow } from "../schema/tables.ts";
 
-export const toNode = (row: NodeRow): Node => ({
+/** A node, and what an operator gave to it. */
+export interface ListedNode {
+  row: NodeRow;
+  given: GivenRow | null;
+}
+
+export const toNode = (row: NodeRow, given: Given | null = null): Node => ({
   id: row.id,
   name: row.name,
   // The tiers write a NodeState, and what a hello said once it was parsed: what is read here was typed there.
@@ -27,6 +35,8 @@ export const toNode = (row: NodeRow): Node => ({
   conditions: [row.conditions, row.reported].flatMap((text) =>
     text === null ? [] : (JSON.parse(text) as Condition[]),
   ),
+  cordoned: given?.cordoned ?? null,
+  said: given?.said ?? null,
 });
 
 /** What a hello says. Who owns a node, and how often it was heard, has statements of its own (owners.ts). */
@@ -56,32 +66,37 @@ export async function countNodes(r: Reader): Promise<number> {
 
 export interface NodeFilter {
   state?: string | undefined;
+  cordoned?: boolean | undefined;
   labels?: WantedLabel[] | undefined;
 }
 
 /** One page by id, and the revision at which it was exactly that; the id of its last row is `after` for the next. */
 export async function listNodes(
   r: Reader,
-  { state, labels, after, limit }: NodeFilter & { after?: string | undefined; limit: number },
-): Promise<{ rows: NodeRow[]; revision: number }> {
+  { state, labels, cordoned, after, limit }: NodeFilter & { after?: string | undefined; limit: number },
+): Promise<{ rows: ListedNode[]; revision: number }> {
   const look = () =>
-    r.query((db, { nodes, meta }) =>
-      db
+    r.query((db, tables) => {
+      const { nodes, given, meta } = tables;
+      return db
         .select({
           row: nodes,
+          given,
           revision: sql<string>`(SELECT ${meta.value} FROM ${meta} WHERE ${meta.key} = 'revision')`,
         })
         .from(nodes)
+        .leftJoin(given, ofNode(tables))
         .where(
           and(
+            cordoned === undefined ? undefined : isCordoned(tables, cordoned),
             state === undefined ? undefined : eq(nodes.state, state),
             labels && hasLabels(r.dialect, nodes, labels),
             after === undefined ? undefined : gt(nodes.id, after),
           ),
         )
         .orderBy(asc(nodes.id))
-        .limit(limit),
-    );
+        .limit(limit);
+    });
   let rows = await look();
   let revision = Number(rows[0]?.revision);
   if (rows.length === 0) {
@@ -90,7 +105,7 @@ export async function listNodes(
     rows = await look();
     revision = Number(rows[0]?.revision ?? revision);
   }
-  return { rows: rows.map(({ row }) => row), revision };
+  return { rows, revision };
 }
 
 export async function getNode(r: Reader, id: string): Promise<NodeRow | null> {
@@ -101,8 +116,8 @@ export async function getNode(r: Reader, id: string): Promise<NodeRow | null> {
 
 /** By id, or by name where only one node has it; null: none, or several by that name. */
 export async function findNode(r: Reader, idOrName: string): Promise<NodeRow | null> {
-  const rows = await nodesCalled(r, idOrName);
-  return rows.length === 1 ? (rows[0] ?? null) : null;
+  const [row, ...more] = await nodesCalled(r, idOrName);
+  return row && more.length === 0 ? row : null;
 }
 
 /** The one with this id, else those with this name, by id. */
@@ -112,6 +127,15 @@ export async function nodesCalled(r: Reader, idOrName: string): Promise<NodeRow[
   return r.query((db, { nodes }) =>
     db.select().from(nodes).where(eq(nodes.name, idOrName)).orderBy(asc(nodes.id)).limit(NAMED),
   );
+}
+
+/** By id or name. Throws SinewError not_found, and ambiguous_name naming the ids of those that have the name. */
+export async function theNode(r: Reader, idOrName: string): Promise<NodeRow> {
+  const [row, ...more] = await nodesCalled(r, idOrName);
+  if (!row) throw new SinewError("not_found", `no node has the id or the name ${idOrName}`);
+  if (more.length === 0) return row;
+  const ids = [row, ...more].map(({ id }) => id).join(", ");
+  throw new SinewError("ambiguous_name", `expected one node called ${idOrName}, got ${ids}: say which by its id`);
 }
 
 /** Nodes of one name: more are not told apart by telling of them. */
@@ -179,18 +203,42 @@ const pairs = (count: number) => Array.from({ length: count }, () => sql`(${""},
 export async function lockNodes(
   w: Writer,
   nodeIds: string[],
-): Promise<Map<string, Pick<NodeRow, "generation" | "state" | "reported">>> {
+): Promise<Map<string, Pick<NodeRow, "name" | "generation" | "state" | "reported">>> {
   const ids = padded(nodeIds);
   const text = textOf(w, `lockNodes ${ids.length}`, (db, { nodes }) => {
-    const { id, generation, state, reported } = nodes;
+    const { id, name, generation, state, reported } = nodes;
     // In one order, or two would wait for each other.
-    return db.select({ id, generation, state, reported }).from(nodes).where(inArray(id, ids)).orderBy(asc(id));
+    return db.select({ id, name, generation, state, reported }).from(nodes).where(inArray(id, ids)).orderBy(asc(id));
   });
   // Not FOR UPDATE, which those would wait for that write devices of the node. SQLite has one writer, and no such words.
   const rows = (await w.run(w.dialect === "postgres" ? `${text} FOR NO KEY UPDATE` : text, ids)) as string[][];
   return new Map(
-    rows.map(([id = "", generation = null, state = "", reported = null]) => [id, { generation, state, reported }]),
+    rows.map(([id = "", name = "", generation = null, state = "", reported = null]) => [
+      id,
+      { name, generation, state, reported },
+    ]),
   );
+}
+
+/** How a node is shown, by what it says and what was given to it. */
+export const setShown = async (
+  w: Writer,
+  id: string,
+  shown: Pick<NodeRow, "name" | "labels" | "revision">,
+): Promise<void> => {
+  await w.query((db, { nodes }) => db.update(nodes).set(shown).where(eq(nodes.id, id)));
+};
+
+/** A node that has this name, beside these; null: there is none. */
+export async function namedBeside(r: Reader, name: string, but: string[]): Promise<string | null> {
+  const [row] = await r.query((db, { nodes }) =>
+    db
+      .select({ id: nodes.id })
+      .from(nodes)
+      .where(and(eq(nodes.name, name), notInArray(nodes.id, but)))
+      .limit(1),
+  );
+  return row?.id ?? null;
 }
 
 /** Notes which report of each node was taken in last. */

@@ -5,4 +5,4 @@ const tables = defineTables(columns);
 
 // Exported one by one because drizzle-kit looks for tables among a module's exports.
 export const { nodes, sources, hardware, changes, operations, tokens, audit, meta, conductors, requests } = tables;
-export const { alarms, windows, deliveries } = tables;
+export const { alarms, windows, deliveries, given } = tables;

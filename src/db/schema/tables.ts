@@ -241,6 +241,26 @@ export function defineTables({ table, text, bigint, counter, boolean, id, primar
     (t) => [index("deliveries_target").on(t.target, t.id)],
   );
 
+  /** What operators said of nodes and devices, which outlives all that these say themselves. */
+  const given = table(
+    "given",
+    {
+      /** node or device */
+      of: text("of").notNull(),
+      id: text("id").notNull(),
+      name: text("name"),
+      /** JSON of the labels that were given; null: none */
+      labels: text("labels"),
+      /** JSON of when, by whom and why it was taken out of service; null: it was not */
+      cordoned: text("cordoned"),
+      /** JSON of the name and the labels that the node says itself, while others were given; null: what is shown is that */
+      said: text("said"),
+      /** Who has read up to one finds what was given since. */
+      revision: bigint("revision").notNull(),
+    },
+    (t) => [primaryKey({ name: "given_pk", columns: [t.of, t.id] }), index("given_revision").on(t.revision)],
+  );
+
   const meta = table("meta", {
     key: text("key").primaryKey(),
     value: text("value").notNull(),
@@ -248,7 +268,7 @@ export function defineTables({ table, text, bigint, counter, boolean, id, primar
 
   return {
     ...{ nodes, sources, hardware, changes, operations, tokens, audit, meta },
-    ...{ conductors, requests, alarms, windows, deliveries },
+    ...{ conductors, requests, alarms, windows, deliveries, given },
   };
 }
 
@@ -267,3 +287,4 @@ export type AlarmRow = Tables["alarms"]["$inferSelect"];
 export type WindowRow = Tables["windows"]["$inferSelect"];
 export type DeliveryRow = Tables["deliveries"]["$inferSelect"];
 export type OperationRow = Tables["operations"]["$inferSelect"];
+export type GivenRow = Tables["given"]["$inferSelect"];

@@ -21,3 +21,11 @@ export const nodeName = z
   .max(253)
   .refine((text) => !text.includes("\0"), "expected text without U+0000")
   .meta({ description: "A node's id or name" });
+
+export const cordoned = z.enum(["true", "false"]).optional().meta({ description: "Whether it is out of service" });
+
+/** Parameters that are true or false, where they are given. */
+export const isTrue = <K extends string>(asked: Record<K, "true" | "false" | undefined>): { [name in K]?: boolean } =>
+  Object.fromEntries(
+    Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [[name, value === "true"]])),
+  ) as { [name in K]?: boolean }; // the same names

@@ -7,14 +7,14 @@ import type { Conductor } from "../../tiers/conductor/conductor.ts";
 import { guarded } from "../access/guard.ts";
 import { type App, json, problems } from "../app.ts";
 import { paging } from "../hardware.ts";
-import { label, nodeName } from "./chosen.ts";
+import { cordoned, isTrue, label, nodeName } from "./chosen.ts";
 
 const listNodes = guarded(READERS, {
   method: "get",
   path: "/nodes",
   operationId: "listNodes",
   summary: "The fleet's nodes and their states",
-  request: { query: z.strictObject({ state: NodeState.optional(), label, ...paging }) },
+  request: { query: z.strictObject({ state: NodeState.optional(), cordoned, label, ...paging }) },
   responses: { 200: json(NodeList, "One page"), ...problems(400) },
 });
 
@@ -66,8 +66,8 @@ const listOperations = guarded(READERS, {
 export const nodeRoutes = <A extends App>(app: A, conductor: Conductor) =>
   app
     .openapi(listNodes, async (c) => {
-      const { limit, page_token, label: labels, ...filter } = c.req.valid("query");
-      return c.json(await conductor.nodes({ ...filter, labels }, { limit, page_token }), 200);
+      const { limit, page_token, label: labels, cordoned, ...filter } = c.req.valid("query");
+      return c.json(await conductor.nodes({ ...filter, labels, ...isTrue({ cordoned }) }, { limit, page_token }), 200);
     })
     .openapi(getNode, async (c) => c.json(await conductor.node(c.req.valid("param").node), 200))
     .openapi(listSources, async (c) => {

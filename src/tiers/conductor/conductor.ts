@@ -23,6 +23,8 @@ import type { Again, Repeat, RequestEnv } from "../tier.ts";
 import { createDiscoveries } from "./discovery/discoveries.ts";
 import { createFeed, type Feed } from "./feed/feed.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "./fleet.ts";
+import { createNames } from "./given/names.ts";
+import { createWishes, type Wishes } from "./given/wishes.ts";
 import { createPulls } from "./inventory/pulls.ts";
 import { AGENT_SOURCE } from "./inventory/reconcile.ts";
 import { type Admission, createAdmission } from "./members/admission.ts";
@@ -69,7 +71,7 @@ export interface ConductorOptions extends DialOptions {
 }
 
 /** The fleet: wrangles its agents and keeps the database right. */
-export interface Conductor extends Reads, Pick<Admission, "join" | "accept" | "rekey">, Pick<Feed, "follow"> {
+export interface Conductor extends Reads, Wishes, Pick<Admission, "join" | "accept" | "rekey">, Pick<Feed, "follow"> {
   readonly ready: boolean;
   readonly care: Care;
   hello(hello: Hello, from: Visitor, repeat?: Repeat): Promise<Registered>;
@@ -116,6 +118,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       if (tracked && fixed === null) tracked.heard = world.monotonic();
     }),
     claims: createClaims(world.monotonic, () => 2 * fleet.ttlMs()),
+    names: createNames({ db, world, members }),
     linkGraceMs: () => (fixed === null ? Math.max(0, LINK_LEASE_SECONDS - leaseSeconds(agents(), null)) * 2000 : 0),
     ttlMs(tracked) {
       const seconds = leaseSeconds(agents(), fixed);
@@ -207,6 +210,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     node: async (idOrName) => heard(await reads.node(idOrName)),
     conductors: () => listConductors(fleet),
     care: relayCare({ find, operations: discoveries.operations, world, deadlineMs: fleet.limits.deadlineMs }),
+    ...createWishes(fleet, { check: admission.check, heard }),
     join: admission.join,
     accept: admission.accept,
     rekey: admission.rekey,
@@ -232,6 +236,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
     release: feed.stop,
     async start() {
       await presence.start();
+      await fleet.names.start();
       await holdings.start();
       silence.start();
       exchange.start();
@@ -244,6 +249,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
       feed.stop();
       for (const tracked of members.values()) tracked.cancel();
       admission.stop();
+      fleet.names.stop();
       exchange.stop();
       await silence.stop();
       fleet.links.closeAll("this conductor stops");

@@ -5,6 +5,7 @@ import type { NodeState } from "../../contract/node.ts";
 import type { Database } from "../../db/database.ts";
 import type { NodeFacts } from "../../db/queries/nodes.ts";
 import type { World } from "../../world.ts";
+import type { Names } from "./given/names.ts";
 import type { Claims } from "./members/claims.ts";
 import type { Links } from "./members/links.ts";
 import type { Presence } from "./owners/presence.ts";
@@ -44,6 +45,7 @@ export interface Fleet {
   members: Map<string, Tracked>;
   links: Links;
   claims: Claims;
+  names: Names;
   /** This conductor among those that serve the same database. */
   presence: Presence;
   /** The lease in force, in milliseconds; longer on a link, whose end shows when a node dies. */

@@ -4,8 +4,9 @@ import type { OperationList } from "../../contract/operation.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
 import { type ChangeFilter, type ChangeRow, changesSince, changeText, keptAfter } from "../../db/queries/changes.ts";
-import { type HardwareFilter, hardwareByUuid, hardwareText } from "../../db/queries/hardware.ts";
-import { listNodes, type NodeFilter, nodesCalled, toNode } from "../../db/queries/nodes.ts";
+import { givenTo, toGiven } from "../../db/queries/fleet/given.ts";
+import { cordonOf, type HardwareFilter, hardwareText, oneDevice } from "../../db/queries/hardware.ts";
+import { listNodes, type NodeFilter, theNode, toNode } from "../../db/queries/nodes.ts";
 import { listOperations, type OperationFilter } from "../../db/queries/operations.ts";
 import {
   failedSources,
@@ -51,14 +52,6 @@ export interface Reads {
 export function createReads(db: Database, world: Pick<World, "timer">): Reads {
   const { read } = db;
 
-  /** The one row of this uuid, or null. */
-  async function oneRow(uuid: string) {
-    const rows = await hardwareByUuid(read, uuid.toLowerCase());
-    if (rows.length < 2) return rows[0] ?? null;
-    const named = rows.map(({ node_id, source }) => `${source} on node ${node_id}`).join(" and ");
-    throw new SinewError("ambiguous_uuid", `expected one device with uuid ${uuid}, got ${rows.length}: ${named}`);
-  }
-
   /** Members of the list's JSON about the sources that are not OK, and of all how many are. */
   async function sourcesText(node?: string): Promise<string> {
     const failed = await failedSources(read, SOURCES_SHOWN, node);
@@ -99,29 +92,26 @@ export function createReads(db: Database, world: Pick<World, "timer">): Reads {
     },
 
     async device(uuid) {
-      const row = await oneRow(uuid);
-      return row && hardwareText(row);
+      const row = await oneDevice(read, uuid);
+      return row && hardwareText({ ...row, cordon: await cordonOf(read, row) });
     },
 
     async whereabouts(uuid) {
-      const row = await oneRow(uuid);
+      const row = await oneDevice(read, uuid);
       if (row) return { node: row.node_id, freshness: row.freshness };
       throw new SinewError("not_found", `no device ${uuid} is in the fleet`);
     },
 
     async nodes(filter, { limit, page_token }) {
       const { rows, revision } = await listNodes(read, { ...filter, after: decode(page_token), limit: limit + 1 });
-      const nodes = rows.slice(0, limit).map(toNode);
+      const nodes = rows.slice(0, limit).map(({ row, given }) => toNode(row, given && toGiven(given)));
       const last = rows.length > limit ? nodes.at(-1) : undefined;
       return { nodes, revision, ...(last ? { next_page_token: encode(last.id) } : {}) };
     },
 
     async node(idOrName) {
-      const [row, ...more] = await nodesCalled(read, idOrName);
-      if (!row) throw new SinewError("not_found", `no node has the id or the name ${idOrName}`);
-      if (more.length === 0) return toNode(row);
-      const ids = [row, ...more].map(({ id }) => id).join(", ");
-      throw new SinewError("ambiguous_name", `expected one node called ${idOrName}, got ${ids}: say which by its id`);
+      const row = await theNode(read, idOrName);
+      return toNode(row, await givenTo(read, "node", row.id));
     },
 
     async sources(filter, { limit, page_token }) {

@@ -1,18 +1,43 @@
-import { and, asc, count, desc, eq, gt, gte, inArray, isNotNull, like, lt, lte, ne, not, or, sql } from "drizzle-orm";
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  getTableColumns,
+  gt,
+  gte,
+  inArray,
+  isNotNull,
+  like,
+  lt,
+  lte,
+  ne,
+  not,
+  or,
+  sql,
+} from "drizzle-orm";
 import { upsert } from "../../bulk.ts";
 import type { Reader, Writer } from "../../connection.ts";
-import { padded, rowsOf, textOf } from "../../prepared.ts";
-import type { AlarmRow, NodeRow, SourceRow } from "../../schema/tables.ts";
+import { chunked, padded, rowsOf, textOf } from "../../prepared.ts";
+import type { AlarmRow, HardwareRow, NodeRow, SourceRow } from "../../schema/tables.ts";
+
+import { cordonColumn } from "./given.ts";
 
 export type { AlarmRow } from "../../schema/tables.ts";
 
 /** What of nodes can be a trouble. */
 export interface Facts {
-  nodes: Pick<NodeRow, "id" | "name" | "state" | "labels" | "api" | "conditions" | "reported" | "revision">[];
+  nodes: (Pick<NodeRow, "id" | "name" | "state" | "labels" | "api" | "conditions" | "reported" | "revision"> &
+    Service)[];
   /** Those that are not OK. */
   sources: SourceRow[];
   /** Those that are ill or gone, of each node at most `LOOKED_AT` of either. */
-  devices: { node_id: string; source: string; uuid: string; freshness: string; trouble: string | null; body: string }[];
+  devices: (Pick<HardwareRow, "node_id" | "source" | "uuid" | "freshness" | "trouble" | "body"> & Service)[];
+}
+
+interface Service {
+  /** Out of service by an operator. */
+  cordoned?: boolean;
 }
 
 /** Ill devices of one node that are looked at, and gone ones: what an agent reports without end must cost nobody else. */
@@ -21,10 +46,17 @@ const LOOKED_AT = 1_000;
 export async function factsOf(r: Reader, nodeIds: string[]): Promise<Facts> {
   const ids = padded(nodeIds);
   if (ids.length === 0) return { nodes: [], sources: [], devices: [] };
-  const nodesText = textOf(r, `factsOf nodes ${ids.length}`, (db, { nodes }) =>
-    db.select().from(nodes).where(inArray(nodes.id, ids)),
+  const nodesText = textOf(r, `factsOf nodes ${ids.length}`, (db, { nodes, given }) =>
+    db
+      .select({ ...getTableColumns(nodes), cordoned: cordonColumn(given, "node", '"nodes"."id"') })
+      .from(nodes)
+      .where(inArray(nodes.id, ids)),
   );
-  const nodes = rowsOf(r.tables.nodes, await r.run(nodesText, ids));
+  const nodeRows = await r.run(nodesText, ids);
+  const nodes = rowsOf(r.tables.nodes, nodeRows).map((node, index) => ({
+    ...node,
+    cordoned: (nodeRows[index]?.at(-1) ?? null) !== null,
+  }));
   const sourcesText = textOf(r, `factsOf sources ${ids.length}`, (db, { sources }) =>
     db
       .select()
@@ -32,7 +64,7 @@ export async function factsOf(r: Reader, nodeIds: string[]): Promise<Facts> {
       .where(and(inArray(sources.node_id, ids), ne(sources.status, "OK"))),
   );
   const sources = rowsOf(r.tables.sources, await r.run(sourcesText, [...ids, "OK"]));
-  const devicesText = textOf(r, `factsOf devices ${ids.length}`, (db, { hardware: h }) => {
+  const devicesText = textOf(r, `factsOf devices ${ids.length}`, (db, { hardware: h, given }) => {
     // What is no card comes and goes by the hundred, and must not hide one.
     const minor = sql`CASE WHEN ${h.device_type} = 'GENERIC' OR ${h.path} LIKE '%/vf%' THEN 1 ELSE 0 END`;
     const place = sql<number>`ROW_NUMBER() OVER (PARTITION BY ${h.node_id}, ${h.freshness} ORDER BY ${minor}, ${h.id})`;
@@ -53,16 +85,30 @@ export async function factsOf(r: Reader, nodeIds: string[]): Promise<Facts> {
         freshness: h.freshness,
         trouble: h.trouble,
         body: h.body,
+        cordoned: cordonColumn(given, "device", '"hardware"."uuid"'),
       })
       .from(h)
       .where(inArray(h.id, few))
       .orderBy(asc(h.id));
   });
   const rows = (await r.run(devicesText, [...ids, "GONE"])) as string[][];
-  const devices = rows.map(([node_id, source, uuid, freshness, trouble, body]) => {
-    return { node_id, source, uuid, freshness, trouble, body } as Facts["devices"][number]; // as the schema declares them
+  const devices = rows.map(([node_id, source, uuid, freshness, trouble, body, cordon]) => {
+    const row = { node_id, source, uuid, freshness, trouble, body } as Facts["devices"][number]; // as the schema declares them
+    return { ...row, cordoned: (cordon ?? null) !== null };
   });
   return { nodes, sources, devices };
+}
+
+/** Which of these devices are stored, GONE ones too: each as its node and its uuid. */
+export async function knownDevices(r: Reader, uuids: readonly string[]): Promise<Set<string>> {
+  const rows = await chunked(uuids, (some) => {
+    const keys = padded(some);
+    const text = textOf(r, `knownDevices ${keys.length}`, (db, { hardware: h }) =>
+      db.select({ node_id: h.node_id, uuid: h.uuid }).from(h).where(inArray(h.uuid, keys)),
+    );
+    return r.run(text, keys) as Promise<string[][]>;
+  });
+  return new Set(rows.map(([node, uuid]) => `${node} ${uuid}`));
 }
 
 /** Every node that has, or had, anything to alarm about. */
@@ -225,46 +271,3 @@ export const devicesOf = (r: Reader, nodes: string[]): Promise<{ node_id: string
       .where(and(inArray(h.node_id, nodes), ne(h.freshness, "GONE")))
       .orderBy(asc(h.id)),
   );
-
-/** How many nodes could be lost: all but those that left, or were never there. */
-export async function countPresent(r: Reader): Promise<number> {
-  const [row] = await r.query((db, { nodes }) =>
-    db
-      .select({ count: count() })
-      .from(nodes)
-      .where(not(inArray(nodes.state, ["LEFT", "EXPECTED"]))),
-  );
-  return row?.count ?? 0;
-}
-
-/** Nodes that are LOST without an alarm of their own, or with one that does not count, and some of them. */
-export async function lostTogether(
-  r: Reader,
-  limit: number,
-  but: string[] = [],
-): Promise<{ total: number; nodes: { id: string; name: string }[] }> {
-  const fired = await r.query((db, { alarms }) =>
-    db
-      .select({ id: alarms.node_id })
-      .from(alarms)
-      .where(and(eq(alarms.state, "firing"), eq(alarms.kind, "agent.lost"), isNotNull(alarms.node_id))),
-  );
-  const passed = new Set<string | null>(but);
-  const own = fired.filter(({ id }) => !passed.has(id));
-  const [row] = await r.query((db, { nodes }) =>
-    db.select({ count: count() }).from(nodes).where(eq(nodes.state, "LOST")),
-  );
-  const first = await r.query((db, { nodes }) =>
-    db
-      .select({ id: nodes.id, name: nodes.name })
-      .from(nodes)
-      .where(eq(nodes.state, "LOST"))
-      .orderBy(asc(nodes.id))
-      .limit(limit + own.length),
-  );
-  const alone = new Set(own.map(({ id }) => id));
-  return {
-    total: Math.max(0, (row?.count ?? 0) - own.length),
-    nodes: first.filter(({ id }) => !alone.has(id)).slice(0, limit),
-  };
-}

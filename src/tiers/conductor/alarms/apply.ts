@@ -5,6 +5,7 @@ import { devicesOf, factsOf, lockAlarms, openAlarm, openAlarms } from "../../../
 import type { World } from "../../../world.ts";
 import { commit, type Drafts } from "./commit.ts";
 import type { Kinds } from "./kinds.ts";
+import { type Over, overOf } from "./over.ts";
 import { OUTAGE, type Problem, problemsOf } from "./problems.ts";
 import {
   type AlarmBody,
@@ -69,12 +70,15 @@ export const apply = (context: Context, intents: readonly Intent[]): Promise<voi
     const now = world.now().toISOString();
     await lockAlarms(tx);
     const nodes = [...new Set(intents.map(({ node }) => node))];
-    const problems = problemsOf(await factsOf(tx, nodes));
+    const facts = await factsOf(tx, nodes);
+    const problems = problemsOf(facts);
     const rows = new Map((await openAlarms(tx, nodes)).map(({ position: _, ...row }) => [row.fingerprint, row]));
     const outage = (await openAlarm(tx, OUTAGE)) !== null;
+    const ending = intents.flatMap(({ fingerprint, to }) => (to === "resolved" ? (rows.get(fingerprint) ?? []) : []));
+    const over = await overOf(tx, ending, facts.nodes);
     const drafts: Drafts = { rows: [], dropped: [] };
     for (const { fingerprint, to, alone = false } of intents) {
-      const about = { context, now, outage, folds: outage && !alone };
+      const about = { context, now, outage, folds: outage && !alone, over: over.get(fingerprint) ?? {} };
       const draft = draftOf(to, problems.get(fingerprint), rows.get(fingerprint), about);
       if (draft === null) continue;
       if ("dropped" in draft) drafts.dropped.push(draft.dropped);
@@ -90,7 +94,13 @@ function draftOf(
   to: Intent["to"],
   problem: Problem | undefined,
   row: StoredAlarm | undefined,
-  { context, now, outage, folds }: { context: Context; now: string; outage: boolean; folds: boolean },
+  {
+    context,
+    now,
+    outage,
+    folds,
+    over,
+  }: { context: Context; now: string; outage: boolean; folds: boolean; over: Partial<Over> },
 ): Draft {
   const { kinds, world } = context;
   const fires = row?.state === "firing";
@@ -107,7 +117,7 @@ function draftOf(
       return firing({ ...base, severity }, { ...bodyOf(base), ...said(problem) }, context, now);
     }
     case "resolved":
-      return !problem && row && fires ? resolved(row, {}, now) : null;
+      return !problem && row && fires ? resolved(row, over, now) : null;
     case "folded":
       return row && fires && outage
         ? resolved(row, { reason: "PartOfOutage", message: "it is a member of an outage, which is an alarm" }, now)
@@ -123,11 +133,17 @@ function draftOf(
       const silenced_by = silencedBy(context.windows(), problem);
       const notify = silenced_by === null && isNews(severity, before.notified);
       const body: AlarmBody = {
-        ...{ ...before, ...rest, silenced_by, devices: devices.total > 0 ? devices : before.devices },
+        ...{
+          ...before,
+          ...rest,
+          silenced_by,
+          trigger: problem.node,
+          devices: devices.total > 0 ? devices : before.devices,
+        },
         notified: notify ? severity : before.notified,
         former: severity === row.severity ? before.former : (row.severity as AlarmSeverity), // written from one
       };
-      return { row: { ...row, severity, body: JSON.stringify(body) }, notify };
+      return { row: { ...row, severity, node_name: problem.node.name, body: JSON.stringify(body) }, notify };
     }
   }
 }

@@ -9,12 +9,14 @@ export function decide(of: {
   node: string;
   /** False: it left, or is forgotten, and nothing comes back. */
   here: boolean;
+  /** Alarms that end at once, as nothing comes back of what they are about. */
+  over?: { has(fingerprint: string): boolean };
   problems: Map<string, Problem>;
   rows: Map<string, StoredAlarm>;
   holds: Holds;
   kinds: Kinds;
 }): Intent[] {
-  const { node, here, problems, rows, holds, kinds } = of;
+  const { node, here, over, problems, rows, holds, kinds } = of;
   const known = new Set([...problems.keys(), ...rows.keys(), ...holds.ofNode(node)]);
   return [...known].flatMap((fingerprint): Intent[] => {
     const problem = problems.get(fingerprint);
@@ -24,7 +26,8 @@ export function decide(of: {
 
     function fate(problem: Problem | undefined, row: StoredAlarm | undefined): Intent["to"] | null {
       if (row?.state === "firing") {
-        if (!problem) return held(false, here ? kinds[row.kind as Problem["kind"]].clearMs : 0) ? "resolved" : null;
+        const ends = !here || over?.has(fingerprint);
+        if (!problem) return held(false, ends ? 0 : kinds[row.kind as Problem["kind"]].clearMs) ? "resolved" : null;
         holds.forget(fingerprint);
         return isOutdated(row, problem, kinds) ? "updated" : null;
       }

@@ -1,12 +1,6 @@
 import type { Window } from "../../../contract/fleet/window.ts";
-import {
-  changedNodes,
-  countPresent,
-  factsOf,
-  oldestChange,
-  openAlarms,
-  troubledNodes,
-} from "../../../db/queries/fleet/alarms.ts";
+import { changedNodes, factsOf, oldestChange, openAlarms, troubledNodes } from "../../../db/queries/fleet/alarms.ts";
+import { countPresent } from "../../../db/queries/fleet/outage.ts";
 import { listWindows } from "../../../db/queries/fleet/windows.ts";
 import type { World } from "../../../world.ts";
 import { createWait } from "../wait.ts";
@@ -16,6 +10,7 @@ import { createHolds } from "./holds.ts";
 import { judgeOutage, outageSize, TOGETHER_MS } from "./outage/judge.ts";
 import { createLostNodes, type Lost } from "./outage/lost.ts";
 import { applyOutage, type Outage, openOutage } from "./outage/together.ts";
+import { overOf } from "./over.ts";
 import { problemsOf } from "./problems.ts";
 import { activeWindows, silencedBy } from "./windows/match.ts";
 import { applyWindows } from "./windows/silence.ts";
@@ -108,6 +103,7 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
     const problems = problemsOf(facts);
     const known = new Map(facts.nodes.map((node) => [node.id, node]));
     const rows = await openAlarms(db.read, nodes);
+    const over = await overOf(db.read, rows, facts.nodes);
     const problemsBy = Map.groupBy(problems.values(), ({ node }) => node.id);
     const rowsBy = Map.groupBy(rows, ({ node_id }) => node_id ?? "");
     return nodes.flatMap((node) => {
@@ -118,7 +114,7 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       const silenced = problem !== undefined && silencedBy(active, problem) !== null;
       const { revision = 0, state = "LEFT" } = known.get(node) ?? {};
       lost.note({ id: node, revision }, { problem, row, silenced }, { began, outage: open });
-      return decide({ node, here: state !== "LEFT", problems: own, rows: stored, holds, kinds });
+      return decide({ node, here: state !== "LEFT", over, problems: own, rows: stored, holds, kinds });
     });
   }
 

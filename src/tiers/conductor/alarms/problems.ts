@@ -45,7 +45,7 @@ const clip = (text: string, length: number) =>
 type NodeFacts = Facts["nodes"][number];
 type Details = Pick<Problem, "reason" | "message" | "action"> & Partial<Problem>;
 
-/** What is wrong now, by fingerprint: pure. Of a node that left nothing is, nor of one that is not there. */
+/** What is wrong now, by fingerprint: pure. Of a node that left nothing is, nor of one that is out of service or not there. */
 export function problemsOf(facts: Facts): Map<string, Problem> {
   const found = new Map<string, Problem>();
   const sources = Map.groupBy(facts.sources, ({ node_id }) => node_id);
@@ -59,7 +59,7 @@ export function problemsOf(facts: Facts): Map<string, Problem> {
 
 function ofNode(node: NodeFacts, sources: Facts["sources"], devices: Facts["devices"]): Problem[] {
   const state = node.state as NodeState; // written from a NodeState only
-  if (state === "LEFT") return [];
+  if (state === "LEFT" || node.cordoned) return [];
   const labels = JSON.parse(node.labels) as Record<string, string>; // written from a Node's
   const conditions = [node.conditions, node.reported].flatMap((text) =>
     text === null ? [] : (JSON.parse(text) as Condition[]),
@@ -163,10 +163,13 @@ function missing(
   opens: boolean,
   make: Make,
 ): Problem[] {
-  const cards = devices
+  const gone = devices
     .filter(({ freshness }) => freshness === "GONE")
-    .map(({ source, uuid, body }) => ({ source, uuid, device: JSON.parse(body) as Hardware })) // written by bodyOf
+    .map(({ source, uuid, body, cordoned }) => ({ source, uuid, cordoned, device: JSON.parse(body) as Hardware })) // written by bodyOf
     .filter(({ device }) => isCard(device));
+  const cards = gone.filter(({ cordoned }) => !cordoned);
+  // Where all that is gone is out of service, that is what its node misses.
+  if (gone.length > 0 && cards.length === 0) return [];
   const present = conditions.find(({ type }) => type === "HardwarePresent");
   if (present?.status === "true") return [];
   const said = present?.status === "false";
@@ -209,7 +212,9 @@ const GRAVE: readonly string[] = ["Responding", "Present"];
 const firstOf = (trouble: string | null) => trouble?.split(",")[0] ?? "";
 
 function unhealthy(node: NodeFacts, devices: Facts["devices"], opens: boolean, make: Make): Problem[] {
-  const ill = devices.filter(({ trouble, freshness }) => trouble !== null && freshness !== "GONE");
+  const ill = devices.filter(
+    ({ trouble, freshness, cordoned }) => trouble !== null && freshness !== "GONE" && !cordoned,
+  );
   const severityOf = (row: Facts["devices"][number]) => (GRAVE.includes(firstOf(row.trouble)) ? "critical" : null);
   const isFresh = ({ freshness }: Facts["devices"][number]) => freshness === "FRESH";
   const alone = ill.slice(0, EACH).map((row) => {

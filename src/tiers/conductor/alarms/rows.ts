@@ -82,6 +82,7 @@ export function isOutdated(row: StoredAlarm, problem: Problem, kinds: Kinds): bo
   const { reason, devices, labels } = bodyOf(row);
   // Of a node and a source the devices were looked up when it fired.
   const counts = problem.devices.length > 0 && devices.total !== problem.devices.length;
-  const same = reason === problem.reason && row.severity === severityOf(problem, kinds);
+  const same =
+    reason === problem.reason && row.severity === severityOf(problem, kinds) && row.node_name === problem.node.name;
   return !same || counts || !sameLabels(labels, problem.labels);
 }

@@ -66,14 +66,14 @@ export function createDiscoveries(
     const works: ChildWork[] = [];
     for (let after: string | undefined; ; ) {
       const { rows } = await listNodes(db.read, { state, after, limit: 1_000 });
-      for (const row of rows) {
+      for (const { row } of rows) {
         // They have said that they are not there, or nobody has seen them yet.
         if (state === undefined && ["LEFT", "EXPECTED"].includes(row.state)) continue;
         if (node !== undefined && row.id !== node.toLowerCase() && row.name !== node) continue;
         const own = JSON.parse(row.labels) as Record<string, string>; // written from a Node's labels only
         if (hasLabels(own, labels)) works.push(workOf(row));
       }
-      after = rows.at(-1)?.id;
+      after = rows.at(-1)?.row.id;
       if (rows.length < 1_000) return works;
       await sleep(world, 0);
     }

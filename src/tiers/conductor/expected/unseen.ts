@@ -1,8 +1,18 @@
 import type { ExpectedNode } from "../../../contract/fleet/expected.ts";
+import type { Said } from "../../../contract/fleet/given.ts";
 import type { Writer } from "../../../db/database.ts";
 import { appendChanges, reserveRevisions } from "../../../db/queries/changes.ts";
-import { expectedNodes, forgetUnseen, nodesById, saveUnseen, seenByName } from "../../../db/queries/fleet/expected.ts";
+import {
+  expectedNodes,
+  forgetUnseen,
+  type KnownNode,
+  nodesById,
+  saveUnseen,
+  seenByName,
+} from "../../../db/queries/fleet/expected.ts";
+import { forgetGiven, givenTo } from "../../../db/queries/fleet/given.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
+import { shownOf } from "../given/shown.ts";
 
 /** Names nodes that are expected by name alone, until one with that name is seen. */
 const NAMESPACE = "3f3b1c66-58a9-5d0f-8c43-7f5e6d1a9b20";
@@ -10,7 +20,8 @@ const NAMESPACE = "3f3b1c66-58a9-5d0f-8c43-7f5e6d1a9b20";
 /** Rows between two pauses: a list of a fleet must not keep this process from answering. */
 const ROWS_AT_ONCE = 256;
 
-const placeholderOf = (name: string): string => uuidV5(NAMESPACE, name);
+/** The id that stands for a node of which only its name is known. */
+export const placeholderOf = (name: string): string => uuidV5(NAMESPACE, name);
 
 export const idOf = ({ id, name }: ExpectedNode): string => id?.toLowerCase() ?? placeholderOf(name);
 
@@ -28,14 +39,16 @@ export async function addUnseen(
   const known = new Map((await nodesById(tx, nodes.map(idOf))).map((row) => [row.id, row]));
   const byName = nodes.filter(({ id }) => id === undefined).map(({ name }) => name);
   const seen = new Set((await seenByName(tx, byName)).map(({ name }) => name));
-  const rows = nodes.flatMap((node) => {
-    if (node.id === undefined && seen.has(node.name)) return [];
+  const rows: { id: string; name: string; labels: Record<string, string> }[] = [];
+  for (const node of nodes) {
+    if (node.id === undefined && seen.has(node.name)) continue;
     const row = known.get(idOf(node));
-    const labels = inOrder(node.labels);
-    if (row && (row.state !== "EXPECTED" || row.key !== null)) return [];
-    if (row && row.name === node.name && row.labels === JSON.stringify(labels)) return [];
-    return [{ id: idOf(node), name: node.name, labels }];
-  });
+    const wanted = { id: idOf(node), name: node.name, labels: inOrder(node.labels) };
+    if (row && (row.state !== "EXPECTED" || row.key !== null)) continue;
+    if (row && isShown(row, wanted)) continue;
+    const next = row ? { ...wanted, ...(await shownWith(tx, wanted)) } : wanted;
+    if (!row || !isShown(row, next)) rows.push(next);
+  }
   if (rows.length === 0) return;
   const first = await reserveRevisions(tx, rows.length);
   const numbered = rows.map((row, index) => ({ ...row, revision: first + index }));
@@ -53,10 +66,23 @@ export async function addUnseen(
   }
 }
 
+const isShown = (row: KnownNode, { name, labels }: Said) => row.name === name && row.labels === JSON.stringify(labels);
+
+/** What is shown of it with what an operator gave to it: what is expected is what it says. */
+async function shownWith(tx: Writer, { id, name, labels }: Said & { id: string }): Promise<Said> {
+  const given = await givenTo(tx, "node", id);
+  return given ? shownOf(given, { name, labels }) : { name, labels };
+}
+
 /** Forgets nodes of these that nobody has seen, with a line of the feed for each. */
 export async function forget(tx: Writer, ids: readonly string[], now: string): Promise<void> {
   const forgotten = await forgetUnseen(tx, ids);
   if (forgotten.length === 0) return;
+  await forgetGiven(
+    tx,
+    "node",
+    forgotten.map(({ id }) => id),
+  );
   const first = await reserveRevisions(tx, forgotten.length);
   await appendChanges(
     tx,

@@ -83,7 +83,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       count: 0,
       error: { code: error.code, message: error.message },
     } as const;
-    const context = { node: nodeRef(tracked), state: stateOf(tracked), now: now(), owner: fleet.presence.id };
+    const context = { node: tracked.row.id, state: stateOf(tracked), now: now(), owner: fleet.presence.id };
     if (!(await writeFailure(db, source, context))) await refresh(tracked);
   }
 

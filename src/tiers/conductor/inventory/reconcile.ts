@@ -68,6 +68,8 @@ export function reconcile(
     }
     seen.add(key);
     let device = adopt(item, { source, type: null, node, now });
+    // That is for the fleet's operators to say.
+    if ("cordoned" in device) delete device.cordoned;
     // A seed peer dates nothing: the first sight here counts.
     if (old && item.value.first_seen === undefined)
       device = keepKnown(device, { ...parse(old.body), freshness: "FRESH" });

@@ -1,7 +1,14 @@
+import type { Cordon } from "../../../contract/fleet/given.ts";
 import type { Hardware, Source } from "../../../contract/hardware.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import type { Writer } from "../../../db/database.ts";
-import { appendChanges, type ChangeRow, markSources, reserveRevisions } from "../../../db/queries/changes.ts";
+import {
+  appendChanges,
+  type ChangeRow,
+  cordonedBody,
+  markSources,
+  reserveRevisions,
+} from "../../../db/queries/changes.ts";
 import { hardwareRow, hardwareText, type NewHardwareRow, saveHardware } from "../../../db/queries/hardware.ts";
 import type { DeviceChange } from "./reconcile.ts";
 
@@ -12,6 +19,8 @@ export interface NodeChange {
   sources: Source[];
   /** How they are listed differs: there are fewer, or their node has another name. */
   listed?: boolean;
+  /** Where an operator did something about it: whether it is out of service. */
+  cordoned?: Cordon | null;
 }
 
 /** What has become of one node. */
@@ -66,7 +75,9 @@ export async function record(tx: Writer, all: Recorded[], breathe: Breathe = asy
   return revision - 1;
 }
 
-function stateRow({ state, sources }: NodeChange) {
+function stateRow({ state, sources, cordoned }: NodeChange) {
+  if (cordoned !== undefined)
+    return { kind: "state", uuid: null, state, source: null, body: cordonedBody(cordoned, null) };
   const source = sources.length === 1 ? (sources[0]?.name ?? null) : null;
   return { kind: "state", uuid: null, state, source, body: sources.length > 0 ? JSON.stringify(sources) : null };
 }

@@ -47,13 +47,20 @@ export function writeReports(db: Database, takings: Taking[], breathe?: Breathe)
     const sourceRows = await sourcesOfNodes(tx, own);
     const recorded: Recorded[] = [];
     const written: Parameters<typeof changeSources>[1] = [];
-    for (const { report, node, endpoint, now } of taking) {
+    for (const {
+      report,
+      node: { id },
+      endpoint,
+      now,
+    } of taking) {
       await breathe?.();
-      const row = rows.get(node.id);
+      const row = rows.get(id);
       const state = row?.state as NodeState; // written from a NodeState only
-      if (!isCurrent(state)) continue;
+      if (!row || !isCurrent(state)) continue;
+      // As it is stored: an operator may have named it since this conductor looked.
+      const node = { id, name: row.name };
       const reported = report.conditions.length > 0 ? JSON.stringify(report.conditions) : null;
-      const said = reported !== (row?.reported ?? null);
+      const said = reported !== row.reported;
       if (said) await setReported(tx, node.id, reported);
       const stored = (devices.get(node.id) ?? []).map((one) => ({ ...one, freshness: one.freshness as Freshness })); // written from a Freshness only
       const before = sourceRows.get(node.id) ?? [];

@@ -1,12 +1,16 @@
-import type { Hardware, Source } from "../../../contract/hardware.ts";
+import type { Said } from "../../../contract/fleet/given.ts";
+import type { Source } from "../../../contract/hardware.ts";
 import type { NodeState } from "../../../contract/node.ts";
+import { SinewError } from "../../../contract/problem.ts";
 import type { Database, Writer } from "../../../db/database.ts";
+import { type Given, givenTo, moveGiven, saveGiven } from "../../../db/queries/fleet/given.ts";
 import { holdNode, takeNode } from "../../../db/queries/fleet/owners.ts";
 import { hardwareOfNode } from "../../../db/queries/hardware.ts";
 import { addNode, type NodeFacts, saveNode } from "../../../db/queries/nodes.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
 import type { NodeRow } from "../../../db/schema/tables.ts";
-import { replacePlaceholder } from "../expected/unseen.ts";
+import { placeholderOf, replacePlaceholder } from "../expected/unseen.ts";
+import { hasWords, saysSame, shownOf } from "../given/shown.ts";
 import { changedSources, type DeviceChange } from "./reconcile.ts";
 import { record } from "./record.ts";
 
@@ -42,13 +46,21 @@ async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "stat
 class Spared extends Error {}
 
 /** Whose a node was when it was written: one's own, or another's from whom it was taken, who may have written of it. */
-export type Written = "own" | "taken";
+type Owned = "own" | "taken";
+
+/** How a node is shown from then on, and whose it was. */
+interface Written extends Pick<NodeRow, "name" | "labels"> {
+  given: Given | null;
+  owned: Owned;
+}
 
 /**
  * Stores a node and its new state in one transaction; `devices: "stale"` when it no longer answers for them. `owner` has it
  * from then on; `held`: only if it has it already, as silence is its owner's to judge. Null: it has not, and nothing was
- * written; nor is it where `unless` is true in the end: a database may take its time. What is the same already changes
- * nothing, so that it can be said again when it is not known whether it was heard.
+ * written; nor is it where `unless` is true in the end: a database may take its time. `says` is what the node says of itself,
+ * now: without it its name and labels stay what they are, and with it what an operator gave still comes first. What is the
+ * same already changes nothing, so that it can be said again when it is not known whether it was heard. Throws SinewError
+ * unauthorized for a node that had joined, and is forgotten.
  */
 export function writeState(
   db: Database,
@@ -58,45 +70,61 @@ export function writeState(
     devices: "stale" | "keep";
     owner: string;
     held?: boolean;
+    says?: Said | undefined;
     unless?: (() => boolean) | undefined;
   },
 ): Promise<Written | null> {
-  const node = { id: row.id, name: row.name };
-  const { owner, held = false } = options;
+  const { now, owner, held = false, says } = options;
   const writing = db.write(async (tx) => {
     let first = false;
     let stored = await holdNode(tx, row.id, owner);
-    const written: Written = stored ? "own" : "taken";
+    const owned: Owned = stored ? "own" : "taken";
     if (!stored && held) return null;
     stored ??= await takeNode(tx, row.id, owner);
     if (!stored) {
+      if (row.key !== null)
+        throw new SinewError(
+          "unauthorized",
+          `node ${row.id} has been forgotten: it has to join again with a new token`,
+        );
       // Two conductors may both hear it for the first time: one row, and who comes second sees what the first one wrote.
-      await addNode(tx, { ...row, reported: null, owner: null, revision: 0 });
+      await addNode(tx, { ...row, generation: null, first_seen: now, reported: null, owner: null, revision: 0 });
       stored = await takeNode(tx, row.id, owner);
       if (!stored) throw new Error(`node ${row.id} has just been written`);
       first = stored.revision === 0;
+      // What an operator did about the one that was expected is about this one.
+      if (first && says) await moveGiven(tx, placeholderOf(says.name), row.id);
     }
+    const given = await givenTo(tx, "node", row.id);
+    const shown = says ? textsOf(given ? shownOf(given, says) : says) : { name: stored.name, labels: stored.labels };
+    const next = { ...row, ...shown };
+    const node = { id: row.id, name: next.name };
     // These belong to writeReports, the key to admission: a hello that began before must not set them back.
     const { generation, reported, key, first_seen } = stored;
     const wasSeen = stored.state !== "EXPECTED";
     const kept = { generation, reported, key, first_seen: wasSeen ? first_seen : row.first_seen };
     const stale = options.devices === "stale";
     const changes = stale ? await staleDevices(tx, row.id) : [];
-    const sources = stale ? await staleSources(tx, row) : [];
-    if (!first && changes.length + sources.length === 0 && saysNothing(stored, row)) return written;
-    const state = { state: row.state as NodeState, sources, listed: !first && stored.name !== row.name };
-    const revision = await record(tx, [{ node, now: options.now, changes, state }]);
-    if (revision !== null) await saveNode(tx, { ...row, ...kept, revision });
-    if (first || stored.name !== row.name)
-      await replacePlaceholder(tx, { ...node, former: first ? null : stored.name }, options.now);
+    const sources = stale ? await staleSources(tx, next) : [];
+    const said = given && says && hasWords(given) && !saysSame(given.said, says) ? { ...given, said: says } : null;
+    const same = !first && changes.length + sources.length === 0 && saysNothing(stored, next) && !said;
+    if (same) return { ...shown, given, owned };
+    const state = { state: row.state as NodeState, sources, listed: !first && stored.name !== next.name };
+    const revision = await record(tx, [{ node, now, changes, state }]);
+    if (revision !== null) await saveNode(tx, { ...next, ...kept, revision });
+    if (revision !== null && said) await saveGiven(tx, "node", row.id, said, revision);
+    if (first || stored.name !== next.name)
+      await replacePlaceholder(tx, { ...node, former: first ? null : stored.name }, now);
     if (options.unless?.()) throw new Spared();
-    return written;
+    return { ...shown, given: said ?? given, owned };
   });
   return writing.catch((error) => {
     if (error instanceof Spared) return null;
     throw error;
   });
 }
+
+const textsOf = ({ name, labels }: Said) => ({ name, labels: JSON.stringify(labels) });
 
 /** Whether a row says of its node what is stored already; when it was heard last does not count. */
 const saysNothing = (stored: NodeRow, row: Omit<NodeFacts, "revision" | "reported">) =>
@@ -111,11 +139,13 @@ const saysNothing = (stored: NodeRow, row: Omit<NodeFacts, "revision" | "reporte
 export function writeFailure(
   db: Database,
   source: Source,
-  context: { node: Hardware["node"]; state: NodeState; now: string; owner: string },
+  context: { node: string; state: NodeState; now: string; owner: string },
 ): Promise<boolean> {
-  const { node, state, now } = context;
+  const { state, now } = context;
   return db.write(async (tx) => {
-    if (!(await holdNode(tx, node.id, context.owner))) return false;
+    const row = await holdNode(tx, context.node, context.owner);
+    if (!row) return false;
+    const node = { id: row.id, name: row.name };
     const before = await readSources(tx, node.id);
     const others = before.filter(({ name }) => name !== source.name);
     const changes = await staleDevices(tx, node.id);

@@ -7,23 +7,20 @@ import type { Socket } from "../../../client/link/socket.ts";
 import type { Join, Joined } from "../../../contract/access/join.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
-import { forgetKey, keysOf, keysVersion, nodeByKey } from "../../../db/queries/keys.ts";
+import { forgetKey, nodeByKey } from "../../../db/queries/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
-import { sleep } from "../../../world.ts";
 import type { RequestEnv } from "../../tier.ts";
 import { forget } from "../expected/unseen.ts";
 import { type Fleet, isCurrent, isOwn, type Tracked } from "../fleet.ts";
 import { writeState } from "../inventory/write.ts";
 import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
+import { createKeys } from "./keys.ts";
 import { newcomer, refuseOthersName, setOwnKey } from "./names.ts";
 import type { Roster } from "./roster.ts";
 import { createTurns } from "./turns.ts";
 
 /** How long a node is shown in conflict after somebody with a token tried to be it. */
 const TWO_KEYS_MS = 600_000;
-const CHECK_MS = 1_000;
-/** Keys compared in one go: some milliseconds, as others wait meanwhile. */
-const COMPARED_AT_ONCE = 1_000;
 /** Links of one address that have not proved a key yet: each may hold one message. */
 const UNPROVED = 256;
 /** When to come again where too many are being opened, in seconds; diallers spread over all of it. */
@@ -37,8 +34,10 @@ export interface Admission {
   accept(socket: Socket): void;
   /** Forgets a node's key. False: there is no such node, or several of that name. */
   rekey(node: string): Promise<boolean>;
-  /** Begins to look for keys that another conductor has set or forgotten, whose links it closes here. */
+  /** Begins to look for keys and nodes that another conductor has set or forgotten, whose links it closes here. */
   start(): void;
+  /** Looks now. */
+  check(): Promise<void>;
   stop(): void;
 }
 
@@ -75,10 +74,7 @@ export function createAdmission(
   const attempts = createAttempts(world.monotonic);
   const unproved = new Map<string, number>();
   const turns = createTurns(world);
-  /** The keys of all were compared with those of this version; the links of these were opened since. */
-  let checked = "";
-  const unchecked = new Set<string>();
-  let cancel = () => {};
+  const keys = createKeys(fleet);
 
   const trackedOf = (row: NodeRow): Tracked => {
     const known = members.get(row.id);
@@ -137,7 +133,8 @@ export function createAdmission(
     // Another may be called by now as one was whose key had been forgotten.
     if (!known || (known.key === null && known.name !== name)) {
       const row = { ...(known ?? newcomer(id, now())), name };
-      await writeState(db, row, { now: now(), devices: "keep", owner: fleet.presence.id });
+      const says = { name, labels: JSON.parse(row.labels) };
+      await writeState(db, row, { now: now(), devices: "keep", owner: fleet.presence.id, says });
     }
     // Where two machines do this at the same time the one that commits first is the node.
     const first = await db
@@ -201,45 +198,6 @@ export function createAdmission(
     return tracked;
   }
 
-  async function check() {
-    const version = await keysVersion(db.read);
-    const some = [...unchecked];
-    if (version === checked && some.length === 0) return;
-    for (const id of some) unchecked.delete(id);
-    // Those without a key as well: one may have joined at another conductor.
-    const ids = version === checked ? some : [...members.keys()];
-    try {
-      for (let start = 0; start < ids.length; start += COMPARED_AT_ONCE) {
-        if (start > 0) await sleep(world, 0);
-        await compare(ids.slice(start, start + COMPARED_AT_ONCE));
-      }
-    } catch (error) {
-      for (const id of some) unchecked.add(id);
-      throw error;
-    }
-    checked = version;
-  }
-
-  /** Takes over the keys of these nodes as they are stored, and closes the links that were proved with another one. */
-  async function compare(ids: string[]) {
-    const before = new Map(ids.map((id) => [id, members.get(id)?.row.key]));
-    for (const [id, key] of await keysOf(db.read, ids)) {
-      const tracked = members.get(id);
-      const proved = links.key(id);
-      if (proved !== null && proved !== key) links.close(id, "the node's key is no longer valid here");
-      // What was set while this was read is newer.
-      if (!tracked || tracked.row.key === key || tracked.row.key !== before.get(id)) continue;
-      tracked.row.key = key;
-      if (key !== null) tracked.peer = links.peer(id);
-    }
-  }
-
-  /** In its own time: what the database takes must not delay the count of silence. */
-  async function watch() {
-    await check().catch((error) => world.log("error", "the nodes' keys could not be read", { error: String(error) }));
-    if (!fleet.stopped) cancel = world.timer(CHECK_MS, () => void watch());
-  }
-
   /** Resolves when it is known whose link it is, or whose it is not. */
   function open(socket: Socket, from: string): Promise<void> {
     return acceptLink(socket, {
@@ -254,7 +212,7 @@ export function createAdmission(
         else {
           links.hold(who.id, who.key, link);
           // Its key may have been forgotten since it was read.
-          unchecked.add(who.id);
+          keys.proved(who.id);
         }
       },
       (error) => {
@@ -269,8 +227,9 @@ export function createAdmission(
 
   return {
     join,
-    start: () => void watch(),
-    stop: () => cancel(),
+    start: keys.start,
+    stop: keys.stop,
+    check: keys.check,
     accept(socket) {
       const from = socket.remoteAddress ?? "this host";
       const later = (why: string) => refuseLink(socket, new SinewError("unavailable", why, { retryAfter: AGAIN_S }));
@@ -293,7 +252,7 @@ export function createAdmission(
       claims.forget(row.id);
       const tracked = members.get(row.id);
       if (tracked?.conflict) tracked.conflict.until = 0;
-      await check();
+      await keys.check();
       return true;
     },
   };

@@ -1,12 +1,14 @@
 import type { Caller, Visitor } from "../../../auth/caller.ts";
 import type { Again } from "../../../client/link/call.ts";
 import type { Peer } from "../../../client/peer.ts";
+import type { Said } from "../../../contract/fleet/given.ts";
 import type { Hello, Registered } from "../../../contract/hello.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import { getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import { uuidV5 } from "../../../pci/identity.ts";
 import { agreeOnVersion, type Peers } from "../../greeting.ts";
 import { type Fleet, isOwn, stateOf, type Tracked } from "../fleet.ts";
+import { saysSame, shownOf } from "../given/shown.ts";
 import { createClocks, shownClock } from "./clocks.ts";
 import { secondBoot } from "./conflict.ts";
 import { refuseExpectedName, refuseOthersName } from "./names.ts";
@@ -95,11 +97,14 @@ export function createMembership(
     const { id, peer, endpoint } = await speaker(body, from);
     const known = members.get(id);
     const stored = await rowOf(id);
+    const says: Said = { name: body.node?.name ?? body.name ?? peer.endpoint, labels: body.node?.labels ?? {} };
+    const given = fleet.names.of(id);
+    const shown = given ? shownOf(given, says) : says;
     const row: Tracked["row"] = {
       id,
-      name: body.node?.name ?? body.name ?? peer.endpoint,
+      name: shown.name,
       state: body.status === "LEAVING" ? "LEFT" : "LIVE",
-      labels: JSON.stringify(body.node?.labels ?? {}),
+      labels: JSON.stringify(shown.labels),
       endpoint,
       last_seen: now(),
       api: body.api ? JSON.stringify(body.api) : null,
@@ -113,7 +118,7 @@ export function createMembership(
     if (row.name !== stored?.name) await refuseOthersName(db.read, row);
     if (from.caller.role === "agent" && stored !== null && row.name !== stored.name)
       await refuseExpectedName(db.read, { ...row, former: stored.name });
-    const api = await agreed(body, row, known);
+    const api = await agreed(body, row, { known, says });
     const tracked = trackedOf(row, peer, stored);
     tracked.peer = peer;
     const judged = clocks.judge(tracked, body.sent_at);
@@ -138,7 +143,8 @@ export function createMembership(
     if (tracked.conflict && row.state === "LIVE")
       Object.assign(row, { state: "CONFLICT", conditions: tracked.row.conditions });
     // A write that failed is made up for by the next hello, which says the same again.
-    if (!tracked.stored || differs(tracked.row, row)) await roster.setState(tracked, row);
+    const other = given !== undefined && !saysSame(given.said, says);
+    if (!tracked.stored || differs(tracked.row, row) || other) await roster.setState(tracked, row, { says });
     // What has to be acted upon is for the one that heard it; the rest is only passed on, by the node's counter.
     if (!isOwn(fleet, tracked) && (isNews() || !fleet.presence.isThere(tracked.owner ?? "") || links.has(id)))
       await roster.take(tracked);
@@ -193,13 +199,17 @@ export function createMembership(
   }
 
   /** The version to speak; a node that speaks none of ours is shown as INCOMPATIBLE before it is refused. */
-  async function agreed(body: Hello, row: Tracked["row"], known: Tracked | undefined): Promise<string> {
+  async function agreed(
+    body: Hello,
+    row: Tracked["row"],
+    { known, says }: { known: Tracked | undefined; says: Said },
+  ): Promise<string> {
     try {
       return agreeOnVersion(body);
     } catch (error) {
       const tracked = known ?? trackedOf(row, peers.again(row.endpoint ?? "http://link"), await rowOf(row.id));
       if (stateOf(tracked) !== "INCOMPATIBLE" || !tracked.stored)
-        await roster.setState(tracked, { ...row, state: "INCOMPATIBLE" });
+        await roster.setState(tracked, { ...row, state: "INCOMPATIBLE" }, { says });
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 import type { Peer } from "../../../client/peer.ts";
 import type { Condition } from "../../../contract/condition.ts";
+import type { Said } from "../../../contract/fleet/given.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import { getNode, type NodeRow } from "../../../db/queries/nodes.ts";
 import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
@@ -10,13 +11,14 @@ import { createTakes } from "../owners/takes.ts";
 export interface Roster {
   track(row: Tracked["row"], known: { peer: Peer; owner: string | null; stored: boolean }): Tracked;
   /**
-   * Stores what a node has become, which makes it this conductor's; `held`: only if it is so already. `distrust`: its devices
-   * are no longer known to be its own. False: it is another's, or `unless` is true by now, and nothing was stored.
+   * Stores what a node has become, which makes it this conductor's; `held`: only if it is so already. `says`: what the node
+   * says it is called, else that stays. `distrust`: its devices are no longer known to be its own. False: it is another's, or
+   * `unless` is true by now, and nothing was stored.
    */
   setState(
     tracked: Tracked,
     row: Tracked["row"],
-    options?: { distrust?: boolean; held?: boolean; unless?: () => boolean },
+    options?: { distrust?: boolean; held?: boolean; says?: Said; unless?: () => boolean },
   ): Promise<boolean>;
   /** Notes a sign of life. */
   heard(tracked: Tracked): void;
@@ -92,11 +94,11 @@ export function createRoster(fleet: Fleet): Roster {
 
   const takes = createTakes(fleet, learn);
 
-  const setState: Roster["setState"] = async (tracked, row, { distrust = false, held = false, unless } = {}) => {
+  const setState: Roster["setState"] = async (tracked, row, { distrust = false, held = false, says, unless } = {}) => {
     const stale = distrust || (!isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked)));
     const owner = fleet.presence.id;
     const devices = stale ? "stale" : "keep";
-    const written = await writeState(db, row, { now: now(), devices, owner, held, unless });
+    const written = await writeState(db, row, { now: now(), devices, owner, held, says, unless });
     if (!written) {
       await refresh(tracked);
       return false;
@@ -105,9 +107,11 @@ export function createRoster(fleet: Fleet): Roster {
     // Whatever is heard next, and may have been said already, has to ask for all of them again.
     if (stale) tracked.etag = null;
     // A report may have been taken in meanwhile, or a key: they stay.
-    tracked.row = { ...row, generation: tracked.row.generation, key: tracked.row.key };
+    const { name, labels, given, owned } = written;
+    tracked.row = { ...row, name, labels, generation: tracked.row.generation, key: tracked.row.key };
+    fleet.names.learn(row.id, given);
     // It may have been another's for a while without this one's knowledge: what that one wrote of it is not what was asked here.
-    if (tracked.owner !== owner || written === "taken") gained(tracked, null);
+    if (tracked.owner !== owner || owned === "taken") gained(tracked, null);
     return true;
   };
 

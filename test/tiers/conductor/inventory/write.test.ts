@@ -15,13 +15,17 @@ describe.each(databases)("writeState() on $name", ({ open }) => {
   test("says whose a node was, and writes nothing where that turns out to be wrong while it is written", async () => {
     const database = await open();
     const db = await openDatabase(database.url);
-    expect(await writeState(db, NODE, { ...options, owner: "a" })).toBe("taken");
-    expect(await writeState(db, { ...NODE, state: "LATE" }, { ...options, owner: "a", held: true })).toBe("own");
+    expect(await writeState(db, NODE, { ...options, owner: "a" })).toMatchObject({ owned: "taken" });
+    expect(await writeState(db, { ...NODE, state: "LATE" }, { ...options, owner: "a", held: true })).toMatchObject({
+      owned: "own",
+    });
     expect(await writeState(db, { ...NODE, state: "LOST" }, { ...options, owner: "b", held: true })).toBeNull();
     const heard = { ...options, owner: "a", held: true, unless: () => true };
     expect(await writeState(db, { ...NODE, state: "LOST" }, heard)).toBeNull();
     expect(await getNode(db.read, NODE.id)).toMatchObject({ owner: "a", state: "LATE" });
-    expect(await writeState(db, { ...NODE, state: "LATE" }, { ...options, owner: "b" })).toBe("taken");
+    expect(await writeState(db, { ...NODE, state: "LATE" }, { ...options, owner: "b" })).toMatchObject({
+      owned: "taken",
+    });
     expect(await getNode(db.read, NODE.id)).toMatchObject({ owner: "b" });
     await db.close();
     await database.close();

@@ -1,4 +1,5 @@
-import { lockAlarms, lostTogether, openAlarm } from "../../../../db/queries/fleet/alarms.ts";
+import { lockAlarms, openAlarm } from "../../../../db/queries/fleet/alarms.ts";
+import { lostTogether } from "../../../../db/queries/fleet/outage.ts";
 import { type Context, firing, resolved } from "../apply.ts";
 import { commit, type Drafts } from "../commit.ts";
 import { OUTAGE } from "../problems.ts";

@@ -1,0 +1,12 @@
+CREATE TABLE `given` (
+	`of` text NOT NULL,
+	`id` text NOT NULL,
+	`name` text,
+	`labels` text,
+	`cordoned` text,
+	`said` text,
+	`revision` integer NOT NULL,
+	PRIMARY KEY(`of`, `id`)
+);
+--> statement-breakpoint
+CREATE INDEX `given_revision` ON `given` (`revision`);
