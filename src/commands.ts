@@ -10,6 +10,8 @@ export interface CommandModule {
 
 interface Entry {
   summary: string;
+  /** Called by programs: no help names it. */
+  hidden?: true;
   load: () => Promise<CommandModule>;
 }
 
@@ -105,6 +107,15 @@ const GROUPS: Record<string, Record<string, Entry>> = {
     },
   },
   Service: {
+    completion: {
+      summary: "write a script that completes commands, names and ids in bash, zsh or fish",
+      load: () => import("./cli/completion/completion.ts"),
+    },
+    complete: {
+      summary: "what may be typed next",
+      hidden: true,
+      load: () => import("./cli/completion/complete.ts"),
+    },
     start: {
       summary: "run a conductor, agent or driver, or (by default) all three on this machine",
       load: () => import("./cli/start.ts"),

@@ -7,6 +7,8 @@ Examples:
   sinew scan                     what is in this machine, and is it ready?
   sinew scan --json | jq .       the same for programs
   sinew start                    the same and kept true, as an API on http://127.0.0.1:1336
+  sinew get hardware             in the fleet: which are not ready, where, why, since when, and what to do
+  sinew describe node NAME       all that is known of one machine
   sinew COMMAND --help           options and examples of a command`;
 
 async function main(argv: string[]): Promise<void> {
@@ -21,8 +23,8 @@ async function main(argv: string[]): Promise<void> {
     .showHelpAfterError("(--help shows what there is)")
     .exitOverride();
   const called = argv.find((argument) => !argument.startsWith("-"));
-  for (const [name, { summary, group, load }] of Object.entries(COMMANDS)) {
-    const command = program.command(name).description(summary).helpGroup(`${group}:`);
+  for (const [name, { summary, group, hidden = false, load }] of Object.entries(COMMANDS)) {
+    const command = program.command(name, { hidden }).description(summary).helpGroup(`${group}:`);
     if (called !== name && !(called === "help" && argv.includes(name))) continue;
     const { define, examples } = await load();
     command.addHelpText("after", examples);
