@@ -170,6 +170,41 @@ test("--watch into a pipe prints a line for each row that changes, over a restar
   await unready.stop();
 }, 120_000);
 
+test("what is out of service is shown as that, itself or with its node, also where it is watched", async () => {
+  const admin = (await fleet.type("token", "create", "--role", "admin", "--name", "ada")).out.trim();
+  const patch = async (path: string, body: object) => {
+    const headers = { authorization: `Bearer ${admin}`, "content-type": "application/merge-patch+json" };
+    const url = `${fleet.conductor().url}${path}`;
+    expect((await fetch(url, { method: "PATCH", headers, body: JSON.stringify(body) })).status).toBe(200);
+  };
+  const statuses = async (...args: string[]) =>
+    (await rows("hardware", "--node", "n2", ...args)).map((row) => row[5]).toSorted();
+  const [{ uuid = "" } = {}] = (await fleet.json("get", "hardware", "n2/6b:00.0")).hardware;
+  const watching = fleet.follow(["get", "hardware", "--node", "n2", "--cordoned", "true", "--watch"]);
+  const seen = () =>
+    lines(watching.out())
+      .slice(1)
+      .map((row) => row.split(/ {2,}/)[5]);
+  await patch(`/hardware/${uuid}`, { cordoned: { comment: "new firmware" } });
+  await until(() => seen().length === 1, 20_000);
+  expect(watching.out()).toContain("NotReady,Cordoned");
+  expect(watching.out()).toMatch(/; Cordoned: by .*ada.*: new firmware$/m);
+  expect(await statuses("--cordoned", "true")).toEqual(["NotReady,Cordoned"]);
+  await patch("/nodes/n2", { cordoned: true, labels: { rack: "r7" } });
+  await until(() => seen().length >= 4, 20_000);
+  expect((await rows("hardware", "-l", "rack=r7")).map((row) => row[5]).toSorted()).toEqual(await statuses());
+  expect((await rows("nodes", "--cordoned", "true")).map(([, name, status]) => [name, status])).toEqual([
+    ["n2", "LIVE,Cordoned"],
+  ]);
+  await patch("/nodes/n2", { cordoned: null });
+  await until(() => seen().slice(4).length >= 3, 20_000);
+  expect(seen().slice(4).toSorted()).toEqual(["NotReady", "Ready", "Ready"]);
+  await patch(`/hardware/${uuid}`, { cordoned: null });
+  expect(await statuses("--cordoned", "false")).toEqual(["NotReady", "NotReady", "Ready", "Ready"]);
+  expect((await rows("changes", "--node", "n2")).map((row) => row.at(-1))).toContain("in service again");
+  await watching.stop();
+});
+
 test("--watch on a terminal draws the table in its place, no wider and no higher than that", async () => {
   const watching = fleet.follow(["get", "hardware", "--watch"], { cols: 70, rows: 5 });
   const screen = () => watching.out().split("\x1b[H").at(-1) ?? "";

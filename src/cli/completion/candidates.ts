@@ -94,7 +94,7 @@ export async function candidatesFor(wanted: Wanted): Promise<Candidate[]> {
 const ASKED: Record<string, (wanted: Wanted, conductor: Conductor) => Promise<Candidate[]>> = {
   NODE: nodes,
   WHAT: both,
-  "NODE|DEVICE": both,
+  "NODE|DEVICE": nodesOrDevices,
 };
 
 const LIMIT = "1000";
@@ -122,6 +122,11 @@ async function devices({ current }: Wanted, conductor: Conductor): Promise<Candi
     if (current !== "" && uuid.startsWith(current.toLowerCase())) return [byId];
     return pci ? [{ word: `${node.name}/${pci.address}`, about }] : [byId];
   });
+}
+
+/** A node by its name, and behind that a device of it. */
+async function nodesOrDevices(wanted: Wanted, conductor: Conductor): Promise<Candidate[]> {
+  return (wanted.current.includes("/") ? devices : nodes)(wanted, conductor);
 }
 
 /** With their kinds before them, as `sinew wait` takes them. */

@@ -8,7 +8,8 @@ export function changeLine(change: Change, older: readonly Change[], { about = f
   const before = older.find(
     (one) => one.hardware && one.uuid === uuid && one.source === source && one.node.id === node.id,
   )?.hardware;
-  const different = hardware && before ? difference(before, hardware).join("; ") : "";
+  // What an operator gave is in no report.
+  const different = change.cordoned === undefined && hardware && before ? difference(before, hardware).join("; ") : "";
   const text = different || changeText(change);
   return [time.slice(0, 19).replace("T", " "), kind, about ? `${aboutText(change)}: ${text}` : text];
 }

@@ -5,12 +5,17 @@ import { bodies } from "../../operator/pages.ts";
 import { against, told } from "../../table.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { whole, word } from "../words.ts";
+import { cordonWhy } from "./cordon.ts";
 import { nodeCalled } from "./nodes.ts";
 
 const KINDS = ["added", "changed", "moved", "gone", "state", "alarm", "forgotten"] as const;
 
 /** What one change says, in a line. */
-export function changeText({ kind, hardware, alarm, state, sources, uuid }: Change): string {
+export function changeText({ kind, hardware, alarm, state, sources, uuid, cordoned }: Change): string {
+  const [given] = cordonWhy(cordoned);
+  if (given) return given.text;
+  // Of a node it goes with all that an operator gave, such as a name.
+  if (cordoned === null && uuid !== null) return "in service again";
   if (alarm) return `${alarm.kind} ${alarm.state}: ${alarm.reason}: ${alarm.message}`;
   if (hardware) {
     const { freshness, acc_status } = hardware;

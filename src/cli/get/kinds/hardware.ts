@@ -9,6 +9,7 @@ import { ago, orNone } from "../columns.ts";
 import { type Asking, type Column, type Flags, type Kind, type Listed, textOf } from "../kind.ts";
 import { theOne, type Words } from "../select.ts";
 import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
+import { cordonWhy } from "./cordon.ts";
 import { nodeCalled } from "./nodes.ts";
 
 /** A device, and its source where that has failed: it says why a device is shown as it was known last. */
@@ -26,11 +27,12 @@ export const wordsOf = ({ uuid, node, pci }: Hardware): Words => {
   return { id: uuid, names: [...addresses, ...addresses.map((address) => `${node.name}/${address}`)] };
 };
 
+/** A device's status in a word, and whether it is out of service; `ready` stays what the hardware says. */
 export function statusOf({ hardware }: Device): string {
-  const { freshness, acc_status } = hardware;
+  const { freshness, acc_status, cordoned } = hardware;
   const word =
     freshness === "GONE" ? "Gone" : freshness === "STALE" ? "Stale" : acc_status.ready ? "Ready" : "NotReady";
-  return word;
+  return cordoned ? `${word},Cordoned` : word;
 }
 
 interface Why {
@@ -40,7 +42,12 @@ interface Why {
 }
 
 /** Why a device is as its status says, and since when. */
-export function whyOf({ hardware, failed }: Device): Why {
+export function whyOf(device: Device): Why {
+  const { since, said } = ofHardware(device);
+  return { since, said: [...said, ...cordonWhy(device.hardware.cordoned)] };
+}
+
+function ofHardware({ hardware, failed }: Device): Why {
   const { acc_status, freshness } = hardware;
   const say = (conditions: Hardware["acc_status"]["conditions"]) =>
     conditions.map((one) => ({ text: told({ ...one, action: null }), action: one.action }));
@@ -110,6 +117,7 @@ export const hardware: Kind<Device> = {
       .option("--type <TYPE>", `of one type: ${DEVICE_TYPES.join(", ")}`)
       .option("--vendor <ID>", "of one vendor, by its PCI id, such as 10de")
       .option("--ready <BOOLEAN>", "true: those that are ready, false: those that are not")
+      .option("--cordoned <BOOLEAN>", "true: those that are out of service, false: those that are not")
       .option("--freshness <WORD>", "FRESH, STALE (its source does not answer) or GONE")
       .option("--condition <TYPE>", "where this condition is false, such as DriverBound or LinkFull")
       .option(...LABEL_OPTION);
@@ -133,11 +141,13 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
   const ready = truth("--ready", textOf(flags, "ready"));
   const freshness = word("--freshness", textOf(flags, "freshness"), Freshness.options);
   const condition = textOf(flags, "condition");
+  const cordoned = truth("--cordoned", textOf(flags, "cordoned"));
   const labels = labelsOf(textOf(flags, "label"));
   // A driver of one's own may have a type of its own.
   const device_type = DEVICE_TYPES.find((one) => one === type?.toUpperCase()) ?? type;
   const query = new URLSearchParams();
-  const asked = { node, device_type, vendor_id: vendor, ready: ready?.toString(), freshness, condition };
+  const truths = { ready: ready?.toString(), cordoned: cordoned?.toString() };
+  const asked = { node, device_type, vendor_id: vendor, ...truths, freshness, condition };
   for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, value);
   for (const label of labels) query.append("label", label);
 
@@ -148,6 +158,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     failed: sources.get(keySource(one.node, one.source)) ?? null,
   });
   const chosen = new Set<string>();
+  /** Who is out of service: lists say it, and changes only when an operator did something about it. */
+  const cordons = new Map<string, Hardware["cordoned"]>();
 
   async function isChosen(one: Hardware): Promise<boolean> {
     if (ids.length > 0) return chosen.has(keyOf(one));
@@ -156,6 +168,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     if (vendor !== undefined && one.pci?.vendor_id !== vendor) return false;
     if (ready !== undefined && one.acc_status.ready !== ready) return false;
     if (freshness !== undefined && one.freshness !== freshness) return false;
+    if (cordoned !== undefined && Boolean(one.cordoned) !== cordoned) return false;
     const isFalse = ({ type, status }: { type: string; status: string }) => type === condition && status === "false";
     if (condition !== undefined && !one.acc_status.conditions.some(isFalse)) return false;
     if (labels.length === 0) return true;
@@ -163,12 +176,12 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     return at !== null && hasLabels(at.labels, labels);
   }
 
-  async function all(): Promise<Listed<Hardware>> {
+  async function all(filter = query): Promise<Listed<Hardware>> {
     const rows: Hardware[] = [];
     let revision: number | null = null;
-    sources.clear();
-    for await (const page of bodies<Hardware>(conductor.ask, "hardware", "/hardware", query)) {
+    for await (const page of bodies<Hardware>(conductor.ask, "hardware", "/hardware", filter)) {
       rows.push(...page.rows);
+      for (const one of page.rows) cordons.set(keyOf(one), one.cordoned ?? null);
       revision ??= Number(page.body.revision);
       for (const one of (page.body.sources ?? []) as FleetSource[]) sources.set(keySource(one.node, one.name), one);
     }
@@ -177,6 +190,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
 
   return {
     async list() {
+      sources.clear();
+      cordons.clear();
       const { rows, revision } = await all();
       // That it has no device is not to be said of a name that was misspelt.
       if (rows.length === 0 && node !== undefined) await nodeCalled(conductor, node);
@@ -184,7 +199,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
       for (const one of ids.length === 0 ? [] : picked) chosen.add(keyOf(one));
       return { rows: picked.map(device), revision };
     },
-    async touched({ kind, hardware: one, node: of, source, uuid, sources: said }: Change) {
+    async touched({ kind, hardware: one, node: of, source, uuid, sources: said, cordoned: given }: Change) {
       for (const each of said ?? []) {
         if (each.status === "OK") sources.delete(keySource(of, each.name));
         else sources.set(keySource(of, each.name), each);
@@ -194,7 +209,18 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
           hardware.node.id === of.id && (uuid === null || (hardware.uuid === uuid && hardware.source === source));
         return { rows: [], forgotten: is };
       }
-      return { rows: one ? [{ row: device(one), leaves: !(await isChosen(one)) }] : [] };
+      let touched = one ? [one] : [];
+      // What is new, or is in service no more or again, itself or with its node, is asked for: only lists know all of that.
+      if (given !== undefined || touched.some((each) => !cordons.has(keyOf(each)))) {
+        const { rows } = await all(new URLSearchParams({ node: of.id }));
+        touched = one ? rows.filter((row) => keyOf(row) === keyOf(one)) : rows;
+      }
+      const rows: { row: Device; leaves: boolean }[] = [];
+      for (const each of touched) {
+        const whole = { ...each, cordoned: cordons.get(keyOf(each)) ?? null };
+        rows.push({ row: device(whole), leaves: !(await isChosen(whole)) });
+      }
+      return { rows };
     },
   };
 }

@@ -6,7 +6,8 @@ import { told } from "../../table.ts";
 import { ago, orNone } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { theOne } from "../select.ts";
-import { hasLabels, LABEL_OPTION, labelsOf, word } from "../words.ts";
+import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
+import { cordonWhy } from "./cordon.ts";
 
 export const nodeWords = ({ id, name }: Node) => ({ id, names: [name] });
 
@@ -31,12 +32,15 @@ const MEANING: Partial<Record<Node["state"], { text: string; action: string }>> 
 export const troubles = ({ conditions = [] }: Pick<Node, "conditions">): Condition[] =>
   conditions.filter(({ status }) => status === "false");
 
-export const nodeStatus = ({ state }: Node): string => state;
+export const nodeStatus = ({ state, cordoned }: Node): string => (cordoned ? `${state},Cordoned` : state);
 
 /** Why a node is as its state says, or what is said of it, and since when. */
 export function nodeWhy(node: Node): { since: string | null; said: { text: string; action: string | null }[] } {
   const wrong = troubles(node);
-  const said = wrong.map((one) => ({ text: told({ ...one, action: null }), action: one.action }));
+  const said = [
+    ...wrong.map((one) => ({ text: told({ ...one, action: null }), action: one.action })),
+    ...cordonWhy(node.cordoned),
+  ];
   const meaning = MEANING[node.state];
   if (!meaning) return { since: wrong.map(({ since }) => since).toSorted()[0] ?? null, said };
   const action = meaning.action.replace("NAME", node.name);
@@ -54,7 +58,10 @@ export const nodes: Kind<Node> = {
   aliases: ["node"],
   summary: "the machines of the fleet: live or lost, and what is wrong with them",
   filters: (command) => {
-    command.option("--status <STATE>", `in one state: ${NodeState.options.join(", ")}`).option(...LABEL_OPTION);
+    command
+      .option("--cordoned <BOOLEAN>", "true: those that are out of service, false: those that are not")
+      .option("--status <STATE>", `in one state: ${NodeState.options.join(", ")}`)
+      .option(...LABEL_OPTION);
   },
   ask: (conductor, flags, ids) => asking(conductor, flags, ids),
   columns: [
@@ -122,7 +129,9 @@ export async function nodeCalled(conductor: Conductor, said: string): Promise<No
 function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Node> {
   const state = word("--status", textOf(flags, "status"), NodeState.options);
   const labels = labelsOf(textOf(flags, "label"));
+  const cordoned = truth("--cordoned", textOf(flags, "cordoned"));
   const query = new URLSearchParams(state === undefined ? {} : { state });
+  if (cordoned !== undefined) query.set("cordoned", String(cordoned));
   for (const label of labels) query.append("label", label);
   const chosen = new Set<string>();
   return {
@@ -141,6 +150,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Node>
       const isChosen =
         (ids.length === 0 || chosen.has(id)) &&
         (state === undefined || row.state === state) &&
+        (cordoned === undefined || Boolean(row.cordoned) === cordoned) &&
         hasLabels(row.labels, labels);
       return { rows: [{ row, leaves: !isChosen }] };
     },
