@@ -91,6 +91,26 @@ const GROUPS: Record<string, Record<string, Entry>> = {
         "say what hardware is to be on this node, or which nodes in the fleet, so that what is gone without an error is missed",
       load: () => import("./cli/expect/expect.ts"),
     },
+    cordon: {
+      summary: "take a node or a device out of service: shown as such, and nothing of it alarms",
+      load: () => import("./cli/life/cordon.ts"),
+    },
+    uncordon: {
+      summary: "put a node or a device in service again",
+      load: () => import("./cli/life/uncordon.ts"),
+    },
+    label: {
+      summary: "give a node labels, by which lists, alarms and discoveries choose",
+      load: () => import("./cli/life/label.ts"),
+    },
+    rename: {
+      summary: "give a node another name than it says",
+      load: () => import("./cli/life/rename.ts"),
+    },
+    forget: {
+      summary: "forget a node or a device that is not coming back",
+      load: () => import("./cli/life/forget.ts"),
+    },
     node: {
       summary: "what an operator does about one node of the fleet",
       load: () => import("./cli/node.ts"),

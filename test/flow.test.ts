@@ -345,6 +345,23 @@ describe.each(databases)("one device, on $name", ({ name, empty }) => {
     expect((await kindsSince(revision)).filter(([kind]) => kind !== "state")).toEqual([["gone", uuid]]);
   });
 
+  test("it is out of service, itself and with its node, and nobody is told of it: an operator says so", async () => {
+    const state = ["--state", join(home, "c")];
+    await hears("firing", "hardware.missing");
+    expect(await sinew(["cordon", uuid.slice(0, 8), "--comment", "RMA 4711", ...state])).toContain("cordoned");
+    await hears("resolved", "hardware.missing");
+    expect(heard.at(-1)?.data).toMatchObject({ uuid, reason: "Cordoned" });
+    expect((await atConductor("?cordoned=true")).map(({ cordoned }) => cordoned?.comment)).toEqual(["RMA 4711"]);
+    expect((await ask("/nodes/n1", operator, { method: "PATCH", body: '{"cordoned":true}' })).status).toBe(403);
+    await sinew(["label", "node", "n1", "rack=r7", ...state]);
+    await sinew(["rename", "node", "n1", "r7-03", ...state]);
+    expect((await atConductor("?label=rack=r7")).map(({ node }) => node.name)).toEqual(["r7-03"]);
+    await sinew(["rename", "node", "r7-03", "--undo", ...state]);
+    await sinew(["label", "node", "n1", "rack-", ...state]);
+    await sinew(["uncordon", uuid, ...state]);
+    expect(await atConductor("?cordoned=true")).toEqual([]);
+  });
+
   test("it moves: the same card in another slot is the same device", async () => {
     const { revision } = await changes(0);
     tree.add({ address: "0000:5e:00.0", parent: "0000:00:02.0", slot: "9", driver: "4xxx", ...QAT });

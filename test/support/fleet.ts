@@ -93,6 +93,8 @@ export async function startFleet() {
       return {
         out: () => out,
         err: () => err,
+        /** What is typed at its terminal. */
+        type: (text: string) => void child.terminal?.write(text),
         code: async () => {
           await Promise.all([child.exited, reading]);
           return child.exitCode;

@@ -1,0 +1,39 @@
+import type { Command } from "commander";
+import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
+import { print } from "../output.ts";
+import { patch, TARGET, target, titleOf } from "./target.ts";
+
+export const examples = `
+Examples:
+  sinew cordon rack7-gpu3 --comment "new disks"    nothing of it alarms, and it is shown as out of service
+  sinew cordon rack7-gpu3/3b:00.0                  one device
+  sinew uncordon rack7-gpu3                        in service again: what is wrong alarms after its hold
+
+Discovery, readiness and setup go on as before: it is for people, and for who places work.
+Exit status: 0 done, 1 it could not be, 2 bad usage.`;
+
+interface Flags extends FleetFlags {
+  comment?: string;
+  json?: true;
+}
+
+export function define(command: Command): void {
+  fleetOptions(command.argument("<NODE|DEVICE...>", TARGET))
+    .option("--comment <TEXT>", "why, for whoever looks at it")
+    .option("--json", "each as one line of JSON")
+    .action((all: string[], { comment, ...flags }: Flags) =>
+      service(all, flags, comment === undefined ? true : { comment }),
+    );
+}
+
+/** Takes nodes and devices out of service, or with null back. Throws Exit. */
+export async function service(all: string[], { json, ...flags }: Flags, cordoned: object | true | null): Promise<void> {
+  const conductor = await conductorOf(flags);
+  for (const said of all) {
+    const one = await target(conductor, said);
+    const body = await patch(conductor, one, { cordoned });
+    await print(
+      json ? `${JSON.stringify(body)}\n` : `${titleOf(one)} ${cordoned === null ? "uncordoned" : "cordoned"}\n`,
+    );
+  }
+}

@@ -1,0 +1,54 @@
+import type { Hardware } from "../../contract/hardware.ts";
+import type { Node } from "../../contract/node.ts";
+import { deviceCalled, tried } from "../describe/read.ts";
+import { Exit } from "../exit.ts";
+import { nodeCalled } from "../get/kinds/nodes.ts";
+import { call } from "../operator/call.ts";
+import type { Conductor } from "../operator/conductor.ts";
+import { printable } from "../text.ts";
+
+/** A node or a device, as commands about either take it. */
+export type Target = { of: "node"; node: Node } | { of: "hardware"; device: Hardware };
+
+export const TARGET =
+  "a node by its name, or a device by NODE/ADDRESS; either by the beginning of its id, or as `sinew get -o name` has it";
+
+/** What a person means. Throws Exit where it is nothing, or both. */
+export async function target(conductor: Conductor, said: string): Promise<Target> {
+  const [, kind, word = ""] = /^(node|hardware)\/(.+)$/.exec(said) ?? [];
+  if (kind === "node") return { of: "node", node: await nodeCalled(conductor, word) };
+  if (kind === "hardware") return { of: "hardware", device: await deviceCalled(conductor, word) };
+  if (said !== "expected" && said !== "") {
+    const named = (await conductor.find(`/nodes/${encodeURIComponent(said)}`)) as Node | null;
+    if (named) return { of: "node", node: named };
+  }
+  const node = await tried(() => nodeCalled(conductor, said));
+  const device = await tried(() => deviceCalled(conductor, said));
+  if ("found" in node && "found" in device)
+    throw new Exit(
+      1,
+      `${printable(said)} is the beginning of node ${node.found.id} and of device ${device.found.uuid}: say node/${printable(said)} or hardware/${printable(said)}`,
+    );
+  if ("found" in node) return { of: "node", node: node.found };
+  if ("found" in device) return { of: "hardware", device: device.found };
+  throw new Exit(1, /[/:]/.test(said) ? device.why : node.why);
+}
+
+/** As people know it, and as `-o name` has it. */
+export const handleOf = (one: Target): string =>
+  one.of === "node" ? `node/${printable(one.node.name)}` : `hardware/${printable(one.device.uuid)}`;
+
+/** A word about a device beside its handle: which card of which node it is. */
+export const titleOf = (one: Target): string =>
+  one.of === "node"
+    ? handleOf(one)
+    : printable(
+        `${handleOf(one)} (${one.device.name} of ${one.device.node.name}, ${one.device.pci?.address ?? "no address"})`,
+      );
+
+/** By its id: what was found is what is meant, whatever it is called by now. */
+export const pathOf = (one: Target): string =>
+  one.of === "node" ? `/nodes/${one.node.id}` : `/hardware/${one.device.uuid}`;
+
+export const patch = async (conductor: Conductor, one: Target, body: unknown): Promise<unknown> =>
+  (await call(conductor.where, { method: "PATCH", path: pathOf(one), body })).body;
