@@ -9,7 +9,11 @@ import { root, type Step } from "./markdown.ts";
 
 const DEFAULT_PORTS: Record<string, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
 /** Commands that only read, or write what is the page's own. */
-const RUN = new Set("scan snapshot conform token node expect get describe history wait top alarms context".split(" "));
+const RUN = new Set(
+  "scan snapshot conform token node expect get describe history wait top alarms context cordon uncordon label rename forget".split(
+    " ",
+  ),
+);
 /** What our roles, the examples, and a driver that knows nothing of us print when they listen. */
 const READY = /^((sinew \w+ )?ready on .*|localhost:\d+)\n/m;
 
