@@ -176,11 +176,11 @@ const run = (code: string) =>
 
 test("A process ends while its scanner is stuck, by itself and by exit()", async () => {
   const stuck = hang(GPU.address);
-  const scan = `const scanner = createScanner({ sysfs: ${JSON.stringify(tree.sysfs)}, deadlineMs: 100 });
+  const scan = `const scanner = createScanner({ sysfs: ${JSON.stringify(tree.sysfs)}, deadlineMs: 500 });
     const { problems } = await scanner.scan(); console.log(problems[0].reason);`;
   for (const end of ["", "scanner.close();", "process.exit(0);"]) {
     const child = run(scan + end);
-    const killer = setTimeout(() => child.kill("SIGKILL"), 4000);
+    const killer = setTimeout(() => child.kill("SIGKILL"), 9000);
     expect(await child.exited).toBe(0);
     clearTimeout(killer);
     expect(await new Response(child.stdout).text()).toBe("Hung\n");

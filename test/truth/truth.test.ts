@@ -115,9 +115,14 @@ describe("liveness", () => {
     liveness.heard("n1", { sent: 0, answered: 0, ttlMs: 45_000 });
     liveness.unlinked("n1", { at: 5_000, ttlMs: 10_000 });
     liveness.state("n1", { state: "LOST", after: 26_000, by: 26_000, revision: 4 });
+    // Whoever is LOST already is owed nothing more.
+    liveness.unlinked("n1", { at: 27_000, ttlMs: 10_000 });
+    liveness.state("n1", { state: "LOST", after: 28_000, by: 28_000, revision: 5 });
     expect(liveness.violations).toEqual([]);
+    liveness.heard("n1", { sent: 29_000, answered: 29_000, ttlMs: 45_000 });
+    liveness.state("n1", { state: "LIVE", after: 29_000, by: 29_000, revision: 6 });
     liveness.unlinked("n1", { at: 30_000, ttlMs: 10_000 });
-    liveness.state("n1", { state: "LOST", after: 49_000, by: 49_000, revision: 5 });
+    liveness.state("n1", { state: "LOST", after: 49_000, by: 49_000, revision: 7 });
     expect(liveness.violations).toHaveLength(1);
   });
 
