@@ -10,6 +10,13 @@ export class Exit extends Error {
   }
 }
 
+/** It does not answer, or not now: the same may go well later. */
+export class Away extends Exit {
+  constructor(message: string) {
+    super(1, message);
+  }
+}
+
 const WORDS: Record<string, string> = {
   ENOENT: "it does not exist",
   EACCES: "permission denied",

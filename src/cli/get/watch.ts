@@ -1,6 +1,7 @@
+import { Away } from "../exit.ts";
 import { writeError } from "../host/stderr.ts";
 import type { Conductor } from "../operator/conductor.ts";
-import { follow } from "../operator/follow.ts";
+import { follow, sleep } from "../operator/follow.ts";
 import { print } from "../output.ts";
 import { yaml } from "../show/yaml.ts";
 import { printable } from "../text.ts";
@@ -51,19 +52,32 @@ export async function watch<T>(
     return list;
   }
 
+  /** The conductor may go away in the middle: what is asked about a change is asked until it is answered. */
+  async function answered<R>(work: () => Promise<R>): Promise<R> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof Away) || signal.aborted) throw error;
+        await screen.lost(error.message);
+        await sleep(ASK_MS, signal);
+      }
+    }
+  }
+
   let { revision } = await listed();
   if (!kind.inFeed) {
     while (!signal.aborted) {
-      await new Promise((resume) => setTimeout(resume, ASK_MS));
-      await listed();
+      await sleep(ASK_MS, signal);
+      await answered(listed);
     }
     return;
   }
   for await (const news of follow(conductor.where, { from: () => revision, signal })) {
     if (news.kind === "lost") await screen.lost(news.why);
-    else if (news.kind === "listAgain") revision = (await listed()).revision;
+    else if (news.kind === "listAgain") revision = (await answered(listed)).revision;
     if (news.kind !== "change") continue;
-    const { rows, forgotten } = await asking.touched(news.change);
+    const { rows, forgotten } = await answered(() => asking.touched(news.change));
     // One that was not asked for before and is not now is none of these; one that leaves is told once more, as it is now.
     const own = rows.filter(({ row, leaves }) => !leaves || known.has(kind.key(row)));
     const changed = taken(own.map(({ row }) => row));

@@ -1,4 +1,4 @@
-import { codeOf, Exit, reasonOf } from "../exit.ts";
+import { Away, codeOf, Exit, reasonOf } from "../exit.ts";
 import { withoutProxies } from "../host/proxy.ts";
 import { printable } from "../text.ts";
 import { hintOf } from "./hint.ts";
@@ -51,7 +51,8 @@ export async function send(
 
 function unreachable(url: string, error: unknown): Exit {
   const hint = UNKNOWN_CA.test(codeOf(error) ?? "") ? "; --ca FILE names the CA that signed its certificate" : "";
-  return new Exit(1, `cannot reach ${url}: ${printable(reasonOf(error))}${hint}`);
+  const said = `cannot reach ${url}: ${printable(reasonOf(error))}${hint}`;
+  return hint === "" ? new Away(said) : new Exit(1, said);
 }
 
 /**
@@ -83,7 +84,8 @@ export async function call(
 export function refused(where: Where, url: string, status: number, answer: unknown): Exit {
   const { detail } = (answer ?? {}) as { detail?: unknown };
   const said = typeof detail === "string" ? printable(detail) : "and did not say why";
-  return new Exit(1, `${url} answered ${status}: ${said}${hintOf(status, said, where)}`);
+  const words = `${url} answered ${status}: ${said}${hintOf(status, said, where)}`;
+  return status >= 500 || status === 429 ? new Away(words) : new Exit(1, words);
 }
 
 /** All of an answer. Throws Error where it has no end. */

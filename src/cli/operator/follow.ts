@@ -1,5 +1,5 @@
 import type { Change } from "../../contract/change.ts";
-import { Exit } from "../exit.ts";
+import { Away, Exit } from "../exit.ts";
 import { parseJson, refused, send, textOf } from "./call.ts";
 import type { Where } from "./way.ts";
 
@@ -8,8 +8,8 @@ const SILENT_MS = 60_000;
 const PAUSE_MS = { first: 250, most: 5_000 };
 
 /**
- * What a reader of the feed hears: a change, or `listAgain` where what was missed is not kept any more. `quiet`: nothing
- * has been waiting. `lost`: the conductor is away, and is tried again.
+ * What a reader of the feed hears: a change, or `listAgain` where what was missed is not kept any more. `quiet`: it is heard,
+ * and there is no change now, which is also said first of each stream. `lost`: the conductor is away, and is tried again.
  */
 export type News =
   | { kind: "change"; change: Change }
@@ -44,18 +44,17 @@ export async function* follow(
         await textOf(response);
         [at, epoch] = [null, null];
         yield { kind: "listAgain" };
-        continue;
+      } else if (!response.ok || !response.body) {
+        throw refused(where, url, response.status, parseJson(await textOf(response)));
       }
-      if (response.status >= 400 && response.status < 500 && response.status !== 429) {
-        throw new Refused(refused(where, url, response.status, parseJson(await textOf(response))));
-      }
-      if (!response.ok || !response.body) throw new Error(`it answered ${response.status}`);
-      for await (const { event, data, id } of eventsOf(response.body)) {
+      for await (const { event, data, id } of response.ok && response.body ? eventsOf(response.body) : []) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), SILENT_MS);
         pause = PAUSE_MS.first;
-        if (event === "epoch") epoch = (JSON.parse(data) as { epoch: string }).epoch;
-        else if (data === "") {
+        if (event === "epoch") {
+          epoch = (JSON.parse(data) as { epoch: string }).epoch;
+          yield { kind: "quiet" };
+        } else if (data === "") {
           // A stream of a part says so how far it has come.
           if (/^\d+$/.test(id)) at = Number(id);
           yield { kind: "quiet" };
@@ -67,25 +66,30 @@ export async function* follow(
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Refused) throw error.exit;
+      if (error instanceof Exit && !(error instanceof Away)) throw error;
       yield { kind: "lost", why: error instanceof Exit ? error.message : "the stream of changes broke off" };
     } finally {
       clearTimeout(timer);
       silence.abort();
     }
     // Each stream ends once, and one that ends at once is not to be asked for without a pause.
-    await new Promise((resume) => setTimeout(resume, pause));
+    await sleep(pause, signal);
     pause = Math.min(pause * 2, PAUSE_MS.most);
   }
 }
 
-class Refused extends Error {
-  readonly exit: Exit;
-  constructor(exit: Exit) {
-    super(exit.message);
-    this.exit = exit;
-  }
-}
+/** Waits, but no longer than until `signal`. */
+export const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resume) => {
+    if (signal.aborted) return resume();
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resume();
+    }
+  });
 
 const MOST_CHARACTERS = 64 * 1024 * 1024;
 

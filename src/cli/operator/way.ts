@@ -6,7 +6,7 @@ import { stateDirectory } from "../../config.ts";
 import { isHere } from "../../config-values.ts";
 import { realWorld, type World } from "../../world.ts";
 import { readOperatorToken } from "../credentials/secrets.ts";
-import { Exit, reasonOf } from "../exit.ts";
+import { Away, Exit, reasonOf } from "../exit.ts";
 import { hostFacts } from "../host/facts.ts";
 import { pemOf, readCertificates } from "../tls/certificate.ts";
 import { readPair } from "../tls/files.ts";
@@ -76,8 +76,7 @@ async function addressOf(where: Where, state: string): Promise<string> {
   const agent = await readAddress(state, "agent");
   if (flag === "--conductor") {
     const alone = agent === null ? "" : ", an agent alone";
-    throw new Exit(
-      1,
+    throw new Away(
       `no conductor is running in ${state}${alone}; --conductor says where one is, \`sinew context set\` keeps it, --state says which directory is meant`,
     );
   }

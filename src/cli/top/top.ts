@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { Away } from "../exit.ts";
 import { tableText } from "../get/columns.ts";
 import type { Column, Flags } from "../get/kind.ts";
 import { textOf } from "../get/kind.ts";
@@ -96,8 +97,13 @@ async function top<T>(
     if (note !== null) writeError(`sinew: ${note}\n`);
     return;
   }
-  for (;;) {
-    const { rows, note } = await look();
+  let shown: Shown<T> = { rows: [], plain: null, note: null };
+  for (let first = true; ; first = false) {
+    shown = await look().catch((error) => {
+      if (first || !(error instanceof Away)) throw error;
+      return { ...shown, note: `${error.message}; trying again` };
+    });
+    const { rows, note } = shown;
     const { rows: height = 24, columns: width = 80 } = process.stdout;
     const visible = rows.slice(0, Math.max(1, height - (headings ? 2 : 1) - (note === null ? 0 : 1)));
     const text = tableText(columns, visible, { now: conductor.now() }, { headings, colour: colours(), width });

@@ -52,8 +52,9 @@ async function wait(what: string, flags: Flags): Promise<void> {
   const limit = durationMs("--timeout", flags.timeout, { least: 0 });
   const began = performance.now();
   const conductor = await conductorOf(flags);
+  const newest = async () => ((await conductor.ask("/nodes?limit=1")) as { revision: number }).revision;
   // The feed is followed from before the first look: what comes between the two is in both.
-  const { revision } = (await conductor.ask("/nodes?limit=1")) as { revision: number };
+  let revision = await newest();
   const { look, filter } =
     kind === "hardware"
       ? await device(conductor, id, (found) => deviceSeen(aim, found))
@@ -70,19 +71,28 @@ async function wait(what: string, flags: Flags): Promise<void> {
 
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), left);
-  let told = false;
+  const late = new Promise<null>((resume) => abort.signal.addEventListener("abort", () => resume(null)));
+  let away = false;
+  // What was not answered, when there was news, is asked again when the conductor is heard again.
+  let due = false;
   try {
     for await (const news of follow(conductor.where, { from: () => revision, signal: abort.signal, filter })) {
       if (news.kind === "lost") {
-        if (!told) writeError(`sinew: ${news.why}; trying again\n`);
-        told = true;
+        if (!away) writeError(`sinew: ${news.why}; trying again\n`);
+        away = true;
         continue;
       }
-      told = false;
-      if (news.kind === "quiet") continue;
-      const looked = await tried(look);
-      // The conductor may be away just now: the feed says when it is back.
+      due ||= news.kind !== "quiet" || away;
+      away = false;
+      if (!due) continue;
+      if (news.kind === "listAgain") {
+        const at = await Promise.race([tried(newest), late]);
+        if (at !== null && "found" in at) revision = at.found;
+      }
+      const looked = await Promise.race([tried(look), late]);
+      if (looked === null) break;
       if ("why" in looked) continue;
+      due = false;
       seen = looked.found;
       if (seen.met) return met();
     }

@@ -1,0 +1,154 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { theOne } from "../../src/cli/get/select.ts";
+import { hasLabels, labelsOf } from "../../src/cli/get/words.ts";
+import { difference } from "../../src/cli/history/difference.ts";
+import { age, spanText } from "../../src/cli/show/age.ts";
+import { durationMs } from "../../src/cli/show/duration.ts";
+import { didYouMean } from "../../src/cli/show/near.ts";
+import { sectionsText } from "../../src/cli/show/sections.ts";
+import { yaml } from "../../src/cli/show/yaml.ts";
+import { columns } from "../../src/cli/table.ts";
+import type { Hardware } from "../../src/contract/hardware.ts";
+
+describe("age()", () => {
+  test.each([
+    [0, "0s"],
+    [119, "119s"],
+    [125, "2m5s"],
+    [600, "10m"],
+    [10_920, "3h2m"],
+    [3600 * 26, "26h"],
+    [86_400 * 3 + 7200, "3d2h"],
+    [86_400 * 30, "30d"],
+    [86_400 * 365 * 3, "3y"],
+  ])("of %d seconds is said as kubectl does: %s", (seconds, said) => {
+    expect(spanText(seconds * 1000)).toBe(said);
+    const now = Date.UTC(2026, 0, 1);
+    expect(age(new Date(now - seconds * 1000).toISOString(), now)).toBe(said);
+  });
+
+  test("of what never was is -, and of what a clock ahead has dated nothing below 0", () => {
+    expect([age(null, 0), age(undefined, 0), age("tomorrow", 0)]).toEqual(["-", "-", "-"]);
+    expect(age("2026-01-01T00:00:10Z", Date.UTC(2026, 0, 1))).toBe("0s");
+  });
+});
+
+describe("yaml()", () => {
+  test("is read back as what it was, whatever that is", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(Bun.YAML.parse(yaml(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  test("quotes what a reader of YAML 1.1 takes for a number or a boolean, and shows no control character", () => {
+    expect(yaml({ address: "0000:00:02.0", id: "1533", y: "no", text: "a\u009b\u202eb" })).toBe(
+      'address: "0000:00:02.0"\nid: "1533"\n"y": "no"\ntext: "a\\u009b\\u202eb"\n',
+    );
+  });
+});
+
+describe("columns()", () => {
+  test("cuts lines off at a width, and only there", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(fc.string(), { minLength: 3, maxLength: 3 }), { minLength: 1 }),
+        fc.nat(40),
+        (rows, width) => {
+          const whole = columns(rows).split("\n");
+          const cut = columns(rows, { width }).split("\n");
+          expect(cut).toEqual(whole.map((line) => [...line].slice(0, width).join("")));
+        },
+      ),
+    );
+  });
+
+  test("aligns rows that come later with those before", () => {
+    const widths: number[] = [];
+    expect(
+      columns(
+        [
+          ["A", "B"],
+          ["long", "x"],
+        ],
+        { widths },
+      ),
+    ).toBe("A     B\nlong  x\n");
+    expect(columns([["a", "y"]], { widths })).toBe("a     y\n");
+  });
+});
+
+test("didYouMean() names words that are like the one found, and no others", () => {
+  expect(didYouMean("rack7-gpu", ["rack7-gpu3", "rack1-gpu", "login"])).toBe("; did you mean rack1-gpu or rack7-gpu3?");
+  expect(didYouMean("abc", ["xyz"])).toBe("");
+});
+
+test("theOne() is meant by a name before it is meant by the beginning of an id", () => {
+  const rows = [
+    { id: "abcd1111", name: "x" },
+    { id: "0f0f2222", name: "abcd" },
+    { id: "0f0f3333", name: "y" },
+  ];
+  const words = ({ id, name }: { id: string; name: string }) => ({ id, names: [name] });
+  expect(theOne(rows, "abcd", "node", words).name).toBe("abcd");
+  expect(theOne(rows, "ABCD1", "node", words).name).toBe("x");
+  expect(() => theOne(rows, "0f0f", "node", words)).toThrow("2 of node have the id or the name");
+  for (const said of ["", "0f0", "zzzz", "__proto__"])
+    expect(() => theOne(rows, said, "node", words)).toThrow("no node has");
+});
+
+test("labels are read as they are asked for, whatever is in them", () => {
+  expect(labelsOf("rack=r7,gpu,eq=a=b")).toEqual(["rack=r7", "gpu", "eq=a=b"]);
+  expect(hasLabels({ rack: "r7", eq: "a=b" }, ["rack=r7", "eq=a=b", "rack"])).toBe(true);
+  for (const wanted of ["rack=r", "gpu", "__proto__", "toString"])
+    expect(hasLabels({ rack: "r7" }, [wanted])).toBe(false);
+  for (const wrong of ["", ",", "a,", "=x"]) expect(() => labelsOf(wrong)).toThrow("-l: expected");
+});
+
+test("durationMs() takes seconds to days, and nothing else", () => {
+  expect(["1s", "2m", "3h", "1d"].map((text) => durationMs("--for", text))).toEqual([1e3, 12e4, 108e5, 864e5]);
+  for (const text of ["0s", "", "1", "1w", "-1s", "1e3s"])
+    expect(() => durationMs("--for", text)).toThrow("--for: expected");
+  expect(durationMs("--timeout", "0s", { least: 0 })).toBe(0);
+});
+
+test("difference() says what became different, and of equal reports nothing", () => {
+  const condition = { type: "DriverBound", message: "m", action: null, since: "2026-01-01T00:00:00Z" };
+  const before = {
+    freshness: "FRESH",
+    serials: [],
+    attributes: { firmware_version: "1" },
+    acc_status: { ready: false, conditions: [{ ...condition, status: "false", reason: "NoKernelDriver" }] },
+    pci: { address: "0000:3b:00.0", kernel_driver: null },
+  } as unknown as Hardware;
+  const now = {
+    ...before,
+    attributes: { firmware_version: "2" },
+    acc_status: { ready: true, conditions: [{ ...condition, status: "true", reason: "Bound" }] },
+    pci: { address: "0000:3b:00.0", kernel_driver: "vfio-pci" },
+  } as unknown as Hardware;
+  expect(difference(before, before)).toEqual([]);
+  expect(difference(before, now)).toEqual([
+    "ready false -> true",
+    "DriverBound is true: Bound",
+    "kernel_driver none -> vfio-pci",
+    "firmware_version 1 -> 2",
+  ]);
+});
+
+test("sectionsText() leaves out what is not there, and lets nothing that hardware says move the cursor", () => {
+  const text = sectionsText([
+    {
+      heading: "",
+      fields: [
+        ["Name", "a\u001b[2Jb"],
+        ["Slot", null],
+      ],
+    },
+    { heading: "Alarms", none: "none fires", rows: [["ID"]] },
+    { heading: "Setup", line: "not known: \u202e" },
+  ]);
+  expect(text).toBe("Name:  a?[2Jb\n\nAlarms:\n  none fires\n\nSetup:\n  not known: ?\n");
+});
