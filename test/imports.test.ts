@@ -95,13 +95,10 @@ describe("imports", () => {
   });
 
   test("no file reaches itself", () => {
-    const cycles = files.flatMap((file) =>
-      statically
-        .filter(({ to }) => to === file)
-        .flatMap(({ from }) => reach(file, statically, ({ to }) => isFile(to)).get(from) ?? [])
-        .slice(0, 1)
-        .map(() => file),
-    );
+    const cycles = files.filter((file) => {
+      const ways = reach(file, statically, ({ to }) => isFile(to));
+      return statically.some(({ from, to }) => to === file && ways.has(from));
+    });
     expect(cycles).toEqual([]);
   });
 
