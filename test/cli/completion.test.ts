@@ -52,6 +52,9 @@ test("names and ids are asked of the conductor that is meant", async () => {
   expect((await complete("get", "hardware", "n1/")).toSorted()).toEqual([`n1/${QAT}`, `n1/${GPU}`]);
   const [{ uuid = "" } = {}] = (await fleet.json("get", "hardware", `n1/${QAT}`)).hardware;
   expect(await complete("describe", "hardware", uuid.slice(0, 6))).toEqual([uuid]);
+  expect((await complete("cordon", "n1", "n")).toSorted()).toEqual(["n1", "n2", "n3"]);
+  expect(await complete("uncordon", "n1/0000:3")).toEqual([`n1/${QAT}`]);
+  expect((await complete("label", "node", "n")).toSorted()).toEqual(["n1", "n2", "n3"]);
   expect(await complete("wait", "")).toEqual(["hardware/", "node/"]);
   expect(await complete("wait", "node/n1", "--for", "l")).toEqual(["live"]);
   expect(await complete("wait", "hardware/n1/0000:3")).toEqual([`hardware/n1/${QAT}`]);

@@ -119,6 +119,13 @@ test("labels choose nodes, and what is theirs", async () => {
       out: "",
       err: expect.stringContaining("like that"),
     });
+  expect((await rows("changes", "-l", "rack=r9", "--limit", "1")).map((row) => row[3])).toEqual(["n3"]);
+  for (const kind of ["alarms", "changes"])
+    expect(await get(kind, "-l", "rack=r8")).toMatchObject({
+      code: 0,
+      out: "",
+      err: expect.stringContaining("sinew: "),
+    });
   expect(await get("nodes", "-l", "rack=r8")).toMatchObject({ code: 0, out: "", err: "sinew: no node is like that\n" });
 });
 
@@ -200,9 +207,25 @@ test("what is out of service is shown as that, itself or with its node, also whe
   await until(() => seen().slice(4).length >= 3, 20_000);
   expect(seen().slice(4).toSorted()).toEqual(["NotReady", "Ready", "Ready"]);
   await patch(`/hardware/${uuid}`, { cordoned: null });
+  expect((await rows("alarms", "-l", "rack=r7")).map((row) => row[3])).toEqual(["n2"]);
   expect(await statuses("--cordoned", "false")).toEqual(["NotReady", "NotReady", "Ready", "Ready"]);
   expect((await rows("changes", "--node", "n2")).map((row) => row.at(-1))).toContain("in service again");
   await watching.stop();
+});
+
+test("a node that leaves is why its devices are stale, and --watch says so; a log goes on line by line on a terminal", async () => {
+  const hardware = fleet.follow(["get", "hardware", "n2/17:00.0", "--watch"]);
+  const log = fleet.follow(["get", "changes", "--limit", "1", "--watch"], { cols: 300, rows: 5 });
+  const nodes = fleet.follow(["get", "nodes", "n2", "-w", "--no-headers"]);
+  await until(() => hardware.out() !== "" && log.out() !== "" && nodes.out() !== "", 20_000);
+  await fleet.nodes.n2.stop("SIGTERM");
+  await until(() => / Stale .*Stale: source gpu is unreachable: node n2 is LEFT/.test(hardware.out()), 20_000);
+  await until(() => /\b(Stale|LEFT)\b/.test(log.out()));
+  expect(log.out()).not.toContain("\u001b[H");
+  await until(() => lines(nodes.out()).at(-1)?.includes("LEFT") === true);
+  for (const one of [hardware, log, nodes]) await one.stop();
+  const [row] = await rows("hardware", "n2/17:00.0");
+  expect(row?.at(-1)).toStartWith("Stale: source gpu is unreachable: node n2 is LEFT (`sinew describe node n2`");
 });
 
 test("--watch on a terminal draws the table in its place, no wider and no higher than that", async () => {

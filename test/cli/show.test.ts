@@ -147,8 +147,8 @@ test("sectionsText() leaves out what is not there, and lets nothing that hardwar
         ["Slot", null],
       ],
     },
-    { heading: "Alarms", none: "none fires", rows: [["ID"]] },
+    { heading: "Alarms\u001b", none: "none fires\u0007", rows: [["ID"]] },
     { heading: "Setup", line: "not known: \u202e" },
   ]);
-  expect(text).toBe("Name:  a?[2Jb\n\nAlarms:\n  none fires\n\nSetup:\n  not known: ?\n");
+  expect(text).toBe("Name:  a?[2Jb\n\nAlarms?:\n  none fires?\n\nSetup:\n  not known: ?\n");
 });

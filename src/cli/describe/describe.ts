@@ -6,6 +6,7 @@ import { nodes } from "../get/kinds/nodes.ts";
 import { word } from "../get/words.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { json } from "../show/json.ts";
 import { type Section, sectionsText } from "../show/sections.ts";
 import { yaml } from "../show/yaml.ts";
 import { deviceSections, plainDevice, readDevice } from "./hardware.ts";
@@ -57,7 +58,7 @@ async function describe<T>(
   const conductor = await conductorOf(flags);
   for (const [at, id] of ids.entries()) {
     const found = await read(conductor, id);
-    if (output === "json") await print(`${JSON.stringify(plain(found), null, 2)}\n`);
+    if (output === "json") await print(`${json(plain(found), 2)}\n`);
     else if (output === "yaml") await print(`${ids.length > 1 ? "---\n" : ""}${yaml(plain(found))}`);
     else await print(`${at > 0 ? "\n\n" : ""}${sectionsText(sections(found, conductor.now()))}`);
   }

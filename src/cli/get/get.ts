@@ -54,7 +54,7 @@ async function get<T>(kind: Kind<T>, said: string[], flags: Flags & FleetFlags):
   if (flags.watch === true) {
     const table = output === "table" || output === "wide";
     const screen =
-      table && process.stdout.isTTY && process.env.TERM !== "dumb"
+      table && !kind.log && process.stdout.isTTY && process.env.TERM !== "dumb"
         ? drawn(conductor, kind, { wide: output === "wide", headings })
         : lines(conductor, kind, { output, headings });
     return watch(conductor, kind, asking, { screen, signal: new AbortController().signal });

@@ -60,6 +60,8 @@ export interface Kind<T> {
   none: string;
   /** False: the feed says nothing of it, so that it is asked again and again. */
   inFeed: boolean;
+  /** True: rows never change, and come one after the other. */
+  log?: true;
 }
 
 /** Values of flags by their names, as commander gives them. */

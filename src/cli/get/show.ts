@@ -1,3 +1,4 @@
+import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
 import { terminal } from "../table.ts";
 import { printable } from "../text.ts";
@@ -30,7 +31,7 @@ export function render<T>(
   const list = () => ({ [kind.name]: rows.map((row) => plainOf(kind, row)) });
   switch (output) {
     case "json":
-      return `${JSON.stringify(list(), null, 2)}\n`;
+      return `${json(list(), 2)}\n`;
     case "yaml":
       return yaml(list());
     case "name":

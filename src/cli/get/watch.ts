@@ -3,6 +3,7 @@ import { writeError } from "../host/stderr.ts";
 import type { Conductor } from "../operator/conductor.ts";
 import { follow, sleep } from "../operator/follow.ts";
 import { print } from "../output.ts";
+import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
 import { printable } from "../text.ts";
 import { columnsOf, tableText } from "./columns.ts";
@@ -33,6 +34,8 @@ export async function watch<T>(
 
   /** Which of the rows are new or other than they were. */
   function taken(rows: readonly T[]): T[] {
+    // A log says each once, and to keep it all would have no end.
+    if (kind.log) return [...rows];
     return rows.filter((row) => {
       const text = JSON.stringify(row);
       const key = kind.key(row);
@@ -103,7 +106,7 @@ export function lines<T>(
   return {
     async rows(rows) {
       if (rows.length === 0) return;
-      if (output === "json") return print(rows.map((row) => `${JSON.stringify(plainOf(kind, row))}\n`).join(""));
+      if (output === "json") return print(rows.map((row) => `${json(plainOf(kind, row))}\n`).join(""));
       if (output === "yaml") return print(rows.map((row) => `---\n${yaml(plainOf(kind, row))}`).join(""));
       if (output === "name")
         return print(rows.map((row) => `${printable(`${kind.one}/${kind.handle(row)}`)}\n`).join(""));

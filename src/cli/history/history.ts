@@ -9,6 +9,7 @@ import { whole, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
@@ -60,7 +61,7 @@ async function history(
   const { events, whole: all } = await read(await conductorOf(flags), id, limit);
   const shown = events.slice(0, limit);
   const plain = { history: shown.map((one) => one.plain) };
-  if (output === "json") return print(`${JSON.stringify(plain, null, 2)}\n`);
+  if (output === "json") return print(`${json(plain, 2)}\n`);
   if (output === "yaml") return print(yaml(plain));
   const rows = shown.map(({ cells }) => cells);
   const headings = flags.headers === false ? [] : [["TIME (UTC)", "KIND", "WHAT"]];

@@ -12,11 +12,11 @@ export type Section = { heading: string } & (
 export const sectionsText = (sections: readonly Section[]): string => sections.map(sectionText).join("\n");
 
 function sectionText(section: Section): string {
-  const heading = section.heading === "" ? "" : `${section.heading}:\n`;
+  const heading = section.heading === "" ? "" : `${printable(section.heading)}:\n`;
   const indent = heading === "" ? "" : "  ";
   if ("line" in section) return `${heading}${indent}${printable(section.line)}\n`;
   if ("rows" in section) {
-    if (section.rows.length < 2) return `${heading}${indent}${section.none}\n`;
+    if (section.rows.length < 2) return `${heading}${indent}${printable(section.none)}\n`;
     return `${heading}${columns(section.rows).replace(/^(?=.)/gm, indent)}`;
   }
   const said = section.fields.filter(([, value]) => value !== null && value !== undefined && value !== "");

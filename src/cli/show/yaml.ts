@@ -1,10 +1,12 @@
+import { json } from "./json.ts";
+
 type Plain = string | number | boolean | null | Plain[] | { [name: string]: Plain };
 
 /** A word that is no number, boolean, null or base 60 to any reader of YAML 1.1 or 1.2. */
 const KEY = /^(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z_][a-z0-9_]*$/;
 
 /**
- * A JSON value as a YAML document in block style. Each string is quoted: to YAML 1.1, which most readers still speak,
+ * A JSON value as a YAML document in block style. Each string is quoted, as a string of JSON is one of YAML: to YAML 1.1, which most readers still speak,
  * `0000:00:02.0` without quotes is a number to the base of 60, and `1533` one to the base of 10.
  */
 export const yaml = (value: unknown): string =>
@@ -21,15 +23,9 @@ function block(value: Plain, indent: string): string {
     return members
       .map(([name, one]) => {
         const nested = Array.isArray(one) ? block(one, indent) : block(one, `${indent}  `);
-        return `\n${indent}${KEY.test(name) ? name : quoted(name)}:${nested}`;
+        return `\n${indent}${KEY.test(name) ? name : json(name)}:${nested}`;
       })
       .join("");
   }
-  return ` ${typeof value === "string" ? quoted(value) : String(value)}`;
+  return ` ${typeof value === "string" ? json(value) : String(value)}`;
 }
-
-/** A string of JSON is one of YAML, but for what YAML does not take as it is, or a terminal would obey. */
-const quoted = (text: string): string =>
-  JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029\ufeff\p{Cf}]/gu, (one) =>
-    [...Array(one.length)].map((_, at) => `\\u${one.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""),
-  );

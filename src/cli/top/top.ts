@@ -11,6 +11,7 @@ import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
 import { durationMs } from "../show/duration.ts";
+import { json } from "../show/json.ts";
 import { COLUMNS as DEVICE_COLUMNS, measured } from "./hardware.ts";
 import { counted, COLUMNS as NODE_COLUMNS } from "./nodes.ts";
 
@@ -87,7 +88,7 @@ async function top<T>(
   const headings = flags.headers !== false;
   const conductor = await conductorOf(flags);
   const look = await prepare(conductor, flags);
-  if (output === "json") return print(`${JSON.stringify((await look()).plain, null, 2)}\n`);
+  if (output === "json") return print(`${json((await look()).plain, 2)}\n`);
   if (!process.stdout.isTTY || process.env.TERM === "dumb") {
     const { rows, note } = await look();
     await print(

@@ -4,8 +4,8 @@ import { bodies } from "../../operator/pages.ts";
 import { ago } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { theOne } from "../select.ts";
-import { truth, word } from "../words.ts";
-import { nodeCalled } from "./nodes.ts";
+import { LABEL_OPTION, truth, word } from "../words.ts";
+import { labelled, nodeCalled } from "./nodes.ts";
 
 /** `firing`, and what else is to be known: who is on it, and that nobody is told. */
 const stateOf = ({ state, acknowledged, silenced_by }: Alarm): string =>
@@ -21,6 +21,7 @@ export const alarms: Kind<Alarm> = {
       .option("--show <WHICH>", "those that are firing, resolved or pending, or all", "firing")
       .option("--kind <KIND>", "such as agent.lost or hardware.unhealthy")
       .option("--node <NODE>", "of one node, by its name or id")
+      .option(...LABEL_OPTION)
       .option("--severity <SEVERITY>", "critical or warning")
       .option("--acknowledged <BOOLEAN>", "true: somebody is on it, false: nobody is");
   },
@@ -65,20 +66,26 @@ async function asking(conductor: Conductor, flags: Flags, ids: string[]): Promis
   for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, value);
   const chosen = new Set<string>();
 
+  const isAlso = await labelled(conductor, flags);
+  // An outage is of many nodes.
+  const isLabelled = ({ node, members }: Alarm) =>
+    node ? isAlso(node.id) : (members?.nodes.some(({ id }) => isAlso(id)) ?? isAlso(""));
+
   const isChosen = (alarm: Alarm) =>
     (ids.length === 0 || chosen.has(alarm.id)) &&
     (state === undefined || alarm.state === state) &&
     (kind === undefined || alarm.kind === kind) &&
     (severity === undefined || alarm.severity === severity) &&
     (acknowledged === undefined || (alarm.acknowledged !== null) === acknowledged) &&
-    (node === undefined || alarm.node?.id === node.id);
+    (node === undefined || alarm.node?.id === node.id) &&
+    isLabelled(alarm);
 
   return {
     async list() {
       const rows: Alarm[] = [];
       let revision: number | null = null;
       for await (const page of bodies<Alarm>(conductor.ask, "alarms", "/alarms", query)) {
-        rows.push(...page.rows);
+        rows.push(...page.rows.filter(isLabelled));
         revision ??= Number(page.body.revision);
       }
       if (ids.length === 0) return { rows, revision: revision ?? 0 };

@@ -4,9 +4,9 @@ import type { Conductor } from "../../operator/conductor.ts";
 import { bodies } from "../../operator/pages.ts";
 import { against, told } from "../../table.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
-import { whole, word } from "../words.ts";
+import { LABEL_OPTION, whole, word } from "../words.ts";
 import { cordonWhy } from "./cordon.ts";
-import { nodeCalled } from "./nodes.ts";
+import { labelled, nodeCalled } from "./nodes.ts";
 
 const KINDS = ["added", "changed", "moved", "gone", "state", "alarm", "forgotten"] as const;
 
@@ -49,6 +49,7 @@ export const changes: Kind<Change> = {
     command
       .option("--node <NODE>", "of one node, by its name or id")
       .option("--kind <KIND>", `of one kind: ${KINDS.join(", ")}`)
+      .option(...LABEL_OPTION)
       .option("--since <REVISION>", "all after this revision, in the place of the last few")
       .option("--limit <COUNT>", "so many of the newest", "100");
   },
@@ -67,17 +68,22 @@ export const changes: Kind<Change> = {
   handle: ({ revision }) => String(revision),
   none: "nothing changed",
   inFeed: true,
+  log: true,
 };
 
 /** The newest changes that a filter of the feed lets pass, the oldest of them first. */
-export async function newest(conductor: Conductor, filter: URLSearchParams, count: number) {
+async function newest(
+  conductor: Conductor,
+  filter: URLSearchParams,
+  { count, is }: { count: number; is: (change: Change) => boolean },
+) {
   const found: Change[] = [];
   let revision: number | null = null;
   const query = new URLSearchParams(filter);
   query.set("order", "desc");
   query.set("limit", String(Math.min(count, 1000)));
   for await (const page of bodies<Change>(conductor.ask, "changes", "/changes", query)) {
-    found.push(...page.rows);
+    found.push(...page.rows.filter(is));
     revision ??= Number(page.body.revision);
     if (found.length >= count) break;
   }
@@ -95,8 +101,11 @@ async function asking(conductor: Conductor, flags: Flags, ids: string[]): Promis
   if (node !== undefined) filter.set("node", node.id);
   const revisions = ids.map((id) => whole("a revision", id, 1));
 
+  const isAlso = await labelled(conductor, flags);
   const isChosen = (change: Change) =>
-    (kind === undefined || change.kind === kind) && (node === undefined || change.node.id === node.id);
+    (kind === undefined || change.kind === kind) &&
+    (node === undefined || change.node.id === node.id) &&
+    isAlso(change.node.id);
 
   async function after(from: number, filtered: URLSearchParams) {
     const query = new URLSearchParams(filtered);
@@ -104,7 +113,7 @@ async function asking(conductor: Conductor, flags: Flags, ids: string[]): Promis
     const rows: Change[] = [];
     let revision = from;
     for await (const page of bodies<Change>(conductor.ask, "changes", "/changes", query)) {
-      rows.push(...page.rows);
+      rows.push(...page.rows.filter(isChosen));
       revision = Math.max(revision, page.rows.at(-1)?.revision ?? Number(page.body.revision));
     }
     return { rows, revision };
@@ -124,7 +133,9 @@ async function asking(conductor: Conductor, flags: Flags, ids: string[]): Promis
         }
         return { rows, revision: revisions.at(-1) ?? 0 };
       }
-      return since === undefined ? newest(conductor, filter, limit) : after(whole("--since", since, 0), filter);
+      return since === undefined
+        ? newest(conductor, filter, { count: limit, is: isChosen })
+        : after(whole("--since", since, 0), filter);
     },
     touched: async (change) => ({ rows: isChosen(change) ? [{ row: change, leaves: false }] : [] }),
   };

@@ -195,6 +195,14 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
       const { rows, revision } = await all();
       // That it has no device is not to be said of a name that was misspelt.
       if (rows.length === 0 && node !== undefined) await nodeCalled(conductor, node);
+      // The list has a hundred of the sources that failed: an outage has more.
+      const unknown = ({ freshness, node, source }: Hardware) =>
+        freshness === "STALE" && !sources.has(keySource(node, source));
+      if (rows.some(unknown)) {
+        const stale = new URLSearchParams({ status: "STALE" });
+        for await (const page of bodies<FleetSource>(conductor.ask, "sources", "/sources", stale))
+          for (const one of page.rows) sources.set(keySource(one.node, one.name), one);
+      }
       const picked = ids.length === 0 ? rows : ids.map((id) => theOne(rows, id, "hardware", wordsOf));
       for (const one of ids.length === 0 ? [] : picked) chosen.add(keyOf(one));
       return { rows: picked.map(device), revision };
@@ -211,7 +219,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
       }
       let touched = one ? [one] : [];
       // What is new, or is in service no more or again, itself or with its node, is asked for: only lists know all of that.
-      if (given !== undefined || touched.some((each) => !cordons.has(keyOf(each)))) {
+      // Where a source came or went, why its devices are as they are is another.
+      if (given !== undefined || said?.length || touched.some((each) => !cordons.has(keyOf(each)))) {
         const { rows } = await all(new URLSearchParams({ node: of.id }));
         touched = one ? rows.filter((row) => keyOf(row) === keyOf(one)) : rows;
       }

@@ -126,6 +126,15 @@ export async function nodeCalled(conductor: Conductor, said: string): Promise<No
   return one === null ? theOne((await allNodes(conductor)).rows, said, "node", nodeWords) : (one as Node);
 }
 
+/** Whether a node has the labels of `-l`, as they are now; without that flag each has. */
+export async function labelled(conductor: Conductor, flags: Flags): Promise<(id: string) => boolean> {
+  const labels = labelsOf(textOf(flags, "label"));
+  if (labels.length === 0) return () => true;
+  const query = new URLSearchParams(labels.map((label): [string, string] => ["label", label]));
+  const ids = new Set((await allNodes(conductor, query)).rows.map(({ id }) => id));
+  return (id) => ids.has(id);
+}
+
 function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Node> {
   const state = word("--status", textOf(flags, "status"), NodeState.options);
   const labels = labelsOf(textOf(flags, "label"));
