@@ -50,6 +50,8 @@ test("a backup is taken while the conductor runs, and put back with a new epoch"
       [nodeOf(n).id, nodeOf(n).name],
     );
   addNode(1);
+  const own = ["--state", state("a")];
+  expect(await sinew(["label", "node", nodeOf(1).name, "rack=r7", ...own])).toMatchObject({ code: 0 });
   const file = join(home, "one.sqlite");
   // While others write: it is what was there at one moment.
   let writing = true;
@@ -68,6 +70,7 @@ test("a backup is taken while the conductor runs, and put back with a new epoch"
     err: expect.stringContaining("replaces none"),
   });
   addNode(2);
+  expect(await sinew(["label", "node", nodeOf(1).name, "rack-", ...own])).toMatchObject({ code: 0 });
   db.close(true);
   const before = await epoch(conductor);
   expect(await sinew(["restore", file, "--state", state("a")])).toMatchObject({
@@ -81,6 +84,8 @@ test("a backup is taken while the conductor runs, and put back with a new epoch"
   const there = await names(again);
   expect(there).toContain(nodeOf(1).name);
   expect(there).not.toContain(nodeOf(2).name);
+  // What an operator gave comes back with it.
+  expect((await sinew(["get", "nodes", "-l", "rack=r7", "-o", "name", ...own])).out).toBe(`node/${nodeOf(1).name}\n`);
   expect(await epoch(again)).not.toBe(before);
   expect((await fetch(`${again.url}/changes?since=0&epoch=${before}`)).status).toBe(410);
   const aside = readdirSync(state("a")).find((name) => name.startsWith("conductor.sqlite.before-")) ?? "";

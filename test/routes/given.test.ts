@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { IN_PROCESS } from "../../src/auth/caller.ts";
+import { AuditList } from "../../src/contract/access/audit.ts";
 import { Hardware } from "../../src/contract/hardware.ts";
 import { Node } from "../../src/contract/node.ts";
 import { Problem } from "../../src/contract/problem-schema.ts";
@@ -66,6 +67,14 @@ test("PATCH /hardware/{uuid} answers the device, and 409 where two are", async (
     "ambiguous_uuid",
     undefined,
   ]);
+});
+
+test("who did it stays in the audit trail", async () => {
+  await send("PATCH", "/nodes/lab1", { cordoned: null });
+  const { audit } = AuditList.parse(await (await send("GET", "/audit")).json());
+  expect(audit).toContainEqual(
+    expect.objectContaining({ kind: "write", method: "PATCH", path: "/nodes/lab1", caller: "in-process", status: 200 }),
+  );
 });
 
 test("what is still there is 409, what is not is 404", async () => {
