@@ -19,7 +19,10 @@ function sectionText(section: Section): string {
     if (section.rows.length < 2) return `${heading}${indent}${printable(section.none)}\n`;
     return `${heading}${columns(section.rows).replace(/^(?=.)/gm, indent)}`;
   }
-  const said = section.fields.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  // Names of attributes are the agent's words, too.
+  const said = section.fields
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([name, value]) => [printable(name), printable(String(value))] as const);
   const width = Math.max(...said.map(([name]) => name.length)) + 3;
-  return `${heading}${said.map(([name, value]) => `${indent}${`${name}:`.padEnd(width)}${printable(String(value))}\n`).join("")}`;
+  return `${heading}${said.map(([name, value]) => `${indent}${`${name}:`.padEnd(width)}${value}\n`).join("")}`;
 }
