@@ -145,10 +145,11 @@ test("sectionsText() leaves out what is not there, and lets nothing that hardwar
       fields: [
         ["Name", "a\u001b[2Jb"],
         ["Slot", null],
+        ["a\u001b", "b"],
       ],
     },
     { heading: "Alarms\u001b", none: "none fires\u0007", rows: [["ID"]] },
     { heading: "Setup", line: "not known: \u202e" },
   ]);
-  expect(text).toBe("Name:  a?[2Jb\n\nAlarms?:\n  none fires?\n\nSetup:\n  not known: ?\n");
+  expect(text).toBe("Name:  a?[2Jb\na?:    b\n\nAlarms?:\n  none fires?\n\nSetup:\n  not known: ?\n");
 });
