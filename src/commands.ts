@@ -127,15 +127,6 @@ const GROUPS: Record<string, Record<string, Entry>> = {
     },
   },
   Service: {
-    completion: {
-      summary: "write a script that completes commands, names and ids in bash, zsh or fish",
-      load: () => import("./cli/completion/completion.ts"),
-    },
-    complete: {
-      summary: "what may be typed next",
-      hidden: true,
-      load: () => import("./cli/completion/complete.ts"),
-    },
     start: {
       summary: "run a conductor, agent or driver, or (by default) all three on this machine",
       load: () => import("./cli/start.ts"),
@@ -151,6 +142,15 @@ const GROUPS: Record<string, Record<string, Entry>> = {
     conform: {
       summary: "tell a driver, agent or conductor, ours or another's, what it does wrong",
       load: () => import("./cli/conform.ts"),
+    },
+    completion: {
+      summary: "write a script that completes commands, names and ids in bash, zsh or fish",
+      load: () => import("./cli/completion/completion.ts"),
+    },
+    complete: {
+      summary: "what may be typed next",
+      hidden: true,
+      load: () => import("./cli/completion/complete.ts"),
     },
   },
 };

@@ -228,6 +228,24 @@ test("a node that leaves is why its devices are stale, and --watch says so; a lo
   expect(row?.at(-1)).toStartWith("Stale: source gpu is unreachable: node n2 is LEFT (`sinew describe node n2`");
 });
 
+test("a terminal gets colours, unless NO_COLOR or a dumb one is set; nothing is cut off there without --watch", async () => {
+  const on = async (variables: Record<string, string>) => {
+    const shown = fleet.follow(["get", "hardware", "n1/5e:00.0"], { cols: 40, rows: 3 }, variables);
+    await shown.code();
+    await until(() => shown.out().includes("StubDriver"));
+    return shown.out();
+  };
+  expect(await on({})).toContain("\u001b[31mNotReady\u001b[39m");
+  for (const [name, value] of [
+    ["NO_COLOR", "1"],
+    ["TERM", "dumb"],
+  ] as const) {
+    const out = await on({ [name]: value });
+    expect(out).not.toContain("\u001b");
+    expect(lines(out)).toHaveLength(2);
+  }
+});
+
 test("--watch on a terminal draws the table in its place, no wider and no higher than that", async () => {
   const watching = fleet.follow(["get", "hardware", "--watch"], { cols: 70, rows: 5 });
   const screen = () => watching.out().split("\x1b[H").at(-1) ?? "";

@@ -59,13 +59,13 @@ export async function startFleet() {
       conductor = await startConductor(new URL(conductor.url).host);
     },
     /** A command that goes on, with what it has printed so far. */
-    follow(args: string[], terminal?: { cols: number; rows: number }) {
+    follow(args: string[], terminal?: { cols: number; rows: number }, variables: Record<string, string> = {}) {
       const main = new URL("../../src/main.ts", import.meta.url).pathname;
       let out = "";
       let err = "";
       const decoder = new TextDecoder();
       const child = Bun.spawn([process.execPath, main, ...args, "--state", state], {
-        env: { ...env, TERM: "xterm" },
+        env: { ...env, TERM: "xterm", ...variables },
         ...(terminal
           ? {
               terminal: {
