@@ -38,6 +38,9 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
   const places = createPlaces(world, () => intake.waiting > WAITING);
   const now = () => world.now().toISOString();
 
+  /** What a node answers that an operator has had forgotten meanwhile brings it not back: only a hello does. */
+  const isForgotten = (tracked: Tracked) => fleet.members.get(tracked.row.id) !== tracked;
+
   async function take(tracked: Tracked, report: Report) {
     // A seed peer has no generation: a digest of what it said tells an answer that changed nothing.
     const generation =
@@ -99,7 +102,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       const { report } = answer;
       const state = stateOf(tracked);
       // An answer that was under way when the agent said LEAVING is of before: it makes nothing alive.
-      if (state === "LEFT" || state === "INCOMPATIBLE" || tracked.conflict?.blocks) return;
+      if (state === "LEFT" || state === "INCOMPATIBLE" || tracked.conflict?.blocks || isForgotten(tracked)) return;
       // A seed peer's answers renew it. Any other has hello for that, but one that answers is not lost.
       if (isSeed(tracked) || state === "LOST") await renew(tracked);
       if (report) await take(tracked, report);
@@ -148,7 +151,8 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
   function watch(tracked: Tracked) {
     tracked.cancel();
     const state = stateOf(tracked);
-    if (fleet.stopped || !isOwn(fleet, tracked) || state === "LEFT" || state === "INCOMPATIBLE") return;
+    if (fleet.stopped || !isOwn(fleet, tracked) || isForgotten(tracked)) return;
+    if (state === "LEFT" || state === "INCOMPATIBLE") return;
     if (!isSeed(tracked) && tracked.failures === 0) return;
     const third = fleet.ttlMs(tracked) / 3;
     const ms = Math.min(LONGEST_BACKOFF_MS, third * 2 ** Math.max(0, Math.min(tracked.failures - 1, 10)));

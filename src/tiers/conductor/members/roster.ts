@@ -104,6 +104,8 @@ export function createRoster(fleet: Fleet): Roster {
       return false;
     }
     tracked.stored = true;
+    // It may have been forgotten while it said hello: who has a row is counted.
+    if (!fleet.members.has(row.id)) fleet.members.set(row.id, tracked);
     // Whatever is heard next, and may have been said already, has to ask for all of them again.
     if (stale) tracked.etag = null;
     // A report may have been taken in meanwhile, or a key: they stay.

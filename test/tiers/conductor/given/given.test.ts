@@ -369,6 +369,32 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
     expect(await node(1)).toMatchObject({ state: "LIVE", generation: "g1" });
   });
 
+  test("an answer that was under way when its node was forgotten does not bring it back", async () => {
+    // A peer that is polled: nothing answers until it is LOST, and then one answer hangs.
+    let answers: "none" | "hangs" | "good" = "none";
+    const asked: (() => void)[] = [];
+    const fetch = async () => {
+      if (answers === "none") throw new Error("nobody is there");
+      if (answers === "hangs") await new Promise<void>((resume) => asked.push(resume));
+      return Response.json({ hardware: [CARD] });
+    };
+    const polling = await createConductorTier({ ...alone(), db, world: { ...quiet(), fetch }, leaseSeconds: 0.5 });
+    more.push(polling);
+    await polling.start();
+    await polling.hello({ status: "READY", endpoint: "127.0.0.1:9", node: { id: uuid(9), name: "n9" } }, VISITOR);
+    await until("LOST", async () => (await node(9, polling)).state === "LOST");
+    answers = "hangs";
+    await until("a poll that hangs", async () => asked.length > 0);
+    await polling.forgetNode("n9");
+    answers = "good";
+    for (const resume of asked) resume();
+    await polling.settled();
+    // Longer than it would be until the next poll.
+    await Bun.sleep(1_500);
+    expect(await code(polling.node(uuid(9)))).toBe("not_found");
+    expect(await hardware()).toEqual([]);
+  });
+
   test("a device that is GONE is forgotten with what was given to it; any other is not", async () => {
     await says(1);
     await conductor.patchDevice(CARD.uuid, { cordoned: true }, BY);
