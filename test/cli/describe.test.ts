@@ -121,6 +121,7 @@ test("wait hears of it from the feed: of what goes, of what is not there yet, ov
   expect(await comes.code()).toBe(0);
   await fleet.nodes.n2.stop("SIGTERM");
   expect(await left.code()).toBe(0);
-  expect(left.out()).toContain("LEFT");
+  // Its link may not be there again yet: then nobody hears that it leaves.
+  expect(left.out()).toMatch(/it is (LEFT|LOST)/);
   await never.stop();
 }, 120_000);

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Subprocess } from "bun";
 import { cleanEnv, type Ran, run } from "../cli/run.ts";
 import { type RunningSinew, sinew, startSinew, until } from "./process.ts";
 import { makeTree } from "./tree.ts";
@@ -29,6 +30,7 @@ export async function startFleet() {
       ]),
     );
   let conductor = await startConductor();
+  const following = new Set<Subprocess>();
   writeFileSync(join(home, "nodes"), "n1\nn2\nn3 rack=r9 site=ams\n");
   await sinew(["expect", "nodes", join(home, "nodes"), "--state", state]);
   const agent = async (name: string, more: string[]) => {
@@ -77,6 +79,7 @@ export async function startFleet() {
             }
           : { stdin: "ignore", stdout: "pipe", stderr: "pipe" }),
       });
+      following.add(child);
       const read = async (stream: unknown, add: (text: string) => void) => {
         if (!(stream instanceof ReadableStream)) return;
         const own = new TextDecoder();
@@ -106,6 +109,8 @@ export async function startFleet() {
       };
     },
     remove() {
+      // Of a test that failed.
+      for (const child of following) child.kill("SIGKILL");
       tree.close();
       rmSync(home, { recursive: true, force: true });
     },
