@@ -139,10 +139,10 @@ test("scan() opens nothing that would wake a sleeping function, and keeps the li
 
 test("scan() waits for a slow verdict longer than for any read", async () => {
   const wanted = async (ids: { class: string }) => {
-    await Bun.sleep(300);
+    await Bun.sleep(1_000);
     return ids.class === "020000";
   };
-  scanner = createScanner({ sysfs: tree.sysfs, wanted, deadlineMs: 100 });
+  scanner = createScanner({ sysfs: tree.sysfs, wanted, deadlineMs: 500 });
   expect(await scanner.scan()).toMatchObject({ functions: [{ address: NIC.address }], problems: [] });
 });
 
