@@ -14,6 +14,8 @@ export interface Names {
   of(node: string): (Given & { said: Said }) | undefined;
   /** Notes what was given to a node; null: nothing, or it is forgotten. */
   learn(node: string, given: Given | null): void;
+  /** Those of whom anything is shown in the place of what they say. */
+  nodes(): Iterable<string>;
   /** Takes in what was given since the last look, at whatever conductor. */
   look(): Promise<void>;
   /** Knows all of it, and goes on looking. */
@@ -77,6 +79,7 @@ export function createNames({
   return {
     of: (node) => known.get(node),
     learn,
+    nodes: () => known.keys(),
     look,
     async start() {
       await look();

@@ -1,28 +1,18 @@
 import type { HardwarePatch, NodePatch, Said } from "../../../contract/fleet/given.ts";
 import { MOST_LABELS } from "../../../contract/fleet/labels.ts";
-import type { Freshness, Hardware } from "../../../contract/hardware.ts";
+import type { Hardware } from "../../../contract/hardware.ts";
 import type { Node, NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database, Writer } from "../../../db/database.ts";
 import { appendChanges, cordonedBody, reserveRevisions } from "../../../db/queries/changes.ts";
 import { givenTo, NOTHING, saveGiven } from "../../../db/queries/fleet/given.ts";
-import {
-  bodyOf,
-  cordonOf,
-  type HardwareRow,
-  hardwareOfNode,
-  hardwareText,
-  oneDevice,
-} from "../../../db/queries/hardware.ts";
+import { cordonOf, hardwareText, oneDevice } from "../../../db/queries/hardware.ts";
 import { getNode, lockNodes, type NodeRow, namedBeside, setShown, theNode, toNode } from "../../../db/queries/nodes.ts";
 import { sleep, type World } from "../../../world.ts";
 import { placeholderOf, replacePlaceholder } from "../expected/unseen.ts";
-import type { DeviceChange } from "../inventory/reconcile.ts";
-import { record } from "../inventory/record.ts";
+import { breathing, record } from "../inventory/record.ts";
+import { renamedDevices } from "../inventory/write.ts";
 import { cordonAfter, patched, shownOf } from "./shown.ts";
-
-/** More of them are written with pauses, in which others are answered. */
-const DEVICES_AT_ONCE = 500;
 
 type Parts = { db: Database; world: Pick<World, "now" | "timer"> };
 
@@ -43,10 +33,10 @@ export async function patchNode({ db, world }: Parts, idOrName: string, patch: N
     const former = name === row.name ? null : row.name;
     if (former !== null) refuseUnseen(row);
     const node = { id, name };
-    const changes = former === null ? [] : renamed(await hardwareOfNode(tx, id), node);
+    const changes = former === null ? [] : await renamedDevices(tx, node);
     const state = { state: row.state as NodeState, sources: [], listed: former !== null, cordoned: after.cordoned }; // written from a NodeState only
-    const many = changes.length > DEVICES_AT_ONCE;
-    const revision = await record(tx, [{ node, now, changes, state }], many ? () => sleep(world, 0) : undefined);
+    const rest = breathing(changes, () => sleep(world, 0));
+    const revision = await record(tx, [{ node, now, changes, state }], rest);
     if (revision === null) throw new Error(`a change of node ${id} has no revision`);
     // After the revision, which whoever names a node waits for.
     if (former !== null) await refuseTaken(tx, node);
@@ -77,14 +67,6 @@ async function refuseTaken(tx: Writer, { id, name }: Hardware["node"]) {
   const other = await namedBeside(tx, name, [id, placeholderOf(name)]);
   if (other !== null) throw new SinewError("name_taken", `/name: node ${other} is called ${name}`);
 }
-
-/** A node's devices, each with the name that it has now. */
-const renamed = (rows: HardwareRow[], node: Hardware["node"]): DeviceChange[] =>
-  rows.map(({ body, freshness }) => {
-    // Written by bodyOf, and from a Freshness only.
-    const device: Hardware = { ...JSON.parse(body), node, freshness: freshness as Freshness };
-    return { kind: "changed", device, body: bodyOf(device) };
-  });
 
 /** Takes a device out of service, or back. Its JSON. Throws SinewError not_found, ambiguous_uuid. */
 export function patchDevice({ db, world }: Parts, uuid: string, patch: HardwarePatch, by: string): Promise<string> {

@@ -39,7 +39,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
   const now = () => world.now().toISOString();
 
   /** What a node answers that an operator has had forgotten meanwhile brings it not back: only a hello does. */
-  const isForgotten = (tracked: Tracked) => fleet.members.get(tracked.row.id) !== tracked;
+  const isForgotten = (tracked: Tracked) => fleet.members.get(tracked.row.id) !== tracked || !tracked.stored;
 
   async function take(tracked: Tracked, report: Report) {
     // A seed peer has no generation: a digest of what it said tells an answer that changed nothing.
@@ -94,7 +94,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
     try {
       const lane = tracked.failures > 0 ? "again" : fleet.links.has(tracked.row.id) ? "link" : "call";
       const answer = await places.hold(lane, async () => {
-        if (fleet.stopped) return null;
+        if (fleet.stopped || isForgotten(tracked)) return null;
         const ask = () => pullReport(tracked.peer, limits, isSeed(tracked) ? null : tracked.etag, world);
         return { report: await measured(world, { kind: "pull", source: AGENT_SOURCE }, ask) };
       });
@@ -109,7 +109,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       tracked.failures = 0;
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      await failed(tracked, error);
+      if (!isForgotten(tracked)) await failed(tracked, error);
       throw error;
     }
   }
@@ -127,7 +127,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
       })
       .finally(() => {
         tracked.pulling = null;
-        if (tracked.again && !fleet.stopped) void pull(tracked);
+        if (tracked.again && !fleet.stopped && !isForgotten(tracked)) void pull(tracked);
         else watch(tracked);
       });
     return own;
@@ -151,7 +151,7 @@ export function createPulls(fleet: Fleet, { renew, refresh }: Pick<Roster, "rene
   function watch(tracked: Tracked) {
     tracked.cancel();
     const state = stateOf(tracked);
-    if (fleet.stopped || !isOwn(fleet, tracked) || isForgotten(tracked)) return;
+    if (fleet.stopped || isForgotten(tracked) || !isOwn(fleet, tracked)) return;
     if (state === "LEFT" || state === "INCOMPATIBLE") return;
     if (!isSeed(tracked) && tracked.failures === 0) return;
     const third = fleet.ttlMs(tracked) / 3;

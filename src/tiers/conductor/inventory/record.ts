@@ -34,6 +34,13 @@ export interface Recorded {
 /** Lets others run where what is written has taken a while: thousands of rows must not keep this process from answering. */
 export type Breathe = () => Promise<void>;
 
+/** More are written with pauses, in which others are answered. */
+const DEVICES_AT_ONCE = 500;
+
+/** Takes breath only where that many are written. */
+export const breathing = (changes: DeviceChange[], rest: Breathe): Breathe =>
+  changes.length > DEVICES_AT_ONCE ? rest : async () => {};
+
 /** Rows between two breaths. */
 const ROWS_AT_ONCE = 128;
 

@@ -1,26 +1,39 @@
 import type { Said } from "../../../contract/fleet/given.ts";
-import type { Source } from "../../../contract/hardware.ts";
+import type { Freshness, Hardware, Source } from "../../../contract/hardware.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database, Writer } from "../../../db/database.ts";
 import { type Given, givenTo, moveGiven, saveGiven } from "../../../db/queries/fleet/given.ts";
 import { holdNode, takeNode } from "../../../db/queries/fleet/owners.ts";
-import { hardwareOfNode } from "../../../db/queries/hardware.ts";
-import { addNode, type NodeFacts, saveNode } from "../../../db/queries/nodes.ts";
+import { bodyOf, type HardwareRow, hardwareOfNode } from "../../../db/queries/hardware.ts";
+import { addNode, lockNodes, type NodeFacts, saveNode } from "../../../db/queries/nodes.ts";
 import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
 import type { NodeRow } from "../../../db/schema/tables.ts";
 import { placeholderOf, replacePlaceholder } from "../expected/unseen.ts";
 import { hasWords, saysSame, shownOf } from "../given/shown.ts";
 import { changedSources, type DeviceChange } from "./reconcile.ts";
-import { record } from "./record.ts";
+import { type Breathe, breathing, record } from "./record.ts";
 
 /** Shows a node's last-good devices as old; the changes to record. */
-async function staleDevices(tx: Writer, nodeId: string): Promise<DeviceChange[]> {
-  const rows = await hardwareOfNode(tx, nodeId);
-  return rows
-    .filter(({ freshness }) => freshness === "FRESH")
-    .map(({ body }) => ({ kind: "changed", device: { ...JSON.parse(body), freshness: "STALE" }, body }));
-}
+const staleDevices = async (tx: Writer, nodeId: string): Promise<DeviceChange[]> =>
+  (await hardwareOfNode(tx, nodeId)).filter(({ freshness }) => freshness === "FRESH").map(asStale);
+
+const asStale = ({ body }: HardwareRow): DeviceChange => ({
+  ...{ kind: "changed", device: { ...JSON.parse(body), freshness: "STALE" }, body },
+});
+
+/** A node's devices, each with the name that it has now, and if so `stale`. */
+export const renamedDevices = async (
+  tx: Writer,
+  node: Hardware["node"],
+  { stale = false }: { stale?: boolean } = {},
+): Promise<DeviceChange[]> =>
+  (await hardwareOfNode(tx, node.id)).map((row) => {
+    // Written from a Freshness only, and by bodyOf.
+    const freshness = stale && row.freshness === "FRESH" ? "STALE" : (row.freshness as Freshness);
+    const device: Hardware = { ...JSON.parse(row.body), node, freshness };
+    return { kind: "changed", device, body: bodyOf(device) };
+  });
 
 const readSources = async (tx: Writer, nodeId: string) => (await sourcesOfNode(tx, nodeId)).map(toSource);
 
@@ -59,8 +72,9 @@ interface Written extends Pick<NodeRow, "name" | "labels"> {
  * from then on; `held`: only if it has it already, as silence is its owner's to judge. Null: it has not, and nothing was
  * written; nor is it where `unless` is true in the end: a database may take its time. `says` is what the node says of itself,
  * now: without it its name and labels stay what they are, and with it what an operator gave still comes first. What is the
- * same already changes nothing, so that it can be said again when it is not known whether it was heard. Throws SinewError
- * unauthorized for a node that had joined, and is forgotten.
+ * same already changes nothing, so that it can be said again when it is not known whether it was heard. `rest`
+ * lets others run where many devices are written. Throws SinewError unauthorized for a node that had joined, and is
+ * forgotten.
  */
 export function writeState(
   db: Database,
@@ -72,9 +86,10 @@ export function writeState(
     held?: boolean;
     says?: Said | undefined;
     unless?: (() => boolean) | undefined;
+    rest?: Breathe;
   },
 ): Promise<Written | null> {
-  const { now, owner, held = false, says } = options;
+  const { now, owner, held = false, says, rest = async () => {} } = options;
   const writing = db.write(async (tx) => {
     let first = false;
     let stored = await holdNode(tx, row.id, owner);
@@ -93,7 +108,11 @@ export function writeState(
       if (!stored) throw new Error(`node ${row.id} has just been written`);
       first = stored.revision === 0;
       // What an operator did about the one that was expected is about this one.
-      if (first && says) await moveGiven(tx, placeholderOf(says.name), row.id);
+      // Nothing more is given to that one meanwhile, which would be forgotten with it.
+      if (first && says) {
+        await lockNodes(tx, [placeholderOf(says.name)]);
+        await moveGiven(tx, placeholderOf(says.name), row.id);
+      }
     }
     const given = await givenTo(tx, "node", row.id);
     const shown = says ? textsOf(given ? shownOf(given, says) : says) : { name: stored.name, labels: stored.labels };
@@ -104,17 +123,18 @@ export function writeState(
     const wasSeen = stored.state !== "EXPECTED";
     const kept = { generation, reported, key, first_seen: wasSeen ? first_seen : row.first_seen };
     const stale = options.devices === "stale";
-    const changes = stale ? await staleDevices(tx, row.id) : [];
+    const isRenamed = !first && stored.name !== next.name;
+    const ownStale = () => (stale ? staleDevices(tx, row.id) : []);
+    const changes = isRenamed ? await renamedDevices(tx, node, { stale }) : await ownStale();
     const sources = stale ? await staleSources(tx, next) : [];
     const said = given && says && hasWords(given) && !saysSame(given.said, says) ? { ...given, said: says } : null;
     const same = !first && changes.length + sources.length === 0 && saysNothing(stored, next) && !said;
     if (same) return { ...shown, given, owned };
-    const state = { state: row.state as NodeState, sources, listed: !first && stored.name !== next.name };
-    const revision = await record(tx, [{ node, now, changes, state }]);
+    const state = { state: row.state as NodeState, sources, listed: isRenamed };
+    const revision = await record(tx, [{ node, now, changes, state }], breathing(changes, rest));
     if (revision !== null) await saveNode(tx, { ...next, ...kept, revision });
     if (revision !== null && said) await saveGiven(tx, "node", row.id, said, revision);
-    if (first || stored.name !== next.name)
-      await replacePlaceholder(tx, { ...node, former: first ? null : stored.name }, now);
+    if (first || isRenamed) await replacePlaceholder(tx, { ...node, former: first ? null : stored.name }, now);
     if (options.unless?.()) throw new Spared();
     return { ...shown, given: said ?? given, owned };
   });

@@ -9,13 +9,14 @@ import type { NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import { forgetKey, nodeByKey } from "../../../db/queries/keys.ts";
 import { findNode, getNode, type NodeRow } from "../../../db/queries/nodes.ts";
+import { sleep } from "../../../world.ts";
 import type { RequestEnv } from "../../tier.ts";
 import { forget } from "../expected/unseen.ts";
 import { type Fleet, isCurrent, isOwn, type Tracked } from "../fleet.ts";
 import { writeState } from "../inventory/write.ts";
 import { conflictMs, secondBoot, twoKeys } from "./conflict.ts";
 import { createKeys } from "./keys.ts";
-import { newcomer, refuseOthersName, setOwnKey } from "./names.ts";
+import { isCalled, newcomer, refuseOthersName, setOwnKey } from "./names.ts";
 import type { Roster } from "./roster.ts";
 import { createTurns } from "./turns.ts";
 
@@ -94,9 +95,12 @@ export function createAdmission(
     await refuseCopy(id, thumbprint);
     const joined: Joined = { status: "JOINED", conductor: own, key: thumbprint };
     const known = await getNode(db.read, id);
-    // Of a node that is known its name is known, too: whoever may join as n1 could call any other node n1 otherwise.
-    const name = known?.name ?? node.name;
-    if (caller.node && caller.node.toLowerCase() !== id && caller.node !== name) {
+    if (
+      caller.node &&
+      caller.node.toLowerCase() !== id &&
+      !(await isCalled(db.read, known ?? { id, name: node.name }, caller.node))
+    ) {
+      const name = known?.name ?? node.name;
       throw new SinewError("forbidden", `this token is for node ${caller.node}, got node ${id} (${name})`);
     }
     if (known?.key === thumbprint) return joined;
@@ -134,7 +138,10 @@ export function createAdmission(
     if (!known || (known.key === null && known.name !== name)) {
       const row = { ...(known ?? newcomer(id, now())), name };
       const says = { name, labels: JSON.parse(row.labels) };
-      await writeState(db, row, { now: now(), devices: "keep", owner: fleet.presence.id, says });
+      const rest = () => sleep(world, 0);
+      const options = { now: now(), devices: "keep", owner: fleet.presence.id, says, rest } as const;
+      const written = await writeState(db, row, options);
+      if (written) fleet.names.learn(id, written.given);
     }
     // Where two machines do this at the same time the one that commits first is the node.
     const first = await db

@@ -29,7 +29,8 @@ export function createKeys(fleet: Fleet): Keys {
     if (version === checked && some.length === 0) return;
     for (const id of some) unchecked.delete(id);
     // Those without a key as well: one may have joined at another conductor.
-    const ids = version === checked ? some : [...members.keys()];
+    // Nor is one that was named a member of each.
+    const ids = version === checked ? some : [...new Set([...members.keys(), ...names.nodes()])];
     try {
       for (let start = 0; start < ids.length; start += COMPARED_AT_ONCE) {
         if (start > 0) await sleep(world, 0);
@@ -45,9 +46,15 @@ export function createKeys(fleet: Fleet): Keys {
   /** Takes over the keys of these nodes as they are stored, and closes the links that were proved with another one. */
   async function compare(ids: string[]) {
     const before = new Map(ids.map((id) => [id, members.get(id)?.row.key]));
+    const named = new Map(ids.map((id) => [id, names.of(id)]));
     const stored = new Set(ids.filter((id) => members.get(id)?.stored));
     const found = await keysOf(db.read, ids);
-    for (const id of stored) if (!found.has(id)) forget(id);
+    for (const id of ids) {
+      if (found.has(id)) continue;
+      if (stored.has(id)) forget(id);
+      // What was learned while this was read is newer.
+      else if (names.of(id) === named.get(id)) names.learn(id, null);
+    }
     for (const [id, key] of found) {
       const tracked = members.get(id);
       const proved = links.key(id);

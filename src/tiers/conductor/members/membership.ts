@@ -11,7 +11,7 @@ import { type Fleet, isOwn, stateOf, type Tracked } from "../fleet.ts";
 import { saysSame, shownOf } from "../given/shown.ts";
 import { createClocks, shownClock } from "./clocks.ts";
 import { secondBoot } from "./conflict.ts";
-import { refuseExpectedName, refuseOthersName } from "./names.ts";
+import { isCalled, refuseExpectedName, refuseOthersName } from "./names.ts";
 import type { Roster } from "./roster.ts";
 import type { Silence } from "./silence.ts";
 
@@ -87,8 +87,8 @@ export function createMembership(
     const id = node?.id.toLowerCase();
     if (bound !== null && id !== undefined) {
       if (bound.toLowerCase() === id) return;
-      // Of a node that is known its name is known, too: the caller could say any other is called so.
-      if (bound === ((await rowOf(id))?.name ?? node?.name)) return;
+      const named = (await rowOf(id)) ?? { id, name: node?.name ?? "" };
+      if (await isCalled(db.read, named, bound)) return;
     }
     throw new SinewError("forbidden", `node: expected ${bound ?? "a token that is bound to one"}, got ${id ?? "none"}`);
   }

@@ -1,7 +1,16 @@
 import { SinewError } from "../../../contract/problem.ts";
 import type { Reader, Writer } from "../../../db/database.ts";
 import { expectedNodes } from "../../../db/queries/fleet/expected.ts";
+import { givenTo } from "../../../db/queries/fleet/given.ts";
 import { keyedByName, setKey } from "../../../db/queries/keys.ts";
+
+/**
+ * Whether a node is called so: as it is shown, or as it says itself while it was given another name. Of a node that is known
+ * its name is known, too: whoever may join as n1 could call any other node n1 otherwise.
+ */
+export async function isCalled(r: Reader, node: Named, name: string): Promise<boolean> {
+  return node.name === name || (await givenTo(r, "node", node.id))?.said?.name === name;
+}
 
 interface Named {
   id: string;

@@ -3,6 +3,7 @@ import type { Condition } from "../../../contract/condition.ts";
 import type { Said } from "../../../contract/fleet/given.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import { getNode, type NodeRow } from "../../../db/queries/nodes.ts";
+import { sleep } from "../../../world.ts";
 import { type Fleet, isCurrent, isOwn, stateOf, type Tracked } from "../fleet.ts";
 import { writeState } from "../inventory/write.ts";
 import { createTakes } from "../owners/takes.ts";
@@ -98,7 +99,8 @@ export function createRoster(fleet: Fleet): Roster {
     const stale = distrust || (!isCurrent(row.state as NodeState) && isCurrent(stateOf(tracked)));
     const owner = fleet.presence.id;
     const devices = stale ? "stale" : "keep";
-    const written = await writeState(db, row, { now: now(), devices, owner, held, says, unless });
+    const rest = () => sleep(world, 0);
+    const written = await writeState(db, row, { now: now(), devices, owner, held, says, unless, rest });
     if (!written) {
       await refresh(tracked);
       return false;
@@ -127,7 +129,8 @@ export function createRoster(fleet: Fleet): Roster {
     heard(tracked);
     const state = stateOf(tracked);
     if (state === "LIVE" || tracked.conflict) return;
-    await setState(tracked, { ...tracked.row, state: "LIVE" });
+    // One's own has a row, unless it was forgotten: an answer makes no other.
+    await setState(tracked, { ...tracked.row, state: "LIVE" }, { held: isOwn(fleet, tracked) });
   }
 
   const contest: Roster["contest"] = async (tracked, condition, { forMs, blocks }) => {
