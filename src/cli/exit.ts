@@ -17,6 +17,13 @@ export class Away extends Exit {
   }
 }
 
+/** Nothing is called so: it may come yet. */
+export class NotThere extends Exit {
+  constructor(message: string) {
+    super(1, message);
+  }
+}
+
 const WORDS: Record<string, string> = {
   ENOENT: "it does not exist",
   EACCES: "permission denied",

@@ -79,7 +79,10 @@ test("bad usage ends with status 2, and names the option and what there is", asy
   await wrong(["alarms", "--severity", "bad"], '--severity: expected warning, critical, found "bad"');
   await wrong(["alarms", "--acknowledged", "maybe"], "--acknowledged: expected true, false, found");
   await wrong(["window", "add", "--for", "1h", "--kind", "nonsense"], "--kind: expected agent.lost, ");
-  const past = ["--from", "2001-01-01T00:00:00Z", "--for", "1h"];
+  const none = "expected --node, --label, --kind, or --all alone, found ";
+  await wrong(["window", "add", "--for", "1m"], `${none}none of them`);
+  await wrong(["window", "add", "--for", "1m", "--all", "--node", "n1"], `${none}both`);
+  const past = ["--all", "--from", "2001-01-01T00:00:00Z", "--for", "1h"];
   await wrong(["window", "add", ...past], "expected a window that ends later than now, found 2001-01-01T00:00:00.000Z");
   expect(await run("window", "list")).toBe("There is none.\n");
 });
@@ -92,11 +95,16 @@ test("of a name that no node has nothing fires, and that is said; a window may b
     err: expect.stringContaining('no node has the id or the name "nosuch"'),
   });
   expect(await run("alarms", "--node", "n1", "--show", "resolved")).toBe("There is none.\n");
-  const added = await ran(["window", "add", "--node", "nosuch", "--for", "1h", "--state", state], cleanEnv(home));
-  expect(added).toMatchObject({ code: 0, err: expect.stringContaining('no node has the id or the name "nosuch" now') });
+  const added = await ran(["window", "add", "--node", "n11", "--for", "1h", "--state", state], cleanEnv(home));
+  expect(added).toMatchObject({
+    code: 0,
+    err: expect.stringMatching(
+      /silenced until \S+Z: n11\n.*no node has the id or the name "n11" now.*did you mean n1\?/,
+    ),
+  });
   await run("window", "end", added.out.trim());
   const known = await ran(["window", "add", "--node", "n1", "--for", "1h", "--state", state], cleanEnv(home));
-  expect(known).toMatchObject({ code: 0, err: "" });
+  expect(known).toMatchObject({ code: 0, err: expect.stringMatching(/^sinew: silenced until \S+Z: n1\n$/) });
   await run("window", "end", known.out.trim());
 });
 
@@ -111,7 +119,7 @@ test("a window is added, listed and ended; what it matches is silenced meanwhile
   await until(async () => !(await run("alarms")).includes("silenced"));
   await expect(run("window", "add", "--label", "__proto__=x", "--for", "1h")).rejects.toThrow("no label is called");
   expect(await run("window", "list")).toBe("There is none.\n");
-  await expect(run("window", "add", "--for", "tomorrow")).rejects.toThrow("--for: expected a time such as");
+  await expect(run("window", "add", "--all", "--for", "tomorrow")).rejects.toThrow("--for: expected a time such as");
 });
 
 test("a node that is no longer expected is forgotten, and its alarm resolved", async () => {

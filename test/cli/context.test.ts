@@ -88,7 +88,7 @@ test("a refusal names what mends it: the token's file, or a token that may", asy
   expect(stranger).toMatchObject({ code: 1, err: expect.stringContaining(`the token in ${bad}`) });
   await run(["context", "set", "bad", "--conductor", conductor.url, "--token", bad]);
   expect((await run(["alarms", "--context", "bad"])).err).toContain("`sinew context set bad --token FILE`");
-  const refused = await run(["window", "add", "--for", "1h"]);
+  const refused = await run(["window", "add", "--all", "--for", "1h"]);
   expect(refused.err).toContain("sinew token create --role");
 });
 

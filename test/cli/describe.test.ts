@@ -91,6 +91,10 @@ test("wait ends with 0 when it is so, and with 3 and what it is instead when it 
   ] as const)
     expect(await fleet.type("wait", ...args)).toMatchObject({ code: 2, err: expect.stringContaining(said) });
   expect(await fleet.type("wait", "hardware/ffffffff", "--for", "ready")).toMatchObject({ code: 1 });
+  // What was never there is not gone: the word was misspelt.
+  expect(await fleet.type("wait", "node/n11", "--for", "gone")).toMatchObject({
+    ...{ code: 1, out: "", err: expect.stringContaining("did you mean n1?") },
+  });
 });
 
 test("wait hears of it from the feed: of what goes, of what is not there yet, over a restart of the conductor", async () => {
@@ -100,6 +104,8 @@ test("wait hears of it from the feed: of what goes, of what is not there yet, ov
   const never = fleet.follow(["wait", "node/n9", "--for", "live", "--timeout", "2m"]);
   await until(() => [gone, comes, left, never].every(({ err }) => err().includes("waiting for")), 20_000);
   expect(comes.err()).toContain("it is not in the fleet");
+  expect(comes.err()).toContain('no device has the id or the name "n1/5f:00.0"; did you mean n1/5e:00.0');
+  expect(never.err()).toContain("no node has the id");
   await fleet.restartConductor();
   fleet.tree.remove(QAT);
   fleet.tree.add({

@@ -92,7 +92,8 @@ test("cordon shows a node or a device as out of service wherever it is shown, an
   expect((await fleet.json("get", "hardware", "--cordoned", "false")).hardware).toEqual([]);
   expect(await done("uncordon", "n1", "n2", `hardware/${uuid}`)).toContain("node/n2 uncordoned\n");
   expect((await fleet.json("get", "hardware", "--cordoned", "true")).hardware).toEqual([]);
-  expect(await type("cordon", "n9")).toMatchObject({ code: 1, err: expect.stringContaining("n9") });
+  // Nothing is done where one of them is nothing.
+  expect(await type("cordon", "n1", "n9")).toMatchObject({ code: 1, out: "", err: expect.stringContaining("n9") });
   expect(await type("cordon", "n1/99:00.0")).toMatchObject({ code: 1, err: expect.stringContaining("99:00.0") });
 });
 
@@ -110,14 +111,21 @@ test("who follows a list sees who goes out of service, and that it stays so whil
 
 test("forget takes what is gone out of every list, and nothing that is still there", async () => {
   expect(await type("forget", "hardware", `n1/${QAT}`)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("--yes"),
+  });
+  expect(await type("forget", "hardware", `n1/${QAT}`, "--yes")).toMatchObject({
     code: 1,
     err: expect.stringContaining("GONE"),
   });
   fleet.tree.remove(QAT);
   await until(async () => (await fleet.json("get", "hardware", "--freshness", "gone")).hardware.length === 1, 20_000);
-  expect(await done("forget", "hardware", `n1/${QAT}`)).toMatch(/^hardware\/.* forgotten\n$/);
+  expect(await done("forget", "hardware", `n1/${QAT}`, "--yes")).toMatch(/^hardware\/.* forgotten\n$/);
   expect((await fleet.json("get", "hardware", "--node", "n1")).hardware).toHaveLength(1);
-  expect(await type("forget", "node", "n1")).toMatchObject({ code: 1, err: expect.stringContaining("stop its agent") });
+  expect(await type("forget", "node", "n1", "--yes")).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("stop its agent"),
+  });
   await fleet.nodes.n1.stop("SIGTERM");
   await until(async () => (await node("n1")).state === "LEFT");
   expect(await done("forget", "node", "n1", "--yes")).toBe("node/n1 forgotten\n");

@@ -85,18 +85,33 @@ test("didYouMean() names words that are like the one found, and no others", () =
   expect(didYouMean("abc", ["xyz"])).toBe("");
 });
 
-test("theOne() is meant by a name before it is meant by the beginning of an id", () => {
+test("theOne() is meant by a name, or the beginning of an id; by both of two rows neither is", () => {
   const rows = [
     { id: "abcd1111", name: "x" },
     { id: "0f0f2222", name: "abcd" },
     { id: "0f0f3333", name: "y" },
   ];
   const words = ({ id, name }: { id: string; name: string }) => ({ id, names: [name] });
-  expect(theOne(rows, "abcd", "node", words).name).toBe("abcd");
-  expect(theOne(rows, "ABCD1", "node", words).name).toBe("x");
-  expect(() => theOne(rows, "0f0f", "node", words)).toThrow("2 of node have the id or the name");
+  expect(theOne(rows, "y", "nodes", words).id).toBe("0f0f3333");
+  expect(theOne(rows, "ABCD1", "nodes", words).name).toBe("x");
+  expect(() => theOne(rows, "abcd", "nodes", words)).toThrow(
+    '2 nodes have the id or the name "abcd": abcd1111 x, 0f0f2222 abcd; say more of the id',
+  );
+  expect(theOne(rows, "0f0f2222", "nodes", words).name).toBe("abcd");
+  expect(() => theOne(rows, "0f0f", "nodes", words)).toThrow("2 nodes have the id or the name");
   for (const said of ["", "0f0", "zzzz", "__proto__"])
-    expect(() => theOne(rows, said, "node", words)).toThrow("no node has");
+    expect(() => theOne(rows, said, "nodes", words)).toThrow("no node has");
+  const devices = [
+    { uuid: "abcd1111", node: "e1", address: "3b:00.0" },
+    { uuid: "abcd2222", node: "e2", address: "3b:00.0" },
+  ];
+  const cards = ({ uuid, node, address }: (typeof devices)[number]) => ({
+    ...{ id: uuid, names: [address, `${node}/${address}`], node },
+  });
+  expect(() => theOne(devices, "3b:00.0", "hardware", cards)).toThrow(
+    '2 devices have the id or the name "3b:00.0": abcd1111 e1/3b:00.0, abcd2222 e2/3b:00.0; say NODE/ADDRESS',
+  );
+  expect(() => theOne(devices, "e1", "hardware", cards)).toThrow("`sinew get hardware --node e1` shows what it has");
 });
 
 test("labels are read as they are asked for, whatever is in them", () => {

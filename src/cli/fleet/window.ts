@@ -11,13 +11,14 @@ import { print } from "../output.ts";
 import { durationMs } from "../show/duration.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
-import { isNode } from "./asked.ts";
+import { unlessNode } from "./asked.ts";
 import { beginningOf } from "./beginning.ts";
 
 export const examples = `
 Examples:
   sinew window add --node rack7-gpu3 --for 2h --comment "new disks"
   sinew window add --label rack=7 --from 2026-12-01T22:00:00Z --for 4h
+  sinew window add --all --for 30m    everything that fires, such as while the network is down
   sinew window list
   sinew window end 5b0c8a7e      by the beginning of its id
 
@@ -28,6 +29,7 @@ interface Flags extends FleetFlags {
   node?: string;
   label?: string[];
   kind?: string;
+  all?: true;
   from?: string;
   for: string;
   comment?: string;
@@ -35,7 +37,7 @@ interface Flags extends FleetFlags {
 
 export function define(command: Command): void {
   const sub = (name: string, description: string) => fleetOptions(command.command(name).description(description));
-  sub("add", "tell nobody of some alarms for a while; of all where nothing says which")
+  sub("add", "tell nobody of some alarms for a while")
     .option("--node <NODE>", "of one node, by its id or name")
     .option(
       "--label <NAME=VALUE>",
@@ -43,6 +45,7 @@ export function define(command: Command): void {
       (one, more: string[] = []) => [...more, one],
     )
     .option("--kind <KIND>", "such as agent.lost")
+    .option("--all", "of everything that fires")
     .option("--from <TIME>", "when it begins, as 2026-12-01T22:00:00Z (default: now)")
     .requiredOption("--for <TIME>", "how long, such as 30m, 2h, 1d")
     .option("--comment <TEXT>", "what others are to know")
@@ -84,7 +87,10 @@ async function all(where: Where): Promise<Window[]> {
 /** The year 10000, which RFC 3339 cannot write. */
 const LAST = Date.UTC(10_000, 0);
 
-async function add({ node, label = [], kind, from, for: length, comment, ...flags }: Flags): Promise<void> {
+async function add({ node, label = [], kind, all, from, for: length, comment, ...flags }: Flags): Promise<void> {
+  const chosen = node !== undefined || label.length > 0 || kind !== undefined;
+  if (chosen === (all === true))
+    throw new Exit(2, `expected --node, --label, --kind, or --all alone, found ${chosen ? "both" : "none of them"}`);
   const where = await fleet(flags);
   const known = word("--kind", kind, AlarmKind.options);
   const ms = durationMs("--for", length);
@@ -116,8 +122,12 @@ async function add({ node, label = [], kind, from, for: length, comment, ...flag
   const made = (await call(where, { method: "POST", path: "/windows", body })).body as Window | null;
   if (typeof made?.id !== "string") throw new Exit(1, "expected a window, got something else");
   await print(`${printable(made.id)}\n`);
-  if (node !== undefined && !(await isNode(where, node)))
+  const when = `${from === undefined ? "" : `from ${body.starts_at} `}until ${body.ends_at}`;
+  writeError(`sinew: silenced ${when}: ${printable(described(body.matcher))}\n`);
+  if (node === undefined) return;
+  const near = await unlessNode(where, node);
+  if (near !== null)
     writeError(
-      `sinew: note: no node has the id or the name ${JSON.stringify(node)} now; the window is for one to come\n`,
+      `sinew: note: no node has the id or the name ${JSON.stringify(printable(node))} now, and the window is for one to come${printable(near)}\n`,
     );
 }

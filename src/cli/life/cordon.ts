@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
-import { patch, TARGET, target, titleOf } from "./target.ts";
+import { patch, TARGET, type Target, target, titleOf } from "./target.ts";
 
 export const examples = `
 Examples:
@@ -29,8 +29,10 @@ export function define(command: Command): void {
 /** Takes nodes and devices out of service, or with null back. Throws Exit. */
 export async function service(all: string[], { json, ...flags }: Flags, cordoned: object | true | null): Promise<void> {
   const conductor = await conductorOf(flags);
-  for (const said of all) {
-    const one = await target(conductor, said);
+  // A word that means nothing ends it before anything is done.
+  const meant: Target[] = [];
+  for (const said of all) meant.push(await target(conductor, said));
+  for (const one of meant) {
     const body = await patch(conductor, one, { cordoned });
     await print(
       json ? `${JSON.stringify(body)}\n` : `${titleOf(one)} ${cordoned === null ? "uncordoned" : "cordoned"}\n`,

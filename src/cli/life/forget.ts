@@ -14,7 +14,7 @@ export const examples = `
 Examples:
   sinew forget node rack7-gpu3          it went back to its maker: its devices, sources, key and labels go with it
   sinew forget hardware 8ec83353        a card that is GONE, and is not coming back
-  sinew forget node rack7-gpu3 --yes    without being asked
+  sinew forget node rack7-gpu3 --yes    without being asked, as a script has to
 
 What is still heard, and a device that is not GONE, is not forgotten: stop the node's agent first. Should it come back it is a
 new one; one that had joined has to join again. Who had it forgotten stays in the audit trail.
@@ -32,7 +32,7 @@ export function define(command: Command): void {
         .description(description)
         .argument(...argument),
     )
-      .option("--yes", "do not ask")
+      .option("--yes", "do not ask; without a terminal it has to be said")
       .action((words: string[], { yes, ...flags }: Flags) => forget(words, { yes: yes === true, find, flags }));
   sub(
     "node",
@@ -54,10 +54,14 @@ async function forget(
   words: string[],
   { yes, find, flags }: { yes: boolean; find: Find; flags: FleetFlags },
 ): Promise<void> {
+  if (!yes && !process.stdin.isTTY)
+    throw new Exit(2, "there is no terminal to ask whether it is meant: --yes says that it is");
   const conductor = await conductorOf(flags);
-  for (const said of words) {
-    const one = await find(conductor, said);
-    if (!yes && process.stdin.isTTY && !(await isMeant(conductor, one))) throw new Exit(1, "nothing was forgotten");
+  // A word that means nothing ends it before anything is forgotten.
+  const meant: Target[] = [];
+  for (const said of words) meant.push(await find(conductor, said));
+  for (const one of meant) {
+    if (!yes && !(await isMeant(conductor, one))) throw new Exit(1, "nothing was forgotten");
     await call(conductor.where, { method: "DELETE", path: pathOf(one) });
     await print(`${titleOf(one)} forgotten\n`);
   }
@@ -66,7 +70,7 @@ async function forget(
 /** Asks whoever sits there. */
 async function isMeant(conductor: Conductor, one: Target): Promise<boolean> {
   const devices = one.of === "node" ? await devicesOf(conductor, one.node.id) : 0;
-  const more = one.of === "node" ? ` and its ${devices} devices` : "";
+  const more = one.of === "node" ? ` and its ${devices} ${devices === 1 ? "device" : "devices"}` : "";
   writeError(`forget ${titleOf(one)}${more}? [y/N] `);
   const { createInterface } = await import("node:readline/promises");
   const lines = createInterface({ input: process.stdin });

@@ -3,6 +3,7 @@ import type { Node } from "../../contract/node.ts";
 import { deviceCalled, tried } from "../describe/read.ts";
 import { Exit } from "../exit.ts";
 import { nodeCalled } from "../get/kinds/nodes.ts";
+import { begins } from "../get/select.ts";
 import { call } from "../operator/call.ts";
 import type { Conductor } from "../operator/conductor.ts";
 import { printable } from "../text.ts";
@@ -18,16 +19,14 @@ export async function target(conductor: Conductor, said: string): Promise<Target
   const [, kind, word = ""] = /^(node|hardware)\/(.+)$/.exec(said) ?? [];
   if (kind === "node") return { of: "node", node: await nodeCalled(conductor, word) };
   if (kind === "hardware") return { of: "hardware", device: await deviceCalled(conductor, word) };
-  if (said !== "expected" && said !== "") {
-    const named = (await conductor.find(`/nodes/${encodeURIComponent(said)}`)) as Node | null;
-    if (named) return { of: "node", node: named };
-  }
   const node = await tried(() => nodeCalled(conductor, said));
+  // A word that may be the beginning of a device's id is looked for among devices, too.
+  if ("found" in node && !begins(said)) return { of: "node", node: node.found };
   const device = await tried(() => deviceCalled(conductor, said));
   if ("found" in node && "found" in device)
     throw new Exit(
       1,
-      `${printable(said)} is the beginning of node ${node.found.id} and of device ${device.found.uuid}: say node/${printable(said)} or hardware/${printable(said)}`,
+      `${printable(said)} is node ${printable(node.found.name)} (${node.found.id}) and device ${device.found.uuid}: say node/${printable(said)} or hardware/${printable(said)}`,
     );
   if ("found" in node) return { of: "node", node: node.found };
   if ("found" in device) return { of: "hardware", device: device.found };

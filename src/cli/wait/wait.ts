@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { Hardware } from "../../contract/hardware.ts";
 import type { Node } from "../../contract/node.ts";
 import { deviceCalled, tried } from "../describe/read.ts";
-import { Exit } from "../exit.ts";
+import { Exit, NotThere } from "../exit.ts";
 import { wordsOf } from "../get/kinds/hardware.ts";
 import { nodeCalled } from "../get/kinds/nodes.ts";
 import { writeError } from "../host/stderr.ts";
@@ -22,7 +22,8 @@ Examples:
   sinew wait hardware/8e45a2ea --for condition=LinkFull       or condition=LinkFull=false
   sinew wait node/n1 --for condition=HardwarePresent
 
-A device is ready when its source says so now, not when it was known to be. A node is gone when it is LOST, LEFT or forgotten.
+A device is ready when its source says so now, not when it was known to be. A node is gone when it is LOST, LEFT or forgotten;
+what was never there is not gone, and the status is 1.
 Exit status: 0 it is so, 1 it could not be asked, 2 bad usage, 3 waited in vain.`;
 
 interface Flags extends FleetFlags {
@@ -42,6 +43,8 @@ export function define(command: Command): void {
 interface Watched {
   look(): Promise<Seen>;
   filter: Record<string, string>;
+  /** Why nothing is called so at the beginning; null: something is. */
+  missing: NotThere | null;
 }
 
 async function wait(what: string, flags: Flags): Promise<void> {
@@ -55,12 +58,17 @@ async function wait(what: string, flags: Flags): Promise<void> {
   const newest = async () => ((await conductor.ask("/nodes?limit=1")) as { revision: number }).revision;
   // The feed is followed from before the first look: what comes between the two is in both.
   let revision = await newest();
-  const { look, filter } =
+  const { look, filter, missing } =
     kind === "hardware"
       ? await device(conductor, id, (found) => deviceSeen(aim, found))
       : await node(conductor, id, (found) => nodeSeen(aim, found));
 
   let seen = await look();
+  if (missing !== null) {
+    // A word that was misspelt is gone as well.
+    if (aim.word === "gone") throw missing;
+    writeError(`sinew: note: ${missing.message}\n`);
+  }
   const met = () => print(`${printable(what)}: ${printable(seen.now)}\n`);
   if (seen.met) return met();
   const inVain = () =>
@@ -108,28 +116,44 @@ async function device(conductor: Conductor, said: string, judge: (found: Hardwar
   if (name !== undefined && address !== undefined) {
     // One that is not there yet may come: at this address of this node.
     const filter = { node: name };
-    const look = async () => {
+    const find = async () => {
       const there = await all<Hardware>(conductor.ask, "hardware", "/hardware", new URLSearchParams(filter));
       const at = there.filter((one) => wordsOf(one).names.includes(said));
       // What was there before and is GONE does not hide what is there now.
-      return judge(at.find(({ freshness }) => freshness !== "GONE") ?? at[0] ?? null);
+      return at.find(({ freshness }) => freshness !== "GONE") ?? at[0] ?? null;
     };
-    return { look, filter: { node: name } };
+    const missing = (await find()) === null ? await missingOf(() => deviceCalled(conductor, said)) : null;
+    return { look: async () => judge(await find()), filter, missing };
   }
   const { uuid, node } = await deviceCalled(conductor, said);
   return {
     look: async () => judge((await conductor.find(`/hardware/${uuid}`)) as Hardware | null),
     filter: { uuid, node: node.id },
+    missing: null,
   };
 }
 
 async function node(conductor: Conductor, said: string, judge: (found: Node | null) => Seen): Promise<Watched> {
-  const known = await tried(() => nodeCalled(conductor, said));
+  let id: string | null = null;
   // A name that no node has yet is waited for as it is.
-  const id = "found" in known ? known.found.id : null;
+  const missing = await missingOf(async () => {
+    id = (await nodeCalled(conductor, said)).id;
+  });
   const at = `/nodes/${encodeURIComponent(id ?? said)}`;
   return {
     look: async () => judge((await conductor.find(at)) as Node | null),
     filter: id === null ? {} : { node: id },
+    missing,
   };
+}
+
+/** What is thrown where nothing is called so; null: nothing is thrown. Throws all else. */
+async function missingOf(find: () => Promise<unknown>): Promise<NotThere | null> {
+  try {
+    await find();
+    return null;
+  } catch (error) {
+    if (error instanceof NotThere) return error;
+    throw error;
+  }
 }

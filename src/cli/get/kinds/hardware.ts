@@ -24,7 +24,7 @@ export const keyOf = ({ node, source, uuid }: Pick<Hardware, "node" | "source" |
 
 export const wordsOf = ({ uuid, node, pci }: Hardware): Words => {
   const addresses = pci ? [pci.address, pci.address.replace(/^0000:/, "")] : [];
-  return { id: uuid, names: [...addresses, ...addresses.map((address) => `${node.name}/${address}`)] };
+  return { id: uuid, names: addresses.flatMap((one) => [one, `${node.name}/${one}`]), node: node.name };
 };
 
 /** A device's status in a word, and whether it is out of service; `ready` stays what the hardware says. */

@@ -5,7 +5,7 @@ import { bodies } from "../../operator/pages.ts";
 import { told } from "../../table.ts";
 import { ago, orNone } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
-import { theOne } from "../select.ts";
+import { begins, theOne } from "../select.ts";
 import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
 import { cordonWhy } from "./cordon.ts";
 
@@ -119,11 +119,14 @@ export async function allNodes(
   return { rows, revision: revision ?? 0 };
 }
 
+const isId = (said: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(said);
+
 /** The node that a person means by a name, an id or its beginning. Throws Exit. */
 export async function nodeCalled(conductor: Conductor, said: string): Promise<Node> {
-  // That path is another list's.
-  const one = said === "expected" ? null : await conductor.find(`/nodes/${encodeURIComponent(said)}`);
-  return one === null ? theOne((await allNodes(conductor)).rows, said, "node", nodeWords) : (one as Node);
+  // That path is another list's; and what may be the beginning of another's id is looked for among all.
+  const all = said === "expected" || (begins(said) && !isId(said));
+  const one = all ? null : await conductor.find(`/nodes/${encodeURIComponent(said)}`);
+  return one === null ? theOne((await allNodes(conductor)).rows, said, "nodes", nodeWords) : (one as Node);
 }
 
 /** Whether a node has the labels of `-l`, as they are now; without that flag each has. */
@@ -147,7 +150,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Node>
     async list() {
       const { rows, revision } = await allNodes(conductor, query);
       if (ids.length === 0) return { rows, revision };
-      const picked = ids.map((id) => theOne(rows, id, "node", nodeWords));
+      const picked = ids.map((id) => theOne(rows, id, "nodes", nodeWords));
       for (const { id } of picked) chosen.add(id);
       return { rows: picked, revision };
     },
