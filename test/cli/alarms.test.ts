@@ -61,6 +61,7 @@ test("an alarm is shown, acknowledged by the beginning of its id, and that is ta
   expect(await run("ack", beginning, "--comment", "it is on its way")).toBe("agent.never_seen of n1 is acknowledged\n");
   const [alarm] = JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms;
   expect(alarm.acknowledged).toMatchObject({ comment: "it is on its way" });
+  expect(await run("alarms")).toMatch(/ firing, ack this node \(it is on its way\) /);
   expect(await run("ack", beginning, "--undo")).toContain("not acknowledged");
   // As from a script whose variable is unset: there is but one, and it is not meant.
   for (const said of ["", beginning.slice(0, 3)])
@@ -94,7 +95,10 @@ test("of a name that no node has nothing fires, and that is said; a window may b
     out: "",
     err: expect.stringContaining('no node has the id or the name "nosuch"'),
   });
-  expect(await run("alarms", "--node", "n1", "--show", "resolved")).toBe("There is none.\n");
+  expect(await run("alarms", "--node", "n1", "--show", "resolved")).toBe("");
+  // Others fire: that nothing does would be wrong.
+  const none = await ran(["alarms", "--kind", "agent.lost", "--state", state], cleanEnv(home));
+  expect(none).toEqual({ code: 0, out: "", err: "sinew: no alarm is like that\n" });
   const added = await ran(["window", "add", "--node", "n11", "--for", "1h", "--state", state], cleanEnv(home));
   expect(added).toMatchObject({
     code: 0,

@@ -78,10 +78,15 @@ test("flags choose, in whatever case; a wrong word is bad usage and names the fl
     ...["n1 GPU", "n2 CRYPTO", "n2 SSD"],
   ]);
   expect(await rows("hardware", "--type", "gpu", "--vendor", "10DE", "--ready", "true")).toHaveLength(1);
+  const ready = (await rows("hardware", "--status", "ready")).map((row) => row[5]);
+  expect(ready).toEqual(["Ready", "Ready", "Ready"]);
+  expect(await rows("hardware", "--status", "NotReady,gone,cordoned")).toHaveLength(3);
   const none = await get("hardware", "--freshness", "gone");
   expect(none).toEqual({ code: 0, out: "", err: "sinew: no device is like that\n" });
   for (const [args, said] of [
     [["hardware", "--ready", "maybe"], '--ready: expected true, false, found "maybe"'],
+    [["hardware", "--status", "ready,bad"], "--status: expected Ready, NotReady, Stale, Gone, Cordoned"],
+    [["hardware", "--status", "ready", "--ready", "true"], "--status: expected it without --ready"],
     [["hardware", "--vendor", "nvidia"], "--vendor: expected 4 hex digits"],
     [["hardware", "-o", "xml"], "--output: expected table, wide, json, yaml, name"],
     [["hardware", "-l", "=x"], "-l: expected NAME=VALUE"],

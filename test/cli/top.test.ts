@@ -72,7 +72,11 @@ test("nodes are shown with how much of them is ready and how many alarms fire", 
   expect(head.slice(4, 10)).toEqual(["ALARMS", "DEVICES", "READY", "NOT READY", "STALE", "GONE"]);
   const n1 = rows.find(([, name]) => name === "n1");
   expect(n1?.slice(4, 10)).toEqual(["0", "2", "1", "1", "0", "0"]);
-  expect(rows.find(([, name]) => name === "n2")?.slice(4, 10)).toEqual(["1", "4", "2", "2", "0", "0"]);
+  const alarm = "1 alarm: hardware.unhealthy";
+  expect(rows.find(([, name]) => name === "n2")?.slice(4)).toEqual(["1", "4", "2", "2", "0", "0", alarm]);
+  // A node that lives is not well for that: the list says it, too, and its description.
+  expect((await fleet.type("get", "nodes", "n2")).out).toContain(`${alarm} (\`sinew alarms --node n2\`)`);
+  expect((await fleet.type("describe", "node", "n2")).out).toMatch(new RegExp(`^Why: +${alarm}$`, "m"));
   expect(rows.at(-1)?.[1]).toBe("n1");
 });
 

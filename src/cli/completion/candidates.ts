@@ -3,7 +3,7 @@ import type { Window } from "../../contract/fleet/window.ts";
 import { DEVICE_TYPES, type FleetSource, Freshness, type Hardware } from "../../contract/hardware.ts";
 import { type Node, NodeState } from "../../contract/node.ts";
 import { type Operation, OperationStatus } from "../../contract/operation.ts";
-import { statusOf } from "../get/kinds/hardware.ts";
+import { STATUSES, statusOf } from "../get/kinds/hardware.ts";
 import { type Conductor, conductorOf } from "../operator/conductor.ts";
 import { readContexts } from "../operator/contexts.ts";
 import { SHELLS } from "./scripts.ts";
@@ -46,6 +46,8 @@ const WORDS: Record<string, readonly string[]> = {
   "alarms --kind": AlarmKind.options,
   "window add --kind": AlarmKind.options,
   "get changes --kind": ["added", "changed", "moved", "gone", "state", "alarm", "forgotten"],
+  "get hardware --status": STATUSES,
+  "top hardware --status": STATUSES,
   "get nodes --status": NODE_STATES,
   "top nodes --status": NODE_STATES,
   "get sources --status": ["OK", "STALE", "NEVER"],

@@ -153,8 +153,11 @@ export function alarmSection(alarms: Read["alarms"], now: number): Section {
 }
 
 /** The newest first. */
-export const changeSection = (changes: Read["changes"], more: string): Section => ({
+export const changeSection = (changes: Read["changes"], more: string, { about = false } = {}): Section => ({
   heading: `Changes, the newest first (\`${more}\` has more)`,
   none: "none that is kept",
-  rows: [["TIME (UTC)", "KIND", "WHAT"], ...changes.map((change, at) => changeLine(change, changes.slice(at + 1)))],
+  rows: [
+    ["TIME (UTC)", "KIND", "WHAT"],
+    ...changes.map((change, at) => changeLine(change, changes.slice(at + 1), { about })),
+  ],
 });

@@ -28,7 +28,8 @@ export async function readNode(conductor: Conductor, said: string) {
 type Read = Awaited<ReturnType<typeof readNode>>;
 
 export function nodeSections({ node, hardware, sources, alarms, changes }: Read, now: number): Section[] {
-  const { since, said } = nodeWhy(node);
+  const firing = alarms.filter(({ state }) => state === "firing").map(({ kind }) => kind);
+  const { since, said } = nodeWhy(node, firing);
   const ago = (time: string | null) => (time === null ? "never" : `${age(time, now)} ago (${time.slice(0, 19)}Z)`);
   const failed = new Map(sources.filter(({ status }) => status !== "OK").map((one) => [one.name, one]));
   const devices = hardware.map((one) => ({ hardware: one, failed: failed.get(one.source) ?? null }));
@@ -59,7 +60,7 @@ export function nodeSections({ node, hardware, sources, alarms, changes }: Read,
     },
     {
       heading: "Conditions",
-      none: "nothing is said of it",
+      none: firing.length === 0 ? "it says none" : "it says none; what fires of it is among the alarms below",
       rows: [
         ["TYPE", "STATUS", "SINCE", "REASON", "MESSAGE"],
         ...(node.conditions ?? []).map(({ type, status, since, reason, message }) => [
@@ -70,7 +71,7 @@ export function nodeSections({ node, hardware, sources, alarms, changes }: Read,
     { heading: "Hardware", none: "none", rows: tableRows(hardwareKind.columns, devices, now) },
     { heading: "Sources", none: "none", rows: tableRows(sourceKind.columns, sources, now) },
     alarmSection(alarms, now),
-    changeSection(changes, `sinew history node ${node.name}`),
+    changeSection(changes, `sinew history node ${node.name}`, { about: true }),
   ];
 }
 

@@ -4,6 +4,7 @@ import { Exit } from "../exit.ts";
 import type { Flags } from "../get/kind.ts";
 import { alarms as alarmsKind } from "../get/kinds/alarms.ts";
 import { OUTPUT_OPTION, outputOf, render } from "../get/show.ts";
+import { writeError } from "../host/stderr.ts";
 import { asking } from "../operator/call.ts";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { all } from "../operator/pages.ts";
@@ -30,15 +31,23 @@ export function define(command: Command): void {
   fleetOptions(command).action((flags: Flags & FleetFlags) => alarms(flags));
 }
 
+const FILTERS = ["kind", "node", "label", "severity", "acknowledged"];
+
 /** `sinew get alarms`, which says in words that nothing fires. */
 async function alarms({ json, ...flags }: Flags & FleetFlags): Promise<void> {
   const output = json === true ? "json" : outputOf(flags);
   const conductor = await conductorOf(flags);
   const { rows } = await (await alarmsKind.ask(conductor, flags, [])).list();
-  if (rows.length === 0 && (output === "table" || output === "wide"))
-    return print(flags.show === "firing" ? "Nothing fires.\n" : "There is none.\n");
+  const headings = flags.headers !== false;
+  if (rows.length === 0 && (output === "table" || output === "wide")) {
+    // Of what was asked for there is none: others may fire.
+    const { show, ...chosen } = flags;
+    const all = show === "firing" && FILTERS.every((name) => chosen[name] === undefined);
+    if (all && headings) return print("Nothing fires.\n");
+    return writeError(`sinew: ${all ? "nothing fires" : alarmsKind.none}\n`);
+  }
   const look = { now: conductor.now() };
-  await print(render(alarmsKind, rows, { output, look, headings: flags.headers !== false }));
+  await print(render(alarmsKind, rows, { output, look, headings }));
 }
 
 /** The one open alarm whose id begins so. Throws Exit. */

@@ -74,7 +74,7 @@ async function topNodes(conductor: Conductor, flags: Flags) {
   const asking = await nodes.ask(conductor, flags, []);
   return async () => {
     const rows = await counted(conductor, (await asking.list()).rows);
-    return { rows, plain: { nodes: rows }, note: null };
+    return { rows, plain: { nodes: rows.map((row) => ({ ...row, alarms: row.alarms.length })) }, note: null };
   };
 }
 

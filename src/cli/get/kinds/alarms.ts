@@ -7,9 +7,13 @@ import { theOne } from "../select.ts";
 import { LABEL_OPTION, truth, word } from "../words.ts";
 import { labelled, nodeCalled } from "./nodes.ts";
 
+/** `ack ada (on my way)` */
+const ackOf = ({ by, comment }: NonNullable<Alarm["acknowledged"]>): string =>
+  `ack ${by}${comment ? ` (${comment})` : ""}`;
+
 /** `firing`, and what else is to be known: who is on it, and that nobody is told. */
 const stateOf = ({ state, acknowledged, silenced_by }: Alarm): string =>
-  [state, ...(acknowledged ? [`ack ${acknowledged.by}`] : []), ...(silenced_by ? ["silenced"] : [])].join(", ");
+  [state, ...(acknowledged ? [ackOf(acknowledged)] : []), ...(silenced_by ? ["silenced"] : [])].join(", ");
 
 export const alarms: Kind<Alarm> = {
   name: "alarms",

@@ -27,13 +27,27 @@ export const wordsOf = ({ uuid, node, pci }: Hardware): Words => {
   return { id: uuid, names: addresses.flatMap((one) => [one, `${node.name}/${one}`]), node: node.name };
 };
 
-/** A device's status in a word, and whether it is out of service; `ready` stays what the hardware says. */
-export function statusOf({ hardware }: Device): string {
-  const { freshness, acc_status, cordoned } = hardware;
+/** What `--status` takes: the parts of a status as it is shown. */
+export const STATUSES = ["Ready", "NotReady", "Stale", "Gone", "Cordoned"] as const;
+type Status = (typeof STATUSES)[number];
+
+function statusesOf({ freshness, acc_status, cordoned }: Hardware): Status[] {
   const word =
     freshness === "GONE" ? "Gone" : freshness === "STALE" ? "Stale" : acc_status.ready ? "Ready" : "NotReady";
-  return cordoned ? `${word},Cordoned` : word;
+  return cordoned ? [word, "Cordoned"] : [word];
 }
+
+/** A device's status in a word, and whether it is out of service; `ready` stays what the hardware says. */
+export const statusOf = ({ hardware }: Device): string => statusesOf(hardware).join(",");
+
+/** What the conductor is asked for to have the devices of one status. */
+const ASKED: Record<Status, Record<string, string>> = {
+  Ready: { ready: "true", freshness: "FRESH" },
+  NotReady: { ready: "false", freshness: "FRESH" },
+  Stale: { freshness: "STALE" },
+  Gone: { freshness: "GONE" },
+  Cordoned: { cordoned: "true" },
+};
 
 interface Why {
   since: string | null;
@@ -116,6 +130,10 @@ export const hardware: Kind<Device> = {
       .option("--node <NODE>", "of one node, by its name or id")
       .option("--type <TYPE>", `of one type: ${DEVICE_TYPES.join(", ")}`)
       .option("--vendor <ID>", "of one vendor, by its PCI id, such as 10de")
+      .option(
+        "--status <STATUS>",
+        `of one status, or several with commas between: ${STATUSES.join(", ").toLowerCase()}`,
+      )
       .option("--ready <BOOLEAN>", "true: those that are ready, false: those that are not")
       .option("--cordoned <BOOLEAN>", "true: those that are out of service, false: those that are not")
       .option("--freshness <WORD>", "FRESH, STALE (its source does not answer) or GONE")
@@ -140,6 +158,11 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     throw new Exit(2, `--vendor: expected 4 hex digits, such as 10de, found ${JSON.stringify(flags.vendor)}`);
   const ready = truth("--ready", textOf(flags, "ready"));
   const freshness = word("--freshness", textOf(flags, "freshness"), Freshness.options);
+  const statuses = textOf(flags, "status")
+    ?.split(",")
+    .flatMap((one) => word("--status", one, STATUSES) ?? []);
+  if (statuses !== undefined && (ready !== undefined || freshness !== undefined))
+    throw new Exit(2, "--status: expected it without --ready and --freshness, which it says already");
   const condition = textOf(flags, "condition");
   const cordoned = truth("--cordoned", textOf(flags, "cordoned"));
   const labels = labelsOf(textOf(flags, "label"));
@@ -148,7 +171,10 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
   const query = new URLSearchParams();
   const truths = { ready: ready?.toString(), cordoned: cordoned?.toString() };
   const asked = { node, device_type, vendor_id: vendor, ...truths, freshness, condition };
-  for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, value);
+  // What is one of several is chosen here.
+  const [status] = statuses?.length === 1 ? statuses : [];
+  for (const [name, value] of Object.entries({ ...asked, ...(status ? ASKED[status] : {}) }))
+    if (value !== undefined) query.set(name, value);
   for (const label of labels) query.append("label", label);
 
   const sources = new Map<string, Source>();
@@ -161,12 +187,15 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
   /** Who is out of service: lists say it, and changes only when an operator did something about it. */
   const cordons = new Map<string, Hardware["cordoned"]>();
 
+  const isStatus = (one: Hardware) => statuses === undefined || statusesOf(one).some((is) => statuses.includes(is));
+
   async function isChosen(one: Hardware): Promise<boolean> {
     if (ids.length > 0) return chosen.has(keyOf(one));
     if (node !== undefined && one.node.name !== node && one.node.id !== node.toLowerCase()) return false;
     if (device_type !== undefined && one.acc_specs.device_type !== device_type) return false;
     if (vendor !== undefined && one.pci?.vendor_id !== vendor) return false;
     if (ready !== undefined && one.acc_status.ready !== ready) return false;
+    if (!isStatus(one)) return false;
     if (freshness !== undefined && one.freshness !== freshness) return false;
     if (cordoned !== undefined && Boolean(one.cordoned) !== cordoned) return false;
     const isFalse = ({ type, status }: { type: string; status: string }) => type === condition && status === "false";
@@ -192,7 +221,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     async list() {
       sources.clear();
       cordons.clear();
-      const { rows, revision } = await all();
+      const { rows: listed, revision } = await all();
+      const rows = listed.filter(isStatus);
       // That it has no device is not to be said of a name that was misspelt.
       if (rows.length === 0 && node !== undefined) await nodeCalled(conductor, node);
       // The list has a hundred of the sources that failed: an outage has more.

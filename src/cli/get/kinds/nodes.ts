@@ -1,13 +1,21 @@
+import type { Change } from "../../../contract/change.ts";
 import type { Condition } from "../../../contract/condition.ts";
+import type { Alarm, AlarmKind } from "../../../contract/fleet/alarm.ts";
 import { type Node, NodeState } from "../../../contract/node.ts";
 import type { Conductor } from "../../operator/conductor.ts";
-import { bodies } from "../../operator/pages.ts";
+import { all, bodies } from "../../operator/pages.ts";
 import { told } from "../../table.ts";
 import { ago, orNone } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { begins, theOne } from "../select.ts";
 import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
 import { cordonWhy } from "./cordon.ts";
+
+/** A node, and the kinds of the alarms that fire of it, one for each. */
+export interface Machine {
+  node: Node;
+  alarms: AlarmKind[];
+}
 
 export const nodeWords = ({ id, name }: Node) => ({ id, names: [name] });
 
@@ -34,12 +42,24 @@ export const troubles = ({ conditions = [] }: Pick<Node, "conditions">): Conditi
 
 export const nodeStatus = ({ state, cordoned }: Node): string => (cordoned ? `${state},Cordoned` : state);
 
+/** `2 alarms: source.failed, hardware.unhealthy`; nothing: none fires. */
+function alarmWhy({ node, alarms }: Machine): { text: string; action: string }[] {
+  if (alarms.length === 0) return [];
+  const text = `${alarms.length} ${alarms.length === 1 ? "alarm" : "alarms"}: ${[...new Set(alarms)].join(", ")}`;
+  return [{ text, action: `\`sinew alarms --node ${node.name}\`` }];
+}
+
 /** Why a node is as its state says, or what is said of it, and since when. */
-export function nodeWhy(node: Node): { since: string | null; said: { text: string; action: string | null }[] } {
+export function nodeWhy(
+  node: Node,
+  alarms: AlarmKind[] = [],
+): { since: string | null; said: { text: string; action: string | null }[] } {
   const wrong = troubles(node);
   const said = [
     ...wrong.map((one) => ({ text: told({ ...one, action: null }), action: one.action })),
     ...cordonWhy(node.cordoned),
+    // Of any other state it is said already why.
+    ...(node.state === "LIVE" ? alarmWhy({ node, alarms }) : []),
   ];
   const meaning = MEANING[node.state];
   if (!meaning) return { since: wrong.map(({ since }) => since).toSorted()[0] ?? null, said };
@@ -52,7 +72,9 @@ const labelText = (labels: Record<string, string>): string =>
     .map(([name, value]) => `${name}=${value}`)
     .join(",");
 
-export const nodes: Kind<Node> = {
+const whyOf = ({ node, alarms }: Machine) => nodeWhy(node, alarms);
+
+export const nodes: Kind<Machine> = {
   name: "nodes",
   one: "node",
   aliases: ["node"],
@@ -65,42 +87,43 @@ export const nodes: Kind<Node> = {
   },
   ask: (conductor, flags, ids) => asking(conductor, flags, ids),
   columns: [
-    { heading: "ID", of: ({ id }) => id.slice(0, 8) },
-    { heading: "NAME", of: ({ name }) => name },
-    { heading: "STATUS", of: nodeStatus },
-    ago("LAST SEEN", ({ last_seen }) => last_seen),
-    { heading: "SINCE", of: (node, look) => ago<Node>("", (one) => nodeWhy(one).since).of(node, look) },
-    { heading: "LABELS", wide: true, of: ({ labels }) => labelText(labels) },
-    { heading: "ENDPOINT", wide: true, of: ({ endpoint }) => orNone(endpoint) },
-    { heading: "API", wide: true, of: ({ api }) => (api ? `${api.min}-${api.max}` : "-") },
-    { heading: "FIRST SEEN", wide: true, of: ({ first_seen }) => first_seen.slice(0, 10) },
+    { heading: "ID", of: ({ node }) => node.id.slice(0, 8) },
+    { heading: "NAME", of: ({ node }) => node.name },
+    { heading: "STATUS", of: ({ node }) => nodeStatus(node) },
+    ago("LAST SEEN", ({ node }) => node.last_seen),
+    ago("SINCE", (machine) => whyOf(machine).since),
+    { heading: "LABELS", wide: true, of: ({ node }) => labelText(node.labels) },
+    { heading: "ENDPOINT", wide: true, of: ({ node }) => orNone(node.endpoint) },
+    { heading: "API", wide: true, of: ({ node: { api } }) => (api ? `${api.min}-${api.max}` : "-") },
+    { heading: "FIRST SEEN", wide: true, of: ({ node }) => node.first_seen.slice(0, 10) },
     {
       heading: "REASON",
       narrow: true,
-      of: (node) =>
-        nodeWhy(node)
+      of: (machine) =>
+        whyOf(machine)
           .said.map(({ text, action }) => (action ? `${text} (${action})` : text))
           .join("; "),
     },
     {
       heading: "REASON",
       wide: true,
-      of: (node) =>
-        nodeWhy(node)
+      of: (machine) =>
+        whyOf(machine)
           .said.map(({ text }) => text)
           .join("; "),
     },
     {
       heading: "ACTION",
       wide: true,
-      of: (node) =>
-        nodeWhy(node)
+      of: (machine) =>
+        whyOf(machine)
           .said.flatMap(({ action }) => action ?? [])
           .join("; "),
     },
   ],
-  key: ({ id }) => id,
-  handle: ({ name }) => name,
+  key: ({ node }) => node.id,
+  handle: ({ node }) => node.name,
+  plain: ({ node }) => node,
   none: "no node is like that",
   inFeed: true,
 };
@@ -138,7 +161,7 @@ export async function labelled(conductor: Conductor, flags: Flags): Promise<(id:
   return (id) => ids.has(id);
 }
 
-function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Node> {
+function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Machine> {
   const state = word("--status", textOf(flags, "status"), NodeState.options);
   const labels = labelsOf(textOf(flags, "label"));
   const cordoned = truth("--cordoned", textOf(flags, "cordoned"));
@@ -146,25 +169,42 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Node>
   if (cordoned !== undefined) query.set("cordoned", String(cordoned));
   for (const label of labels) query.append("label", label);
   const chosen = new Set<string>();
+  /** Those that fire, by their node. */
+  const firing = new Map<string, Map<string, AlarmKind>>();
+  const machine = (node: Node): Machine => ({ node, alarms: [...(firing.get(node.id)?.values() ?? [])].toSorted() });
+
+  function heard({ id, node, state, kind }: Alarm): void {
+    if (node === null) return;
+    const own = firing.get(node.id) ?? new Map<string, AlarmKind>();
+    if (state === "firing") own.set(id, kind);
+    else own.delete(id);
+    firing.set(node.id, own);
+  }
+
   return {
     async list() {
       const { rows, revision } = await allNodes(conductor, query);
-      if (ids.length === 0) return { rows, revision };
+      const open = await all<Alarm>(conductor.ask, "alarms", "/alarms", new URLSearchParams({ state: "firing" }));
+      firing.clear();
+      for (const alarm of open) heard(alarm);
+      if (ids.length === 0) return { rows: rows.map(machine), revision };
       const picked = ids.map((id) => theOne(rows, id, "nodes", nodeWords));
       for (const { id } of picked) chosen.add(id);
-      return { rows: picked, revision };
+      return { rows: picked.map(machine), revision };
     },
-    async touched({ kind, node: { id }, uuid }) {
-      if (kind === "forgotten" && uuid === null) return { rows: [], forgotten: (node) => node.id === id };
-      if (kind !== "state") return { rows: [] };
+    async touched({ kind, node: { id }, uuid, alarm }: Change) {
+      const isThis = ({ node }: Machine) => node.id === id;
+      if (kind === "forgotten" && uuid === null) return { rows: [], forgotten: isThis };
+      if (alarm) heard(alarm);
+      if (kind !== "state" && !alarm?.node) return { rows: [] };
       const row = (await conductor.find(`/nodes/${id}`)) as Node | null;
-      if (row === null) return { rows: [], forgotten: (node) => node.id === id };
+      if (row === null) return { rows: [], forgotten: isThis };
       const isChosen =
         (ids.length === 0 || chosen.has(id)) &&
         (state === undefined || row.state === state) &&
         (cordoned === undefined || Boolean(row.cordoned) === cordoned) &&
         hasLabels(row.labels, labels);
-      return { rows: [{ row, leaves: !isChosen }] };
+      return { rows: [{ row: machine(row), leaves: !isChosen }] };
     },
   };
 }
