@@ -10,6 +10,7 @@ import {
   reserveRevisions,
   toChange,
 } from "../../src/db/queries/changes.ts";
+import { saveGiven } from "../../src/db/queries/fleet/given.ts";
 import { renewalsOf, takeNodes } from "../../src/db/queries/fleet/owners.ts";
 import {
   hardwareByUuid,
@@ -236,6 +237,52 @@ describe.each(databases)("queries on $name", ({ open }) => {
           d.acc_status.ready &&
           d.freshness === "FRESH",
       ),
+    );
+  });
+
+  test("listHardware() finds what is out of service, and what labels choose, beside every filter and however many", async () => {
+    const made = [];
+    for (let n = 0; n < 6; n += 1) {
+      const labels = { mine: "1", ...Object.fromEntries(Array.from({ length: n }, (_, i) => [`l${i}`, String(i)])) };
+      const of = await newNode({ name: `chosen${n}`, labels });
+      made.push({ n, of, devices: [device(of, {}, "C1", "8086"), device(of, {}, "C2", "1002")] });
+    }
+    const all = made.flatMap(({ n, devices }) => devices.map((one) => ({ n, one })));
+    await db.write((tx) =>
+      saveHardware(
+        tx,
+        all.map(({ one }) => hardwareRow(one, 1)),
+      ),
+    );
+    const cordoned = { at: TIME, by: "ada", comment: null };
+    const [node, card] = [made[1]!.of.id, made[2]!.devices[0]!.uuid];
+    const mine = [{ name: "mine", value: "1" }];
+    const found = async (filter: Parameters<typeof listHardware>[1]) =>
+      (await listHardware(db.read, filter, { limit: 100 })).rows.map(({ body }) => JSON.parse(body).uuid);
+    const wanted = (keep: (one: (typeof all)[number]) => boolean) => all.filter(keep).map(({ one }) => one.uuid);
+    expect(await found({ labels: mine, cordoned: true })).toEqual([]);
+    await db.write(async (tx) => {
+      await saveGiven(tx, "node", node, { name: null, labels: null, said: null, cordoned }, 1);
+      await saveGiven(tx, "device", card, { name: null, labels: null, said: null, cordoned }, 1);
+    });
+    const isOut = ({ n, one }: (typeof all)[number]) => n === 1 || one.uuid === card;
+    expect(await found({ cordoned: true })).toEqual(wanted(isOut));
+    expect(await found({ cordoned: true, device_type: "C1", ready: all[0]!.one.acc_status.ready })).toEqual(
+      wanted((one) => isOut(one) && one.one.acc_specs.device_type === "C1"),
+    );
+    expect(await found({ cordoned: false, labels: mine })).toEqual(wanted((one) => !isOut(one)));
+    expect(await found({ node: "chosen1", vendor_id: "1002", cordoned: true })).toEqual([made[1]!.devices[1]!.uuid]);
+    for (let count = 0; count < 6; count += 1) {
+      const labels = [...mine, ...Array.from({ length: count }, (_, i) => ({ name: `l${i}`, value: String(i) }))];
+      expect(await found({ labels })).toEqual(wanted(({ n }) => n >= count));
+      expect(await found({ labels, device_type: "C2" })).toEqual(
+        wanted(({ n, one }) => n >= count && one.acc_specs.device_type === "C2"),
+      );
+    }
+    const page = await listHardware(db.read, { labels: mine }, { limit: 5 });
+    const next = await listHardware(db.read, { labels: mine }, { limit: 5, after: page.rows.at(-1)?.id });
+    expect([...page.rows, ...next.rows].map(({ body }) => JSON.parse(body).uuid)).toEqual(
+      wanted(() => true).slice(0, 10),
     );
   });
 

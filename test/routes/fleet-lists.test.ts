@@ -94,6 +94,11 @@ describe.each(databases)("what a conductor lists, on $name", ({ open }) => {
     expect(await names("label=rack")).toEqual(["n1", "n2", "n3"]);
     expect(await names("label=rack=")).toEqual([]);
     expect(await names("label=rack=7&state=LOST")).toEqual([]);
+    // Each of them is looked for at every node.
+    const many = (count: number) => Array.from({ length: count }, () => "label=rack=7").join("&");
+    expect(await names(many(8))).toEqual(["n1", "n2"]);
+    for (const path of ["nodes", "hardware", "sources"])
+      expect((await ask(tier, `/${path}?${many(9)}`)).status).toBe(400);
     expect(await names(`label=${encodeURIComponent("a=\0")}`)).toEqual(["n3"]);
     const owners = async (query: string) =>
       FleetHardwareList.parse(await get(`/hardware?${query}`)).hardware.map((one) => one.node.name);

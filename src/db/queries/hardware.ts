@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, lte, max, or, sql } from "drizzle-orm";
+import { type AnyColumn, and, asc, eq, gt, inArray, lte, max, not, or, sql } from "drizzle-orm";
 import { troubleOf } from "../../contract/device/trouble.ts";
 import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
@@ -8,8 +8,8 @@ import type { Reader, Writer } from "../connection.ts";
 import { padded, textOf } from "../prepared.ts";
 import type { HardwareRow, NewHardwareRow, Tables } from "../schema/tables.ts";
 import { currentRevision, sourcesRevision } from "./changes.ts";
-import { cordonColumn, cordonText, type Given, givenTo } from "./fleet/given.ts";
-import { hasLabels, holds, labelTexts } from "./fleet/labels.ts";
+import { cordonColumn, cordonedOnes, cordonText, type Given, givenTo } from "./fleet/given.ts";
+import { holds, labelled, labelTexts } from "./fleet/labels.ts";
 
 export type { HardwareRow, NewHardwareRow } from "../schema/tables.ts";
 
@@ -107,9 +107,13 @@ export async function listHardware(
   filter: HardwareFilter,
   { after, upTo, limit }: { after?: number | undefined; upTo?: number | undefined; limit: number },
 ): Promise<{ rows: ListedRow[]; revision: number; sourcesAt: number }> {
-  const { node, device_type, vendor_id, ready, freshness, labels = [], condition, cordoned } = filter;
+  const { node, device_type, vendor_id, ready, freshness, condition, cordoned } = filter;
+  // Each size is a statement that PostgreSQL keeps.
+  const labels = padded(filter.labels ?? []);
   const asked = { device_type, vendor_id, ready, freshness, after, upTo };
   const used = Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
+  // Few may be wanted, and they are found by their nodes, or by what was given.
+  const isBeside = node !== undefined || labels.length > 0 || cordoned === true;
   const more = [
     node === undefined ? "" : "node",
     `${labels.length} labels`,
@@ -131,39 +135,38 @@ export async function listHardware(
     // As numbers: a text for each row would be made for nothing.
     const at = (key: string) =>
       sql`(SELECT CAST(${meta.value} AS bigint) FROM ${meta} WHERE ${meta.key} = ${sql.raw(`'${key}'`)})`;
-    return db
+    const isOut = (wanted: boolean) => {
+      const itself = inArray(hardware.uuid, cordonedOnes(db, tables, "device"));
+      const out = or(itself, inArray(hardware.node_id, cordonedOnes(db, tables, "node")));
+      return wanted ? out : out && not(out);
+    };
+    // SQLite would walk the index of such a column, for nearly all rows, and not that of a node: behind a + it has none.
+    const own = (column: AnyColumn) =>
+      node !== undefined && r.dialect === "sqlite" ? sql`+${column}` : sql`${column}`;
+    const wanted = and(
+      node === undefined ? undefined : inArray(hardware.node_id, named),
+      labels.length === 0 ? undefined : inArray(hardware.node_id, labelled(r, tables, labels)),
+      device_type === undefined ? undefined : eq(own(hardware.device_type), device_type),
+      vendor_id === undefined ? undefined : eq(own(hardware.vendor_id), vendor_id),
+      ready === undefined ? undefined : eq(own(hardware.ready), ready),
+      freshness === undefined ? undefined : eq(own(hardware.freshness), freshness),
+      cordoned === undefined ? undefined : isOut(cordoned),
+      after === undefined ? undefined : gt(hardware.id, after),
+      upTo === undefined ? undefined : lte(hardware.id, upTo),
+      ...(condition === undefined ? [] : falseTexts(condition)).map((text) => holds(r.dialect, hardware.body, text)),
+    );
+    const list = db
       .select({
         ...shown(hardware),
         ...{ revision: at("revision").as("at"), sources: at("sources").as("sources_at") },
         ...{ own: cordon.own.as("own"), nodes: cordon.nodes.as("nodes") },
       })
       .from(hardware)
-      .where(
-        and(
-          node === undefined ? undefined : inArray(hardware.node_id, named),
-          labels.length === 0
-            ? undefined
-            : inArray(
-                hardware.node_id,
-                db
-                  .select({ id: nodes.id })
-                  .from(nodes)
-                  .where(hasLabels(r.dialect, nodes, labels)),
-              ),
-          device_type === undefined ? undefined : eq(hardware.device_type, device_type),
-          vendor_id === undefined ? undefined : eq(hardware.vendor_id, vendor_id),
-          ready === undefined ? undefined : eq(hardware.ready, ready),
-          freshness === undefined ? undefined : eq(hardware.freshness, freshness),
-          cordoned === undefined ? undefined : sql`COALESCE(${cordon.own}, ${cordon.nodes}) ${isThere(cordoned)}`,
-          after === undefined ? undefined : gt(hardware.id, after),
-          upTo === undefined ? undefined : lte(hardware.id, upTo),
-          ...(condition === undefined ? [] : falseTexts(condition)).map((text) =>
-            holds(r.dialect, hardware.body, text),
-          ),
-        ),
-      )
-      .orderBy(asc(hardware.id))
-      .limit(1);
+      .orderBy(asc(hardware.id));
+    if (!isBeside) return list.where(wanted).limit(1);
+    // These are found in another order: ids alone are sorted, as rows are a kilobyte and more.
+    const ids = db.select({ id: hardware.id }).from(hardware).where(wanted).orderBy(asc(hardware.id)).limit(1);
+    return list.where(inArray(hardware.id, ids));
   });
   const values = [
     ...(node === undefined ? [] : [node, node]),
@@ -192,8 +195,6 @@ export async function listHardware(
     sourcesAt: Number(at[4] ?? 0),
   };
 }
-
-const isThere = (wanted: boolean) => sql.raw(wanted ? "IS NOT NULL" : "IS NULL");
 
 /** As `ListedRow` has it, of one device. */
 export async function cordonOf(r: Reader, { uuid, node_id }: Pick<HardwareRow, "uuid" | "node_id">): Promise<string> {

@@ -90,7 +90,7 @@ export async function listNodes(
           and(
             cordoned === undefined ? undefined : isCordoned(tables, cordoned),
             state === undefined ? undefined : eq(nodes.state, state),
-            labels && hasLabels(r.dialect, nodes, labels),
+            labels && hasLabels(r.dialect, nodes, padded(labels)),
             after === undefined ? undefined : gt(nodes.id, after),
           ),
         )

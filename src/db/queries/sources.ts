@@ -5,7 +5,7 @@ import { upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { chunked, padded, textOf } from "../prepared.ts";
 import type { SourceRow, Tables } from "../schema/tables.ts";
-import { hasLabels } from "./fleet/labels.ts";
+import { labelled } from "./fleet/labels.ts";
 
 export type { SourceRow } from "../schema/tables.ts";
 
@@ -141,7 +141,7 @@ export const listSources = (
           and(
             ofNode(nodes, node),
             status === undefined ? undefined : eq(s.status, status),
-            labels && hasLabels(r.dialect, nodes, labels),
+            labels && labels.length > 0 ? inArray(s.node_id, labelled(r, { nodes }, padded(labels))) : undefined,
             after && or(gt(s.node_id, after.node), and(eq(s.node_id, after.node), gt(s.name, after.name))),
           ),
         )

@@ -1,7 +1,8 @@
 import { z } from "@hono/zod-openapi";
 import { WantedLabel } from "../../contract/fleet/labels.ts";
 
-const MOST = 64;
+/** Each is looked for in the labels of each node, while others wait. */
+const MOST = 8;
 
 /** `label=rack=7&label=gpu`: each may come again, and all must match. */
 export const label = z

@@ -96,12 +96,12 @@ export async function cordonedOf(r: Reader, of: Of, ids: readonly string[]): Pro
 /** Joins nodes with what was given to them. */
 export const ofNode = ({ given, nodes }: Tables) => and(eq(given.of, "node"), eq(given.id, nodes.id));
 
-/** Nodes that are out of service, as a subquery. */
-export const cordonedNodes = (db: Reader["builder"], { given }: Tables) =>
+/** Nodes or devices that are out of service themselves, as a subquery without parameters. */
+export const cordonedOnes = (db: Reader["builder"], { given }: Tables, of: Of) =>
   db
     .select({ id: given.id })
     .from(given)
-    .where(and(eq(given.of, sql`'node'`), isNotNull(given.cordoned)));
+    .where(and(eq(given.of, sql.raw(`'${of}'`)), isNotNull(given.cordoned)));
 
 /** What says that a node or a device is out of service; `id` is its column as the statement around this has it. */
 export const cordonColumn = ({ cordoned, of, id: own }: Tables["given"], what: Of, id: string) => {

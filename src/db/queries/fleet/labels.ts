@@ -1,6 +1,6 @@
 import { type AnyColumn, and, type SQL, sql } from "drizzle-orm";
 import type { WantedLabel } from "../../../contract/fleet/labels.ts";
-import type { Dialect } from "../../connection.ts";
+import type { Dialect, Reader } from "../../connection.ts";
 import type { Tables } from "../../schema/tables.ts";
 
 /** Whether a text is part of a column's, by letter. */
@@ -25,3 +25,10 @@ export const hasLabels = (dialect: Dialect, { labels }: Pick<Tables["nodes"], "l
       return sql`(${holds(dialect, labels, first)} OR ${holds(dialect, labels, later)})`;
     }),
   );
+
+/** Nodes that have all of these labels, as a subquery: looked at once a node, whatever is joined with it. */
+export const labelled = ({ builder, dialect }: Reader, { nodes }: Pick<Tables, "nodes">, wanted: WantedLabel[]) =>
+  builder
+    .select({ id: nodes.id })
+    .from(nodes)
+    .where(hasLabels(dialect, nodes, wanted));

@@ -1,7 +1,7 @@
 import { and, asc, count, eq, inArray, isNotNull, not, notInArray } from "drizzle-orm";
 import type { Reader } from "../../connection.ts";
 import type { Tables } from "../../schema/tables.ts";
-import { cordonedNodes } from "./given.ts";
+import { cordonedOnes } from "./given.ts";
 
 /** How many nodes could be lost: all but those that left, or were never there. */
 export async function countPresent(r: Reader): Promise<number> {
@@ -30,7 +30,7 @@ export async function lostTogether(
   const own = fired.filter(({ id }) => !passed.has(id));
   // Those out of service are nobody's trouble.
   const isLost = (db: Reader["builder"], tables: Tables) =>
-    and(eq(tables.nodes.state, "LOST"), notInArray(tables.nodes.id, cordonedNodes(db, tables)));
+    and(eq(tables.nodes.state, "LOST"), notInArray(tables.nodes.id, cordonedOnes(db, tables, "node")));
   const [row] = await r.query((db, tables) =>
     db.select({ count: count() }).from(tables.nodes).where(isLost(db, tables)),
   );

@@ -8,7 +8,7 @@ import {
 } from "../../../db/queries/hardware.ts";
 import { sleep, type World } from "../../../world.ts";
 
-/** Rows whose JSON is looked through at once: some 30 ms on SQLite, as others wait meanwhile. */
+/** Rows that are looked through at once: some 30 ms on SQLite, as others wait meanwhile. */
 const AT_ONCE = 8_000;
 /** Looks of one request. */
 const LOOKS = 25;
@@ -23,7 +23,17 @@ export interface HardwarePage {
   sourcesAt: number;
 }
 
-/** With a `condition` a page may be shorter than asked for, and not the last: conditions have no index. */
+/**
+ * Whether rows may have to be looked through of which few are wanted: what is in no index, and what is found by another row
+ * where an index of the device's own is walked for it.
+ */
+const isLookedFor = ({ node, condition, cordoned, labels = [], ...own }: HardwareFilter): boolean => {
+  const indexed = own.device_type ?? own.vendor_id ?? own.ready ?? own.freshness;
+  const beside = node === undefined && (cordoned === true || labels.length > 0);
+  return condition !== undefined || cordoned === false || (beside && indexed !== undefined);
+};
+
+/** Of what is looked for so a page may be shorter than asked for, and not the last. */
 export async function pageOfHardware(
   db: Database,
   world: Pick<World, "timer">,
@@ -31,7 +41,7 @@ export async function pageOfHardware(
   { after, limit }: { after: number | undefined; limit: number },
 ): Promise<HardwarePage> {
   const { condition } = filter;
-  if (condition === undefined) {
+  if (!isLookedFor(filter)) {
     const { rows, ...rest } = await listHardware(db.read, filter, { after, limit: limit + 1 });
     const page = rows.slice(0, limit);
     return { page, next: rows.length > limit ? (page.at(-1)?.id ?? null) : null, ...rest };
@@ -47,7 +57,7 @@ export async function pageOfHardware(
     const { rows, ...seen } = await listHardware(db.read, filter, { after: at, upTo, limit: limit + 1 });
     // The first: whoever goes on with the feed from here may see a change twice, never miss one.
     since ??= seen;
-    found.push(...rows.filter((row) => isFalse(row, condition)));
+    found.push(...rows.filter((row) => condition === undefined || isFalse(row, condition)));
     at = rows.length > limit ? (rows.at(-1)?.id ?? upTo) : upTo;
     if (at >= end) break;
   }
