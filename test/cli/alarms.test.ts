@@ -62,7 +62,7 @@ test("an alarm is shown, acknowledged by the beginning of its id, and that is ta
   const [alarm] = JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms;
   expect(alarm.acknowledged).toMatchObject({ comment: "it is on its way" });
   expect(await run("alarms")).toMatch(/ firing, ack this node \(it is on its way\) /);
-  expect(await run("ack", beginning, "--undo")).toContain("not acknowledged");
+  expect(await run("ack", `alarm/${beginning}`, "--undo")).toContain("not acknowledged");
   // As from a script whose variable is unset: there is but one, and it is not meant.
   for (const said of ["", beginning.slice(0, 3)])
     await expect(run("ack", said)).rejects.toThrow("expected 4 characters of an id or more");

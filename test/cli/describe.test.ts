@@ -78,6 +78,7 @@ test("what a device went through is told as what became different, the newest fi
 test("wait ends with 0 when it is so, and with 3 and what it is instead when it is not in time", async () => {
   const ready = await fleet.type("wait", `hardware/${uuid}`, "--for", "ready");
   expect(ready).toMatchObject({ code: 0, out: `hardware/${uuid}: it is Ready\n` });
+  expect(await fleet.type("wait", `hw/${uuid}`, "--for", "ready")).toMatchObject({ code: 0 });
   const vain = await fleet.type("wait", `hardware/n1/${QAT}`, "--for", "gone", "--timeout", "1s");
   expect(vain).toMatchObject({ code: 3, out: "", err: expect.stringContaining("in vain: it is Ready") });
   const once = await fleet.type("wait", "node/n3", "--for", "live", "--timeout", "0s");

@@ -58,6 +58,7 @@ test("one is meant by an id, its beginning, or its node and address; what is not
   const [{ uuid = "" } = {}] = (await fleet.json("get", "hardware", `n1/${QAT}`)).hardware;
   for (const id of [uuid, uuid.slice(0, 8), uuid.toUpperCase(), "n1/3b:00.0", "3b:00.0"])
     expect((await rows("hw", id)).map(([, node, type]) => [node, type])).toEqual([["n1", "CRYPTO"]]);
+  expect(await get("hardware", "n2")).toMatchObject({ code: 1, err: expect.stringContaining("--node n2`") });
   expect(await get("hardware", "n1/3b:00.1")).toMatchObject({
     code: 1,
     err: expect.stringContaining("did you mean n1/3b:00.0"),
@@ -92,6 +93,7 @@ test("flags choose, in whatever case; a wrong word is bad usage and names the fl
     [["hardware", "-l", "=x"], "-l: expected NAME=VALUE"],
     [["nodes", "--status", "up"], "--status: expected LIVE"],
     [["alarms", "--kind", "x"], "--kind: expected agent.lost"],
+    [["hw", "--node", "n1", "--node", "n2"], "--node: expected it once, found it again"],
     [["nodez"], "nodes"],
   ] as const)
     expect(await get(...args)).toMatchObject({ code: 2, err: expect.stringContaining(said) });

@@ -88,9 +88,13 @@ test("cordon shows a node or a device as out of service wherever it is shown, an
   expect(device.cordoned).toMatchObject({ comment: "fan", of: "device" });
   expect(await done("cordon", "n2", "node/n1")).toBe("node/n2 cordoned\nnode/n1 cordoned\n");
   expect(await done("get", "nodes", "n2", "--no-headers")).toContain(" LIVE,Cordoned ");
+  expect(await type("describe", "n2")).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("`sinew describe node n2`"),
+  });
   expect(await done("describe", "node", "n1")).toContain("LIVE,Cordoned");
   expect((await fleet.json("get", "hardware", "--cordoned", "false")).hardware).toEqual([]);
-  expect(await done("uncordon", "n1", "n2", `hardware/${uuid}`)).toContain("node/n2 uncordoned\n");
+  expect(await done("uncordon", "n1", "n2", `hw/${uuid}`)).toContain("node/n2 uncordoned\n");
   expect((await fleet.json("get", "hardware", "--cordoned", "true")).hardware).toEqual([]);
   // Nothing is done where one of them is nothing.
   expect(await type("cordon", "n1", "n9")).toMatchObject({ code: 1, out: "", err: expect.stringContaining("n9") });
@@ -120,7 +124,7 @@ test("forget takes what is gone out of every list, and nothing that is still the
   });
   fleet.tree.remove(QAT);
   await until(async () => (await fleet.json("get", "hardware", "--freshness", "gone")).hardware.length === 1, 20_000);
-  expect(await done("forget", "hardware", `n1/${QAT}`, "--yes")).toMatch(/^hardware\/.* forgotten\n$/);
+  expect(await done("forget", "hw", `n1/${QAT}`, "--yes")).toMatch(/^hardware\/.* forgotten\n$/);
   expect((await fleet.json("get", "hardware", "--node", "n1")).hardware).toHaveLength(1);
   expect(await type("forget", "node", "n1", "--yes")).toMatchObject({
     code: 1,

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { theOne } from "../../src/cli/get/select.ts";
+import { hardware, whyOf } from "../../src/cli/get/kinds/hardware.ts";
+import { bare, theOne } from "../../src/cli/get/select.ts";
+import { sizeOf } from "../../src/cli/get/show.ts";
 import { hasLabels, labelsOf } from "../../src/cli/get/words.ts";
 import { difference } from "../../src/cli/history/difference.ts";
 import { age, spanText } from "../../src/cli/show/age.ts";
@@ -9,6 +11,7 @@ import { didYouMean } from "../../src/cli/show/near.ts";
 import { sectionsText } from "../../src/cli/show/sections.ts";
 import { yaml } from "../../src/cli/show/yaml.ts";
 import { columns } from "../../src/cli/table.ts";
+import { deviceSeen } from "../../src/cli/wait/aim.ts";
 import type { Hardware } from "../../src/contract/hardware.ts";
 
 describe("age()", () => {
@@ -112,6 +115,31 @@ test("theOne() is meant by a name, or the beginning of an id; by both of two row
     '2 devices have the id or the name "3b:00.0": abcd1111 e1/3b:00.0, abcd2222 e2/3b:00.0; say NODE/ADDRESS',
   );
   expect(() => theOne(devices, "e1", "hardware", cards)).toThrow("`sinew get hardware --node e1` shows what it has");
+});
+
+test("a terminal that says that it is 0 x 0 is one of 24 x 80", () => {
+  expect(sizeOf({ rows: 0, columns: 0 })).toEqual({ height: 24, width: 80 });
+  expect(sizeOf({})).toEqual({ height: 24, width: 80 });
+  expect(sizeOf({ rows: 5, columns: 200 })).toEqual({ height: 5, width: 200 });
+});
+
+test("bare() takes the kind away in each of its words, and nothing else", () => {
+  for (const said of ["hardware/ab12", "hw/ab12", "devices/ab12"]) expect(bare(hardware)(said)).toBe("ab12");
+  for (const said of ["n1/3b:00.0", "ab12", "node/n1", "/ab12"]) expect(bare(hardware)(said)).toBe(said);
+  expect(bare(hardware)("hw/n1/3b:00.0")).toBe("n1/3b:00.0");
+});
+
+test("what is waited for says its status once", () => {
+  const stale = {
+    freshness: "STALE",
+    source: "gpu",
+    node: { name: "n1" },
+    acc_status: { ready: true, conditions: [] },
+  };
+  const seen = deviceSeen({ word: "ready" }, stale as unknown as Hardware);
+  expect(seen).toEqual({ met: false, now: "it is Stale: source gpu gives no good answer" });
+  const { said } = whyOf({ hardware: stale as unknown as Hardware, failed: null });
+  expect(said.map(({ action }) => action)).toEqual(["`sinew describe node n1` says more"]);
 });
 
 test("labels are read as they are asked for, whatever is in them", () => {

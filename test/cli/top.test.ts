@@ -84,6 +84,7 @@ test("on a terminal it is drawn again and again, no higher than that", async () 
   const watching = fleet.follow(["top", "nodes", "--every", "1s"], { cols: 60, rows: 3 });
   const screens = () => watching.out().split("\u001b[H").slice(1);
   await until(() => screens().length >= 3, 20_000);
+  expect(Bun.stripANSI(screens()[0] ?? "")).toContain("... and 2 more");
   for (const screen of screens()) expect(Bun.stripANSI(screen).trimEnd().split("\n").length).toBeLessThanOrEqual(3);
   await watching.stop();
 });

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import { Exit } from "../exit.ts";
 import { type Flags, textOf } from "../get/kind.ts";
+import { kindless } from "../get/kindless.ts";
 import { hardware } from "../get/kinds/hardware.ts";
 import { nodes } from "../get/kinds/nodes.ts";
+import { bare } from "../get/select.ts";
 import { word } from "../get/words.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
@@ -22,6 +24,7 @@ Examples:
 Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 
 export function define(command: Command): void {
+  kindless(command);
   const sub = (name: string, aliases: string[], description: string) =>
     fleetOptions(
       command
@@ -36,16 +39,13 @@ export function define(command: Command): void {
     hardware.aliases,
     "one device: what and where it is, its conditions, who holds it, alarms, setup, changes",
   ).action((ids: string[], flags: Flags & FleetFlags) =>
-    describe(ids.map(bare(hardware.one)), flags, readDevice, { plain: plainDevice, sections: deviceSections }),
+    describe(ids.map(bare(hardware)), flags, readDevice, { plain: plainDevice, sections: deviceSections }),
   );
   sub("node", ["nodes"], "one node: its state and conditions, its hardware and sources, alarms, changes").action(
     (ids: string[], flags: Flags & FleetFlags) =>
-      describe(ids.map(bare(nodes.one)), flags, readNode, { plain: (read) => read, sections: nodeSections }),
+      describe(ids.map(bare(nodes)), flags, readNode, { plain: (read) => read, sections: nodeSections }),
   );
 }
-
-/** As `-o name` prints it, or without the kind. */
-export const bare = (one: string) => (id: string) => (id.startsWith(`${one}/`) ? id.slice(one.length + 1) : id);
 
 async function describe<T>(
   ids: string[],

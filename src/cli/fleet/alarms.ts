@@ -3,7 +3,9 @@ import type { Alarm } from "../../contract/fleet/alarm.ts";
 import { Exit } from "../exit.ts";
 import type { Flags } from "../get/kind.ts";
 import { alarms as alarmsKind } from "../get/kinds/alarms.ts";
+import { bare } from "../get/select.ts";
 import { OUTPUT_OPTION, outputOf, render } from "../get/show.ts";
+import { once } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { asking } from "../operator/call.ts";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
@@ -24,6 +26,7 @@ Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 
 export function define(command: Command): void {
   alarmsKind.filters(command);
+  once(command);
   command
     .option(...OUTPUT_OPTION)
     .option("--json", "as -o json")
@@ -52,7 +55,7 @@ async function alarms({ json, ...flags }: Flags & FleetFlags): Promise<void> {
 
 /** The one open alarm whose id begins so. Throws Exit. */
 export async function alarmBy(where: Where, beginning: string): Promise<Alarm> {
-  const begins = beginningOf(beginning);
+  const begins = beginningOf(bare(alarmsKind)(beginning));
   const found = (await all<Alarm>(asking(where), "alarms", "/alarms", new URLSearchParams({ state: "firing" }))).filter(
     begins,
   );

@@ -10,8 +10,10 @@ import { nodes } from "./kinds/nodes.ts";
 import { operations } from "./kinds/operations.ts";
 import { sources } from "./kinds/sources.ts";
 import { drawn } from "./screen.ts";
+import { bare } from "./select.ts";
 import { OUTPUT_OPTION, outputOf, render } from "./show.ts";
 import { lines, watch } from "./watch.ts";
+import { once } from "./words.ts";
 
 export const examples = `
 Examples:
@@ -37,6 +39,7 @@ function add<T>(command: Command, kind: Kind<T>): void {
   const sub = command.command(kind.name).aliases(kind.aliases).description(kind.summary);
   sub.argument("[ID...]", "some of them alone, by name, id or the beginning of an id");
   kind.filters(sub);
+  once(sub);
   sub
     .option(...OUTPUT_OPTION)
     .option("--no-headers", "rows alone")
@@ -48,8 +51,7 @@ async function get<T>(kind: Kind<T>, said: string[], flags: Flags & FleetFlags):
   const output = outputOf(flags);
   const headings = flags.headers !== false;
   const conductor = await conductorOf(flags);
-  // As -o name prints them.
-  const ids = said.map((id) => (id.startsWith(`${kind.one}/`) ? id.slice(kind.one.length + 1) : id));
+  const ids = said.map(bare(kind));
   const asking = await kind.ask(conductor, flags, ids);
   if (flags.watch === true) {
     const table = output === "table" || output === "wide";

@@ -2,7 +2,7 @@ import type { Conductor } from "../operator/conductor.ts";
 import { print } from "../output.ts";
 import { columnsOf, tableText } from "./columns.ts";
 import type { Kind } from "./kind.ts";
-import { colours } from "./show.ts";
+import { colours, moreText, sizeOf } from "./show.ts";
 import type { Screen } from "./watch.ts";
 
 /** Ages count on by themselves. */
@@ -20,7 +20,7 @@ export function drawn<T>(
   let waiting = false;
 
   async function draw() {
-    const { rows: height = 24, columns: width = 80 } = process.stdout;
+    const { height, width } = sizeOf(process.stdout);
     const places = Math.max(1, height - (headings ? 1 : 0) - (away === null ? 1 : 2));
     const visible = [...shown].slice(0, places);
     const look = { now: conductor.now() };
@@ -29,8 +29,7 @@ export function drawn<T>(
     const bold = visible.map(([key]) => changed.has(key));
     const lines = text.split("\n").slice(0, -1);
     const out = lines.map((line, at) => (colours() && bold[at - (headings ? 1 : 0)] ? `\x1b[1m${line}\x1b[22m` : line));
-    if (shown.size > visible.length)
-      out.push(`... and ${shown.size - visible.length} more: a taller terminal, or a filter`);
+    if (shown.size > visible.length) out.push(moreText(shown.size - visible.length).slice(0, width));
     if (away !== null) out.push(`${away}; trying again`.slice(0, width));
     if (out.length === 0) out.push(kind.none);
     await print(`\x1b[H${out.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`);

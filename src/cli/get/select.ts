@@ -24,6 +24,14 @@ export interface Words {
   node?: string;
 }
 
+/** What is left of `node/n1`, as `-o name` prints it or with another word for the kind; else the word as it is. */
+export const bare =
+  ({ name, one, aliases }: { name: string; one: string; aliases: string[] }) =>
+  (said: string): string => {
+    const at = said.indexOf("/");
+    return [name, one, ...aliases].includes(said.slice(0, Math.max(at, 0))) ? said.slice(at + 1) : said;
+  };
+
 /** Whether a word may be meant as the beginning of an id. */
 export const begins = (said: string): boolean => said.length >= LEAST && /^[0-9a-f-]+$/i.test(said);
 

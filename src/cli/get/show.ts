@@ -20,6 +20,15 @@ export const outputOf = (flags: Flags): Output => word("--output", textOf(flags,
 
 export const colours = (): boolean => terminal(process.stdout, process.env).colour;
 
+/** Some terminals, such as those of a serial line, say that they are 0 x 0. */
+export const sizeOf = ({ rows, columns }: { rows?: number; columns?: number }) => ({
+  height: rows || 24,
+  width: columns || 80,
+});
+
+/** What stands below rows where there is no room for all. */
+export const moreText = (hidden: number): string => `... and ${hidden} more: a taller terminal, or a filter`;
+
 export const plainOf = <T>(kind: Kind<T>, row: T): unknown => (kind.plain ? kind.plain(row) : row);
 
 /** All rows as one text. */

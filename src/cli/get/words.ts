@@ -1,3 +1,4 @@
+import type { Command } from "commander";
 import { Exit } from "../exit.ts";
 
 /** The value of a flag that has to be one of these, in whatever case it was typed. Throws Exit 2 naming the flag. */
@@ -39,4 +40,16 @@ export const hasLabels = (labels: Record<string, string>, wanted: readonly strin
 export function whole(what: string, text: string, least: number): number {
   if (/^\d{1,15}$/.test(text) && Number(text) >= least) return Number(text);
   throw new Exit(2, `${what}: expected a whole number from ${least}, found ${JSON.stringify(text)}`);
+}
+
+/** Refuses what a command has by now of options for one value where they are said twice: the last alone would count. */
+export function once(command: Command): void {
+  for (const option of command.options) {
+    if (!option.required || option.parseArg) continue;
+    let said = false;
+    command.on(`option:${option.name()}`, () => {
+      if (said) throw new Exit(2, `${option.long}: expected it once, found it again`);
+      said = true;
+    });
+  }
 }

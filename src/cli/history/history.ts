@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { HistoryEntry } from "../../contract/device/setup.ts";
-import { bare } from "../describe/describe.ts";
 import { deviceCalled, newestChanges, setupHistory, tried } from "../describe/read.ts";
 import { type Flags, textOf } from "../get/kind.ts";
+import { kindless } from "../get/kindless.ts";
 import { hardware } from "../get/kinds/hardware.ts";
-import { nodeCalled } from "../get/kinds/nodes.ts";
+import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
+import { bare } from "../get/select.ts";
 import { whole, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
@@ -32,6 +33,7 @@ interface Event {
 }
 
 export function define(command: Command): void {
+  kindless(command);
   const sub = (name: string, aliases: string[], description: string) =>
     fleetOptions(
       command
@@ -44,10 +46,10 @@ export function define(command: Command): void {
         .option("--no-headers", "rows alone"),
     );
   sub("hardware", hardware.aliases, "what became of one device, and how it was set up").action(
-    (id: string, flags: Flags & FleetFlags) => history(bare("hardware")(id), flags, ofDevice),
+    (id: string, flags: Flags & FleetFlags) => history(bare(hardware)(id), flags, ofDevice),
   );
   sub("node", ["nodes"], "what became of one node and what is in it").action((id: string, flags: Flags & FleetFlags) =>
-    history(bare("node")(id), flags, ofNode),
+    history(bare(nodes)(id), flags, ofNode),
   );
 }
 

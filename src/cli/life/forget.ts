@@ -2,12 +2,16 @@ import type { Command } from "commander";
 import type { Hardware } from "../../contract/hardware.ts";
 import { deviceCalled } from "../describe/read.ts";
 import { Exit } from "../exit.ts";
-import { nodeCalled } from "../get/kinds/nodes.ts";
+import { kindless } from "../get/kindless.ts";
+import { hardware } from "../get/kinds/hardware.ts";
+import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
+import { bare } from "../get/select.ts";
 import { writeError } from "../host/stderr.ts";
 import { call } from "../operator/call.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { all } from "../operator/pages.ts";
 import { print } from "../output.ts";
+import { count } from "../show/count.ts";
 import { pathOf, type Target, titleOf } from "./target.ts";
 
 export const examples = `
@@ -25,10 +29,12 @@ interface Flags extends FleetFlags {
 }
 
 export function define(command: Command): void {
-  const sub = (name: string, description: string, argument: [string, string], find: Find) =>
+  kindless(command);
+  const sub = (name: string, aliases: string[], description: string, argument: [string, string], find: Find) =>
     fleetOptions(
       command
         .command(name)
+        .aliases(aliases)
         .description(description)
         .argument(...argument),
     )
@@ -36,15 +42,17 @@ export function define(command: Command): void {
       .action((words: string[], { yes, ...flags }: Flags) => forget(words, { yes: yes === true, find, flags }));
   sub(
     "node",
+    ["nodes"],
     "forget nodes with all that is stored of them",
     ["<NODE...>", "by name, or by the beginning of the id"],
-    async (conductor, said) => ({ of: "node", node: await nodeCalled(conductor, said) }),
+    async (conductor, said) => ({ of: "node", node: await nodeCalled(conductor, bare(nodes)(said)) }),
   );
   sub(
     "hardware",
+    hardware.aliases,
     "forget devices that are GONE",
     ["<ID...>", "a device by NODE/ADDRESS, or by the beginning of its id"],
-    async (conductor, said) => ({ of: "hardware", device: await deviceCalled(conductor, said) }),
+    async (conductor, said) => ({ of: "hardware", device: await deviceCalled(conductor, bare(hardware)(said)) }),
   );
 }
 
@@ -70,7 +78,7 @@ async function forget(
 /** Asks whoever sits there. */
 async function isMeant(conductor: Conductor, one: Target): Promise<boolean> {
   const devices = one.of === "node" ? await devicesOf(conductor, one.node.id) : 0;
-  const more = one.of === "node" ? ` and its ${devices} ${devices === 1 ? "device" : "devices"}` : "";
+  const more = one.of === "node" ? ` and its ${count(devices, "device")}` : "";
   writeError(`forget ${titleOf(one)}${more}? [y/N] `);
   const { createInterface } = await import("node:readline/promises");
   const lines = createInterface({ input: process.stdin });

@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 import type { Node } from "../../contract/node.ts";
 import { Exit } from "../exit.ts";
-import { nodeCalled } from "../get/kinds/nodes.ts";
+import { kindless } from "../get/kindless.ts";
+import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
+import { bare } from "../get/select.ts";
 import { writeError } from "../host/stderr.ts";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
@@ -22,6 +24,7 @@ interface Flags extends FleetFlags {
 }
 
 export function define(command: Command): void {
+  kindless(command);
   const node = command
     .command("node")
     .description("give a node labels, by which lists, alarms and discoveries choose")
@@ -50,7 +53,7 @@ export function labelsPatch(words: readonly string[]): Record<string, string | n
 async function label(said: string, words: string[], { overwrite, json, ...flags }: Flags): Promise<void> {
   const labels = labelsPatch(words);
   const conductor = await conductorOf(flags);
-  const before = await nodeCalled(conductor, said);
+  const before = await nodeCalled(conductor, bare(nodes)(said));
   const has = (node: Node, name: string) => (Object.hasOwn(node.labels, name) ? (node.labels[name] ?? null) : null);
   for (const [name, value] of Object.entries(labels)) {
     const found = has(before, name);

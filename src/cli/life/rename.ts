@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 import type { Node } from "../../contract/node.ts";
 import { Exit } from "../exit.ts";
-import { nodeCalled } from "../get/kinds/nodes.ts";
+import { kindless } from "../get/kindless.ts";
+import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
+import { bare } from "../get/select.ts";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
 import { printable } from "../text.ts";
@@ -20,6 +22,7 @@ interface Flags extends FleetFlags {
 }
 
 export function define(command: Command): void {
+  kindless(command);
   const node = command
     .command("node")
     .description("give a node another name than it says")
@@ -32,7 +35,7 @@ export function define(command: Command): void {
       if ((name === undefined) !== (undo === true))
         throw new Exit(2, `expected either a new NAME or --undo, found ${undo ? "both" : "neither"}`);
       const conductor = await conductorOf(flags);
-      const before = await nodeCalled(conductor, said);
+      const before = await nodeCalled(conductor, bare(nodes)(said));
       const after = (await patch(conductor, { of: "node", node: before }, { name: name ?? null })) as Node | null;
       if (typeof after?.name !== "string") throw new Exit(1, "expected a node, got something else");
       if (json) return print(`${JSON.stringify(after)}\n`);

@@ -2,8 +2,9 @@ import type { Hardware } from "../../contract/hardware.ts";
 import type { Node } from "../../contract/node.ts";
 import { deviceCalled, tried } from "../describe/read.ts";
 import { Exit } from "../exit.ts";
-import { nodeCalled } from "../get/kinds/nodes.ts";
-import { begins } from "../get/select.ts";
+import { hardware } from "../get/kinds/hardware.ts";
+import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
+import { bare, begins } from "../get/select.ts";
 import { call } from "../operator/call.ts";
 import type { Conductor } from "../operator/conductor.ts";
 import { printable } from "../text.ts";
@@ -16,9 +17,9 @@ export const TARGET =
 
 /** What a person means. Throws Exit where it is nothing, or both. */
 export async function target(conductor: Conductor, said: string): Promise<Target> {
-  const [, kind, word = ""] = /^(node|hardware)\/(.+)$/.exec(said) ?? [];
-  if (kind === "node") return { of: "node", node: await nodeCalled(conductor, word) };
-  if (kind === "hardware") return { of: "hardware", device: await deviceCalled(conductor, word) };
+  const [name, id] = [bare(nodes)(said), bare(hardware)(said)];
+  if (name !== said) return { of: "node", node: await nodeCalled(conductor, name) };
+  if (id !== said) return { of: "hardware", device: await deviceCalled(conductor, id) };
   const node = await tried(() => nodeCalled(conductor, said));
   // A word that may be the beginning of a device's id is looked for among devices, too.
   if ("found" in node && !begins(said)) return { of: "node", node: node.found };

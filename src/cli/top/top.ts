@@ -5,8 +5,8 @@ import type { Column, Flags } from "../get/kind.ts";
 import { textOf } from "../get/kind.ts";
 import { hardware } from "../get/kinds/hardware.ts";
 import { nodes } from "../get/kinds/nodes.ts";
-import { colours } from "../get/show.ts";
-import { whole, word } from "../get/words.ts";
+import { colours, moreText, sizeOf } from "../get/show.ts";
+import { once, whole, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
@@ -35,10 +35,12 @@ export function define(command: Command): void {
       .option("-o, --output <FORMAT>", "table or json", "table");
   const devices = sub("hardware", hardware.aliases, "what is measured of devices, and what is not well");
   hardware.filters(devices);
+  once(devices);
   devices.option("--limit <COUNT>", "measure no more than so many: each is a question to its node", "100");
   fleetOptions(devices).action((flags: Flags & FleetFlags) => top(flags, DEVICE_COLUMNS, topHardware));
   const machines = sub("nodes", nodes.aliases, "of each node how much is ready, and what fires");
   nodes.filters(machines);
+  once(machines);
   fleetOptions(machines).action((flags: Flags & FleetFlags) => top(flags, NODE_COLUMNS, topNodes));
 }
 
@@ -105,10 +107,12 @@ async function top<T>(
       return { ...shown, note: `${error.message}; trying again` };
     });
     const { rows, note } = shown;
-    const { rows: height = 24, columns: width = 80 } = process.stdout;
+    const { height, width } = sizeOf(process.stdout);
     const visible = rows.slice(0, Math.max(1, height - (headings ? 2 : 1) - (note === null ? 0 : 1)));
     const text = tableText(columns, visible, { now: conductor.now() }, { headings, colour: colours(), width });
-    const lines = [...text.split("\n").slice(0, -1), ...(note === null ? [] : [note.slice(0, width)])];
+    const hidden = rows.length - visible.length;
+    const more = hidden > 0 ? [moreText(hidden).slice(0, width)] : [];
+    const lines = [...text.split("\n").slice(0, -1), ...more, ...(note === null ? [] : [note.slice(0, width)])];
     await print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`);
     await new Promise((resume) => setTimeout(resume, every));
   }

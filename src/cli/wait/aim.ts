@@ -26,11 +26,18 @@ export interface Seen {
   now: string;
 }
 
+/** A status and why; what says it once more itself, such as `Stale: source gpu is ...`, does not. */
+function isText(status: string, why = ""): string {
+  const [word = ""] = status.split(",");
+  const again = why.toLowerCase().startsWith(`${word.toLowerCase()}: `);
+  return `it is ${[status, again ? why.slice(word.length + 2) : why].filter(Boolean).join(": ")}`;
+}
+
 export function deviceSeen(aim: Aim, hardware: Hardware | null): Seen {
   if (hardware === null) return { met: aim.word === "gone", now: "it is not in the fleet" };
   const status = statusOf({ hardware, failed: null });
   const [why] = whyOf({ hardware, failed: null }).said;
-  const now = `it is ${status}${why ? `: ${why.text}` : ""}`;
+  const now = isText(status, why?.text);
   if (aim.word === "gone") return { met: hardware.freshness === "GONE", now };
   // What was known last of it is no news.
   if (aim.word === "ready") return { met: hardware.acc_status.ready && hardware.freshness === "FRESH", now };
@@ -40,7 +47,7 @@ export function deviceSeen(aim: Aim, hardware: Hardware | null): Seen {
 export function nodeSeen(aim: Aim, node: Node | null): Seen {
   if (node === null) return { met: aim.word === "gone", now: "it is not in the fleet" };
   const [why] = nodeWhy(node).said;
-  const now = `it is ${nodeStatus(node)}${why ? `: ${why.text}` : ""}`;
+  const now = isText(nodeStatus(node), why?.text);
   if (aim.word === "gone") return { met: node.state === "LOST" || node.state === "LEFT", now };
   if (aim.word === "live") return { met: node.state === "LIVE", now };
   return ofConditions(aim, node.conditions ?? [], now);

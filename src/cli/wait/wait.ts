@@ -3,8 +3,9 @@ import type { Hardware } from "../../contract/hardware.ts";
 import type { Node } from "../../contract/node.ts";
 import { deviceCalled, tried } from "../describe/read.ts";
 import { Exit, NotThere } from "../exit.ts";
-import { wordsOf } from "../get/kinds/hardware.ts";
-import { nodeCalled } from "../get/kinds/nodes.ts";
+import { hardware, wordsOf } from "../get/kinds/hardware.ts";
+import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
+import { bare } from "../get/select.ts";
 import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { follow } from "../operator/follow.ts";
@@ -48,8 +49,9 @@ interface Watched {
 }
 
 async function wait(what: string, flags: Flags): Promise<void> {
-  const [, kind, id = ""] = /^(hardware|node)\/(.+)$/s.exec(what) ?? [];
-  if (kind !== "hardware" && kind !== "node")
+  const [name, id] = [bare(nodes)(what), bare(hardware)(what)];
+  const kind = name !== what ? "node" : id !== what ? "hardware" : null;
+  if (kind === null || name === "" || id === "")
     throw new Exit(2, `expected hardware/ID or node/NAME, found ${JSON.stringify(what)}`);
   const aim = parseAim(flags.for, kind);
   const limit = durationMs("--timeout", flags.timeout, { least: 0 });
@@ -61,7 +63,7 @@ async function wait(what: string, flags: Flags): Promise<void> {
   const { look, filter, missing } =
     kind === "hardware"
       ? await device(conductor, id, (found) => deviceSeen(aim, found))
-      : await node(conductor, id, (found) => nodeSeen(aim, found));
+      : await node(conductor, name, (found) => nodeSeen(aim, found));
 
   let seen = await look();
   if (missing !== null) {

@@ -1,6 +1,7 @@
 import { type Alarm, AlarmKind, AlarmSeverity, AlarmState } from "../../../contract/fleet/alarm.ts";
 import type { Conductor } from "../../operator/conductor.ts";
 import { bodies } from "../../operator/pages.ts";
+import { count } from "../../show/count.ts";
 import { ago } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { theOne } from "../select.ts";
@@ -38,7 +39,7 @@ export const alarms: Kind<Alarm> = {
     { heading: "STATUS", of: stateOf },
     ago("SINCE", ({ since }) => since),
     { heading: "SOURCE", wide: true, of: ({ source }) => source ?? "-" },
-    { heading: "HARDWARE", wide: true, of: ({ uuid, devices }) => uuid?.slice(0, 8) ?? `${devices.total} devices` },
+    { heading: "HARDWARE", wide: true, of: ({ uuid, devices }) => uuid?.slice(0, 8) ?? count(devices.total, "device") },
     { heading: "FIRED", wide: true, of: ({ fired_at }) => fired_at ?? "-" },
     { heading: "RESOLVED", wide: true, of: ({ resolved_at }) => resolved_at ?? "-" },
     {

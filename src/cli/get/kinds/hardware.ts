@@ -73,8 +73,9 @@ function ofHardware({ hardware, failed }: Device): Why {
     const text = failed?.error
       ? `Stale: source ${failed.name} is ${failed.error.code}: ${failed.error.message}`
       : `Stale: source ${hardware.source} gives no good answer`;
-    const action = `\`sinew describe node ${hardware.node.name}\` says more; what follows was known last`;
-    return { since: failed?.observed_at ?? null, said: [{ text, action }, ...say(against(hardware))] };
+    const last = say(against(hardware));
+    const action = `\`sinew describe node ${hardware.node.name}\` says more${last.length > 0 ? "; what follows was known last" : ""}`;
+    return { since: failed?.observed_at ?? null, said: [{ text, action }, ...last] };
   }
   if (acc_status.ready) {
     const ill = faults(hardware);

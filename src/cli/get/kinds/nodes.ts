@@ -4,6 +4,7 @@ import type { Alarm, AlarmKind } from "../../../contract/fleet/alarm.ts";
 import { type Node, NodeState } from "../../../contract/node.ts";
 import type { Conductor } from "../../operator/conductor.ts";
 import { all, bodies } from "../../operator/pages.ts";
+import { count } from "../../show/count.ts";
 import { told } from "../../table.ts";
 import { ago, orNone } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
@@ -45,7 +46,7 @@ export const nodeStatus = ({ state, cordoned }: Node): string => (cordoned ? `${
 /** `2 alarms: source.failed, hardware.unhealthy`; nothing: none fires. */
 function alarmWhy({ node, alarms }: Machine): { text: string; action: string }[] {
   if (alarms.length === 0) return [];
-  const text = `${alarms.length} ${alarms.length === 1 ? "alarm" : "alarms"}: ${[...new Set(alarms)].join(", ")}`;
+  const text = `${count(alarms.length, "alarm")}: ${[...new Set(alarms)].join(", ")}`;
   return [{ text, action: `\`sinew alarms --node ${node.name}\`` }];
 }
 
