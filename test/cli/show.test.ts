@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { hardware, whyOf } from "../../src/cli/get/kinds/hardware.ts";
+import { nodes } from "../../src/cli/get/kinds/nodes.ts";
 import { bare, theOne } from "../../src/cli/get/select.ts";
 import { sizeOf } from "../../src/cli/get/show.ts";
 import { hasLabels, labelsOf } from "../../src/cli/get/words.ts";
 import { difference } from "../../src/cli/history/difference.ts";
+import type { Conductor } from "../../src/cli/operator/conductor.ts";
 import { age, spanText } from "../../src/cli/show/age.ts";
 import { durationMs } from "../../src/cli/show/duration.ts";
 import { didYouMean } from "../../src/cli/show/near.ts";
@@ -12,6 +14,7 @@ import { sectionsText } from "../../src/cli/show/sections.ts";
 import { yaml } from "../../src/cli/show/yaml.ts";
 import { columns } from "../../src/cli/table.ts";
 import { deviceSeen } from "../../src/cli/wait/aim.ts";
+import type { Change } from "../../src/contract/change.ts";
 import type { Hardware } from "../../src/contract/hardware.ts";
 
 describe("age()", () => {
@@ -140,6 +143,32 @@ test("what is waited for says its status once", () => {
   expect(seen).toEqual({ met: false, now: "it is Stale: source gpu gives no good answer" });
   const { said } = whyOf({ hardware: stale as unknown as Hardware, failed: null });
   expect(said.map(({ action }) => action)).toEqual(["`sinew describe node n1` says more"]);
+});
+
+test("a list of nodes that is followed says what fires of one from the feed, without asking for the node", async () => {
+  const node = { id: "a", name: "n1", state: "LIVE", labels: {} };
+  const alarm = { id: "1", kind: "source.failed", state: "firing", node };
+  const asked: string[] = [];
+  const conductor = {
+    ask: async (path: string) => {
+      asked.push(path);
+      return path.startsWith("/nodes") ? { nodes: [node], revision: 1 } : { alarms: [alarm], revision: 1 };
+    },
+  } as unknown as Conductor;
+  const asking = await nodes.ask(conductor, {}, []);
+  expect((await asking.list()).rows.map(({ alarms }) => alarms)).toEqual([["source.failed"]]);
+  const change = (more: object) =>
+    asking.touched({ kind: "alarm", node, uuid: null, alarm: { ...alarm, ...more } } as unknown as Change);
+  const two = await change({ id: "2", kind: "hardware.unhealthy" });
+  expect(two.rows.map(({ row: { alarms }, leaves }) => [alarms, leaves])).toEqual([
+    [["hardware.unhealthy", "source.failed"], false],
+  ]);
+  expect((await change({ state: "resolved" })).rows.map(({ row: { alarms } }) => alarms)).toEqual([
+    ["hardware.unhealthy"],
+  ]);
+  expect((await change({ id: "3", node: { id: "b", name: "n2" } })).rows).toEqual([]);
+  expect((await change({ id: "4", node: null })).rows).toEqual([]);
+  expect(asked).toHaveLength(2);
 });
 
 test("labels are read as they are asked for, whatever is in them", () => {

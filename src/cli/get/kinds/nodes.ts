@@ -172,6 +172,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Machi
   const chosen = new Set<string>();
   /** Those that fire, by their node. */
   const firing = new Map<string, Map<string, AlarmKind>>();
+  /** Those that were listed or told, as they were last: what fires changes nothing else of them. */
+  const known = new Map<string, Node>();
   const machine = (node: Node): Machine => ({ node, alarms: [...(firing.get(node.id)?.values() ?? [])].toSorted() });
 
   function heard({ id, node, state, kind }: Alarm): void {
@@ -187,7 +189,9 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Machi
       const { rows, revision } = await allNodes(conductor, query);
       const open = await all<Alarm>(conductor.ask, "alarms", "/alarms", new URLSearchParams({ state: "firing" }));
       firing.clear();
+      known.clear();
       for (const alarm of open) heard(alarm);
+      for (const node of rows) known.set(node.id, node);
       if (ids.length === 0) return { rows: rows.map(machine), revision };
       const picked = ids.map((id) => theOne(rows, id, "nodes", nodeWords));
       for (const { id } of picked) chosen.add(id);
@@ -195,9 +199,17 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Machi
     },
     async touched({ kind, node: { id }, uuid, alarm }: Change) {
       const isThis = ({ node }: Machine) => node.id === id;
-      if (kind === "forgotten" && uuid === null) return { rows: [], forgotten: isThis };
-      if (alarm) heard(alarm);
-      if (kind !== "state" && !alarm?.node) return { rows: [] };
+      if (kind === "forgotten" && uuid === null) {
+        known.delete(id);
+        return { rows: [], forgotten: isThis };
+      }
+      if (alarm) {
+        heard(alarm);
+        const node = alarm.node === null ? undefined : known.get(alarm.node.id);
+        const isAsked = node !== undefined && (ids.length === 0 || chosen.has(node.id));
+        return { rows: isAsked ? [{ row: machine(node), leaves: false }] : [] };
+      }
+      if (kind !== "state") return { rows: [] };
       const row = (await conductor.find(`/nodes/${id}`)) as Node | null;
       if (row === null) return { rows: [], forgotten: isThis };
       const isChosen =
@@ -205,6 +217,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Machi
         (state === undefined || row.state === state) &&
         (cordoned === undefined || Boolean(row.cordoned) === cordoned) &&
         hasLabels(row.labels, labels);
+      if (isChosen) known.set(id, row);
+      else known.delete(id);
       return { rows: [{ row: machine(row), leaves: !isChosen }] };
     },
   };
