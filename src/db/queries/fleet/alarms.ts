@@ -21,14 +21,17 @@ import type { Reader, Writer } from "../../connection.ts";
 import { chunked, padded, rowsOf, textOf } from "../../prepared.ts";
 import type { AlarmRow, HardwareRow, NodeRow, SourceRow } from "../../schema/tables.ts";
 
-import { cordonColumn } from "./given.ts";
+import { cordonColumn, nameIn, saysColumn } from "./given.ts";
 
 export type { AlarmRow } from "../../schema/tables.ts";
 
 /** What of nodes can be a trouble. */
 export interface Facts {
   nodes: (Pick<NodeRow, "id" | "name" | "state" | "labels" | "api" | "conditions" | "reported" | "revision"> &
-    Service)[];
+    Service & {
+      /** The name that it says itself, where it was given another one. */
+      says?: string | null;
+    })[];
   /** Those that are not OK. */
   sources: SourceRow[];
   /** Those that are ill or gone, of each node at most `LOOKED_AT` of either. */
@@ -48,14 +51,19 @@ export async function factsOf(r: Reader, nodeIds: string[]): Promise<Facts> {
   if (ids.length === 0) return { nodes: [], sources: [], devices: [] };
   const nodesText = textOf(r, `factsOf nodes ${ids.length}`, (db, { nodes, given }) =>
     db
-      .select({ ...getTableColumns(nodes), cordoned: cordonColumn(given, "node", '"nodes"."id"') })
+      .select({
+        ...getTableColumns(nodes),
+        cordoned: cordonColumn(given, "node", '"nodes"."id"'),
+        said: saysColumn(given, '"nodes"."id"'),
+      })
       .from(nodes)
       .where(inArray(nodes.id, ids)),
   );
   const nodeRows = await r.run(nodesText, ids);
   const nodes = rowsOf(r.tables.nodes, nodeRows).map((node, index) => ({
     ...node,
-    cordoned: (nodeRows[index]?.at(-1) ?? null) !== null,
+    cordoned: (nodeRows[index]?.at(-2) ?? null) !== null,
+    says: nameIn((nodeRows[index]?.at(-1) ?? null) as string | null), // a column of texts
   }));
   const sourcesText = textOf(r, `factsOf sources ${ids.length}`, (db, { sources }) =>
     db

@@ -111,6 +111,12 @@ export const cordonColumn = ({ cordoned, of, id: own }: Tables["given"], what: O
   >`(SELECT ${cordoned} FROM ${given} WHERE ${of} = ${sql.raw(`'${what}'`)} AND ${own} = ${sql.raw(id)})`;
 };
 
+/** What a node says it is called, where it was given another name; null: what is shown is that. */
+export const saysColumn = ({ said, of, id: own }: Tables["given"], id: string) =>
+  sql<string | null>`(SELECT ${said} FROM ${sql.raw('"given"')} WHERE ${of} = 'node' AND ${own} = ${sql.raw(id)})`;
+
+export const nameIn = (said: string | null): string | null => (said === null ? null : (JSON.parse(said) as Said).name); // written from one
+
 export const isCordoned = ({ given }: Pick<Tables, "given">, wanted: boolean) =>
   wanted ? isNotNull(given.cordoned) : isNull(given.cordoned);
 

@@ -44,7 +44,7 @@ export interface Context {
 export function firing(row: StoredAlarm, body: AlarmBody, context: Context, now: string) {
   const node = row.node_id === null ? null : { id: row.node_id, name: row.node_name ?? "" };
   // Written from an AlarmKind only.
-  const matched = { kind: row.kind as Problem["kind"], node, labels: body.labels };
+  const matched = { kind: row.kind as Problem["kind"], node, labels: body.labels, says: body.says };
   const silenced_by = silencedBy(context.windows(), matched);
   const notify = silenced_by === null;
   const next = { ...body, silenced_by, notified: notify ? row.severity : null };

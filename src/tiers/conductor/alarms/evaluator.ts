@@ -112,8 +112,9 @@ export function createEvaluator(options: Omit<Context, "windows" | "world"> & { 
       const problem = [...own.values()].find(({ kind }) => kind === "agent.lost");
       const row = problem && stored.get(problem.fingerprint);
       const silenced = problem !== undefined && silencedBy(active, problem) !== null;
-      const { revision = 0, state = "LEFT" } = known.get(node) ?? {};
-      lost.note({ id: node, revision }, { problem, row, silenced }, { began, outage: open });
+      const { revision = 0, state = "LEFT", cordoned = false } = known.get(node) ?? {};
+      const idle = cordoned && state === "LOST";
+      lost.note({ id: node, revision }, { problem, row, silenced, idle }, { began, outage: open });
       return decide({ node, here: state !== "LEFT", over, problems: own, rows: stored, holds, kinds });
     });
   }

@@ -14,6 +14,8 @@ export interface Problem {
   fingerprint: string;
   kind: AlarmKind;
   node: { id: string; name: string };
+  /** The name that its node says itself, where it was given another one. */
+  says: string | null;
   labels: Record<string, string>;
   source: string | null;
   uuid: string | null;
@@ -75,6 +77,7 @@ function ofNode(node: NodeFacts, sources: Facts["sources"], devices: Facts["devi
       fingerprint: fingerprintOf(kind, node.id, source, uuid),
       kind,
       node: { id: node.id, name: node.name },
+      says: node.says ?? null,
       labels,
     };
   };

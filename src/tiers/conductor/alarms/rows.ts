@@ -15,6 +15,8 @@ export interface AlarmBody
   extends Pick<Alarm, "reason" | "message" | "action" | "devices" | "members" | "acknowledged" | "silenced_by"> {
   /** Of its node, as a window may match them. */
   labels: Record<string, string>;
+  /** The name that its node says itself, where another one is shown; an older Sinew wrote none. */
+  says?: string | null;
   /** How severe it was when somebody was notified that it fires, who so is to hear when it does no more; null: nobody was. */
   notified: AlarmSeverity | null;
   /** How severe it was before it became what it is; null: it always was that. */
@@ -29,7 +31,7 @@ export const bodyOf = (row: Pick<AlarmRow, "body">): AlarmBody => JSON.parse(row
 
 /** A row as the contract's Alarm: the one way out. */
 export function toAlarm(row: StoredAlarm): Alarm {
-  const { labels: _, notified: __, former: ___, trigger: ____, known: _____, ...shown } = bodyOf(row);
+  const { labels, says, notified, former, trigger, known, ...shown } = bodyOf(row);
   const node = row.node_id === null ? null : { id: row.node_id, name: row.node_name ?? "" };
   return {
     id: row.id,
@@ -72,17 +74,17 @@ export const isNews = (severity: string, notified: AlarmSeverity | null): boolea
   notified === null || (severity === "critical" && notified !== "critical");
 
 /** What a problem says, as an alarm has it. */
-export const said = ({ reason, message, action, devices, labels }: Problem) => ({
-  ...{ reason, message, action, labels },
+export const said = ({ reason, message, action, devices, labels, says }: Problem) => ({
+  ...{ reason, message, action, labels, says },
   devices: { total: devices.length, uuids: devices.slice(0, SHOWN) },
 });
 
 /** Whether an alarm says something else than its problem does now. Wording does not count: counters are in it. */
 export function isOutdated(row: StoredAlarm, problem: Problem, kinds: Kinds): boolean {
-  const { reason, devices, labels } = bodyOf(row);
+  const { reason, devices, labels, says = null } = bodyOf(row);
   // Of a node and a source the devices were looked up when it fired.
   const counts = problem.devices.length > 0 && devices.total !== problem.devices.length;
   const same =
     reason === problem.reason && row.severity === severityOf(problem, kinds) && row.node_name === problem.node.name;
-  return !same || counts || !sameLabels(labels, problem.labels);
+  return !same || counts || says !== problem.says || !sameLabels(labels, problem.labels);
 }

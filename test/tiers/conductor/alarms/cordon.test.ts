@@ -72,6 +72,44 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
     expect(outage?.members?.nodes.map(({ name }) => name)).not.toContain("n1");
   });
 
+  test("lost nodes that are back in service together are no outage: each is lost alone, as it was before", async () => {
+    const all = Array.from({ length: 12 }, (_, n) => n + 1);
+    await fleet.say(...Array.from({ length: 40 }, (_, n) => ({ node: node(n + 1) })));
+    for (const n of all) await cordon(n, true);
+    await fleet.say(...all.map((n) => ({ node: node(n, { state: "LOST" }) })));
+    await fleet.pass(1_000);
+    for (const n of all) await cordon(n, null);
+    await fleet.becomes(all.map((n) => ["agent.lost", "firing", `n${n}`]));
+    await fleet.pass(1_000);
+    // One that is back and lost once more is lost now.
+    await fleet.say(...all.map((n) => ({ node: node(n) })));
+    await fleet.becomes([], { state: "firing" });
+    await fleet.say(...all.map((n) => ({ node: node(n, { state: "LOST" }) })));
+    await fleet.becomes([["agent.lost", "firing", null]], { state: "firing" });
+  });
+
+  test("a window by the name that a node says itself, or is shown by, silences it under either", async () => {
+    const ends_at = new Date(fleet.clock.world.now().getTime() + 3_600_000).toISOString();
+    const by = async (name: string) => (await fleet.alarms.addWindow({ ends_at, matcher: { node: name } }, "ops")).id;
+    const windows = { n1: await by("n1"), n2: await by("shown") };
+    await fleet.say({ node: node(1), devices: [ill(1)] });
+    const alarm = async (name: string) => (await fleet.becomes([["hardware.unhealthy", "firing", name]]))[0];
+    expect((await alarm("n1"))?.silenced_by).toBe(windows.n1);
+    await patchNode(parts(), id(1), { name: "r7-03" }, "ada");
+    expect((await alarm("r7-03"))?.silenced_by).toBe(windows.n1);
+    await fleet.restart();
+    await fleet.pass(2_000);
+    expect((await alarm("r7-03"))?.silenced_by).toBe(windows.n1);
+    expect(await fleet.events()).toEqual([]);
+    await fleet.say({ node: node(2), devices: [ill(2)] });
+    await patchNode(parts(), id(2), { name: "shown" }, "ada");
+    await fleet.becomes([
+      ["hardware.unhealthy", "firing", "r7-03"],
+      ["hardware.unhealthy", "firing", "shown"],
+    ]);
+    expect((await fleet.list()).find(({ node }) => node?.name === "shown")?.silenced_by).toBe(windows.n2);
+  });
+
   test("what is forgotten is no trouble any more, and its alarm says so", async () => {
     await fleet.say({ node: node(1, { state: "LOST" }) }, { node: node(2), devices: [gone(2)] });
     await fleet.becomes([

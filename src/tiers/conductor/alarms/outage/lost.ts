@@ -13,7 +13,7 @@ export interface Lost {
   /** Of its alarm, and whether it has one of its own. */
   fingerprint: string;
   fired: boolean;
-  /** By a window: nobody waits for it. */
+  /** By a window, or as it is out of service: nobody waits for it. */
   silenced: boolean;
   /** Of the outage: it gets no alarm of its own. */
   member: boolean;
@@ -22,12 +22,12 @@ export interface Lost {
 /** Keeps count of who is lost, and since when as far as this evaluator knows. */
 export interface LostNodes {
   /**
-   * What a look at a node has shown: its `problem`, undefined where it is not lost, and the alarm of that. `began`: the
-   * revision at which this evaluator did; `outage`: the open one.
+   * What a look at a node has shown: its `problem`, undefined where it is not lost, and the alarm of that; `idle`: it is out
+   * of service, and LOST as one that is back in service would be no news of. `began`: the revision at which this evaluator did; `outage`: the open one.
    */
   note(
     node: { id: string; revision: number },
-    seen: { problem: Problem | undefined; row: StoredAlarm | undefined; silenced: boolean },
+    seen: { problem: Problem | undefined; row: StoredAlarm | undefined; silenced: boolean; idle: boolean },
     since: { began: number; outage: Outage | null },
   ): void;
   get(node: string): Lost | undefined;
@@ -40,8 +40,16 @@ export interface LostNodes {
 
 export function createLostNodes({ monotonic }: Pick<World, "monotonic">): LostNodes {
   const lost = new Map<string, Lost>();
+  /** Out of service and LOST: that they are in service again is no loss of now. */
+  const idling = new Set<string>();
   return {
-    note({ id, revision }, { problem, row, silenced }, { began, outage }) {
+    note({ id, revision }, { problem, row, silenced, idle }, { began, outage }) {
+      if (idle) {
+        idling.add(id);
+        lost.delete(id);
+        return;
+      }
+      const wasIdle = idling.delete(id);
       if (!problem) {
         lost.delete(id);
         return;
@@ -56,7 +64,7 @@ export function createLostNodes({ monotonic }: Pick<World, "monotonic">): LostNo
       // One that had an alarm has been folded into the outage, if need be by another evaluator.
       const folded = known?.fired === true && outage !== null;
       const member = !fired && (known ? known.member || folded : before);
-      const at = known?.at ?? (before ? Number.NEGATIVE_INFINITY : monotonic());
+      const at = known?.at ?? (before || wasIdle ? Number.NEGATIVE_INFINITY : monotonic());
       lost.set(id, { id, name: node.name, at, fingerprint, fired, silenced, member });
     },
     get: (node) => lost.get(node),

@@ -7,6 +7,8 @@ export interface Matched {
   kind: AlarmKind;
   node: { id: string; name: string } | null;
   labels: Record<string, string>;
+  /** The name that it says itself, where it was given another one: its own windows are by that. */
+  says?: string | null | undefined;
 }
 
 /** Those that are now, by the clock on the wall: that is what a person meant. */
@@ -16,11 +18,11 @@ export const activeWindows = (windows: readonly Window[], now: Date): Window[] =
   );
 
 /** The id of the first of these windows that matches; null: none. */
-export function silencedBy(windows: readonly Window[], { kind, node, labels }: Matched): string | null {
+export function silencedBy(windows: readonly Window[], { kind, node, labels, says }: Matched): string | null {
   const found = windows.find(({ matcher }) => {
     if (matcher.kind !== undefined && matcher.kind !== kind) return false;
-    if (matcher.node !== undefined && matcher.node.toLowerCase() !== node?.id && matcher.node !== node?.name)
-      return false;
+    const named = matcher.node;
+    if (named !== undefined && named.toLowerCase() !== node?.id && named !== node?.name && named !== says) return false;
     return hasLabels(labels, matcher.labels ?? {});
   });
   return found?.id ?? null;

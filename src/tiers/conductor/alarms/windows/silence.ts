@@ -31,7 +31,8 @@ export async function applyWindows(context: Context, rest: () => Promise<void>):
 function silenceOf(context: Context, row: StoredAlarm): string | null {
   const node = row.node_id === null ? null : { id: row.node_id, name: row.node_name ?? "" };
   // Written from an AlarmKind only.
-  return silencedBy(context.windows(), { kind: row.kind as Problem["kind"], node, labels: bodyOf(row).labels });
+  const { labels, says } = bodyOf(row);
+  return silencedBy(context.windows(), { kind: row.kind as Problem["kind"], node, labels, says });
 }
 
 const write = (context: Context, fingerprints: string[]): Promise<void> =>
