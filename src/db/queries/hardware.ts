@@ -88,6 +88,7 @@ export interface HardwareFilter {
   node?: string;
   device_type?: string;
   vendor_id?: string;
+  /** Ready as far as is known now: what is STALE is not, whatever it was. */
   ready?: boolean;
   freshness?: Freshness;
   /** Itself, or with its node. */
@@ -119,6 +120,7 @@ export async function listHardware(
     `${labels.length} labels`,
     condition === undefined ? "" : "condition",
     cordoned === undefined ? "" : `cordoned ${cordoned}`,
+    ready === false ? "or old" : "",
   ];
   const name = `listHardware ${[...used.map((one) => one.name), ...more]}`;
   const text = textOf(r, name, (db, tables) => {
@@ -140,6 +142,13 @@ export async function listHardware(
       const out = or(itself, inArray(hardware.node_id, cordonedOnes(db, tables, "node")));
       return wanted ? out : out && not(out);
     };
+    const isReady = (wanted: boolean) => {
+      const says = eq(own(hardware.ready), wanted);
+      if (wanted) return and(says, sql`${own(hardware.freshness)} = 'FRESH'`);
+      const old = db.select({ id: hardware.id }).from(hardware).where(sql`${hardware.freshness} IN ('STALE', 'GONE')`);
+      const notReady = db.select({ id: hardware.id }).from(hardware).where(eq(hardware.ready, wanted));
+      return or(inArray(hardware.id, notReady), inArray(hardware.id, old));
+    };
     // SQLite would walk the index of such a column, for nearly all rows, and not that of a node: behind a + it has none.
     const own = (column: AnyColumn) =>
       node !== undefined && r.dialect === "sqlite" ? sql`+${column}` : sql`${column}`;
@@ -148,7 +157,7 @@ export async function listHardware(
       labels.length === 0 ? undefined : inArray(hardware.node_id, labelled(r, tables, labels)),
       device_type === undefined ? undefined : eq(own(hardware.device_type), device_type),
       vendor_id === undefined ? undefined : eq(own(hardware.vendor_id), vendor_id),
-      ready === undefined ? undefined : eq(own(hardware.ready), ready),
+      ready === undefined ? undefined : isReady(ready),
       freshness === undefined ? undefined : eq(own(hardware.freshness), freshness),
       cordoned === undefined ? undefined : isOut(cordoned),
       after === undefined ? undefined : gt(hardware.id, after),

@@ -135,7 +135,10 @@ export const hardware: Kind<Device> = {
         "--status <STATUS>",
         `of one status, or several with commas between: ${STATUSES.join(", ").toLowerCase()}`,
       )
-      .option("--ready <BOOLEAN>", "true: those that are ready, false: those that are not")
+      .option(
+        "--ready <BOOLEAN>",
+        "true: those that are ready, false: those that are not, or of which nobody knows now",
+      )
       .option("--cordoned <BOOLEAN>", "true: those that are out of service, false: those that are not")
       .option("--freshness <WORD>", "FRESH, STALE (its source does not answer) or GONE")
       .option("--condition <TYPE>", "where this condition is false, such as DriverBound or LinkFull")
@@ -195,7 +198,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     if (node !== undefined && one.node.name !== node && one.node.id !== node.toLowerCase()) return false;
     if (device_type !== undefined && one.acc_specs.device_type !== device_type) return false;
     if (vendor !== undefined && one.pci?.vendor_id !== vendor) return false;
-    if (ready !== undefined && one.acc_status.ready !== ready) return false;
+    if (ready !== undefined && (one.acc_status.ready && one.freshness === "FRESH") !== ready) return false;
     if (!isStatus(one)) return false;
     if (freshness !== undefined && one.freshness !== freshness) return false;
     if (cordoned !== undefined && Boolean(one.cordoned) !== cordoned) return false;
