@@ -59,12 +59,9 @@ const listFleet = guarded(READERS, {
         .string()
         .regex(/^[0-9a-f]{4}$/, "expected 4 lower-case hex digits")
         .optional(),
-      ready: z
-        .enum(["true", "false"])
-        .optional()
-        .meta({
-          description: "true: FRESH and ready; false: all others, as nobody knows whether what is STALE is ready",
-        }),
+      ready: z.enum(["true", "false"]).optional().meta({
+        description: "true: FRESH and ready; false: all others, as nobody knows whether what is STALE is ready",
+      }),
       freshness: Freshness.optional(),
       cordoned,
       condition: z

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMMANDS } from "../../src/commands.ts";
-import { type Fleet, GPU, QAT, startFleet } from "../support/fleet.ts";
-import { endAll } from "../support/process.ts";
-import { lines, run } from "./run.ts";
+import { COMMANDS } from "../../../src/commands.ts";
+import { lines, run } from "../../cli/run.ts";
+import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
+import { endAll } from "../../support/process.ts";
 
 let fleet: Fleet;
 /** What may be typed in the place of the last word, without what it is. */
@@ -111,7 +111,7 @@ describe.each(Object.keys(SHELLS))("%s", (shell) => {
   test.if(there)("completes commands, addresses behind their colons, and files", async () => {
     const bin = join(fleet.home, shell);
     mkdirSync(bin, { recursive: true });
-    const main = new URL("../../src/main.ts", import.meta.url).pathname;
+    const main = new URL("../../../src/main.ts", import.meta.url).pathname;
     symlinkSync(main, join(bin, "sinew"));
     const script = join(fleet.home, `completion.${shell}`);
     writeFileSync(script, (await run(["completion", shell], fleet.env)).out);

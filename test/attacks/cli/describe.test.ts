@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Fleet, GPU, QAT, startFleet } from "../support/fleet.ts";
-import { endAll, until } from "../support/process.ts";
-import { lines } from "./run.ts";
+import { lines } from "../../cli/run.ts";
+import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
+import { endAll, until } from "../../support/process.ts";
 
 let fleet: Fleet;
 let uuid = "";

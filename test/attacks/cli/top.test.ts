@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Exit } from "../../src/cli/exit.ts";
-import type { Conductor } from "../../src/cli/operator/conductor.ts";
-import { measured } from "../../src/cli/top/hardware.ts";
-import { type Fleet, QAT, startFleet } from "../support/fleet.ts";
-import { endAll, until } from "../support/process.ts";
-import { lines } from "./run.ts";
+import { Exit } from "../../../src/cli/exit.ts";
+import type { Conductor } from "../../../src/cli/operator/conductor.ts";
+import { measured } from "../../../src/cli/top/hardware.ts";
+import { lines } from "../../cli/run.ts";
+import { type Fleet, QAT, startFleet } from "../../support/fleet.ts";
+import { endAll, until } from "../../support/process.ts";
 
 let fleet: Fleet;
 const cells = (row: string) => row.split(/ {2,}/);

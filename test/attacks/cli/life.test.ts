@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { labelsPatch } from "../../src/cli/life/label.ts";
-import { Hardware } from "../../src/contract/hardware.ts";
-import { Node } from "../../src/contract/node.ts";
-import { type Fleet, GPU, QAT, startFleet } from "../support/fleet.ts";
-import { endAll, sinew, until } from "../support/process.ts";
-import { lines } from "./run.ts";
+import { labelsPatch } from "../../../src/cli/life/label.ts";
+import { Hardware } from "../../../src/contract/hardware.ts";
+import { Node } from "../../../src/contract/node.ts";
+import { lines } from "../../cli/run.ts";
+import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
+import { endAll, sinew, until } from "../../support/process.ts";
 
 let fleet: Fleet;
 const type = (...args: string[]) => fleet.type(...args);

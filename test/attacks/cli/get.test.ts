@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { FleetHardwareList } from "../../src/contract/hardware.ts";
-import { NodeList } from "../../src/contract/node.ts";
-import { type Fleet, GPU, QAT, startFleet } from "../support/fleet.ts";
-import { endAll, until } from "../support/process.ts";
-import { lines } from "./run.ts";
+import { FleetHardwareList } from "../../../src/contract/hardware.ts";
+import { NodeList } from "../../../src/contract/node.ts";
+import { lines } from "../../cli/run.ts";
+import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
+import { endAll, until } from "../../support/process.ts";
 
 let fleet: Fleet;
 const get = (...args: string[]) => fleet.type("get", ...args);
