@@ -109,19 +109,20 @@ export function fleetFamilies(
       ]),
   );
 
-  metrics.gauge("sinew_links", "Links that agents hold to this conductor.", [], () => [
-    [{}, conductor.figures().links],
+  const now = perScrape(world, async () => conductor.figures());
+  metrics.gauge("sinew_links", "Links that agents hold to this conductor.", [], async () => [
+    [{}, (await now()).links],
   ]);
-  metrics.gauge("sinew_nodes_owned", "Nodes that this conductor asks.", [], () => [[{}, conductor.figures().owned]]);
-  metrics.gauge("sinew_lease_seconds", "The lease that nodes without a link are given.", [], () => [
-    [{}, conductor.figures().leaseSeconds],
+  metrics.gauge("sinew_nodes_owned", "Nodes that this conductor asks.", [], async () => [[{}, (await now()).owned]]);
+  metrics.gauge("sinew_lease_seconds", "The lease that nodes without a link are given.", [], async () => [
+    [{}, (await now()).leaseSeconds],
   ]);
-  metrics.gauge("sinew_feed_followers", "Streams of changes that are open.", [], () => [
-    [{}, conductor.figures().followers],
+  metrics.gauge("sinew_feed_followers", "Streams of changes that are open.", [], async () => [
+    [{}, (await now()).followers],
   ]);
   metrics.gauge("sinew_feed_lag_revisions", "Revisions that the slowest of them has yet to be given.", [], async () => {
     const { revision } = await facts();
-    const { slowest } = conductor.figures();
+    const { slowest } = await now();
     return [[{}, slowest === null ? 0 : Math.max(0, revision - slowest)]];
   });
 }

@@ -8,7 +8,7 @@ import type { Measured, World } from "../world.ts";
 /** One series of a family and its value now. */
 export type Sample = [labels: Record<string, string>, value: number];
 
-/** What is read when metrics are asked for; null where it cannot be known now: then the family has no series. */
+/** What is read when metrics are asked for, samples of one series being added up; null where it cannot be known now: then the family has no series. */
 type Read = () => readonly Sample[] | null | Promise<readonly Sample[] | null>;
 
 /** One tier's metrics, in a registry of its own: what is counted as it happens, and what is read when it is asked for. */

@@ -3,8 +3,8 @@ import { stateDirectory } from "../../config.ts";
 import { hostFacts } from "../host/facts.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { columns, terminal } from "../table.ts";
-import { printable } from "../text.ts";
 import { type Finding, look } from "./finding.ts";
 import { busFindings, nameFindings } from "./host.ts";
 import { clockFindings, portFindings, reachFindings } from "./network.ts";
@@ -45,14 +45,14 @@ async function doctor({ json, sysfs = process.env.SINEW_SYSFS || "/sys", ...flag
   ]);
   const findings = parts.flat();
   if (findings.some(({ status }) => status === "failed")) process.exitCode = 1;
-  if (json) return print(`${JSON.stringify({ findings }, null, 2)}\n`);
+  if (json) return print(`${asJson({ findings }, 2)}\n`);
   const { colour } = terminal(process.stdout, process.env);
   const rows = findings.map(({ status, check, message, mend }) => [
     status,
     check,
     mend ? `${message} -> ${mend}` : message,
   ]);
-  const text = columns(rows.map((row) => row.map(printable)));
+  const text = columns(rows);
   return print(`${colour ? text.replace(/^(ok|warning|failed)/gm, painted) : text}${summary(findings)}\n`);
 }
 

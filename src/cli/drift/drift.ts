@@ -6,6 +6,7 @@ import { asking } from "../operator/call.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import { all } from "../operator/pages.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { columns } from "../table.ts";
 import { driftOf, type Group, type Place } from "./groups.ts";
 import { type Missing, missingOf } from "./missing.ts";
@@ -48,7 +49,7 @@ async function drift({ type, label, check, json, ...flags }: Flags): Promise<voi
   // What a node expects without having seen it is of no kind that could be asked for.
   const missing = missingOf(devices, type === undefined ? nodes : nodesOf(devices, nodes));
   const found = groups.length + missing.length > 0;
-  await print(json ? `${JSON.stringify({ groups, missing }, null, 2)}\n` : shown(groups, missing, devices.length));
+  await print(json ? `${asJson({ groups, missing }, 2)}\n` : shown(groups, missing, devices.length));
   if (check && found) process.exitCode = 3;
 }
 

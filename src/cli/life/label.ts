@@ -7,6 +7,7 @@ import { bare } from "../get/select.ts";
 import { writeError } from "../host/stderr.ts";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { printable } from "../text.ts";
 import { patch } from "./target.ts";
 
@@ -73,7 +74,7 @@ async function label(said: string, words: string[], { overwrite, json, ...flags 
     else if (has(before, name) === null)
       writeError(`sinew: note: ${printable(after.name)} had no label ${printable(name)}\n`);
   }
-  if (json) return print(`${JSON.stringify(after)}\n`);
+  if (json) return print(`${asJson(after)}\n`);
   const shown = Object.entries(after.labels).map((one) => one.join("="));
   await print(printable(`node/${after.name} ${shown.join(",") || "has no labels"}`).concat("\n"));
 }

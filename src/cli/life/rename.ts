@@ -6,6 +6,7 @@ import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
 import { bare } from "../get/select.ts";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { printable } from "../text.ts";
 import { patch } from "./target.ts";
 
@@ -38,7 +39,7 @@ export function define(command: Command): void {
       const before = await nodeCalled(conductor, bare(nodes)(said));
       const after = (await patch(conductor, { of: "node", node: before }, { name: name ?? null })) as Node | null;
       if (typeof after?.name !== "string") throw new Exit(1, "expected a node, got something else");
-      if (json) return print(`${JSON.stringify(after)}\n`);
+      if (json) return print(`${asJson(after)}\n`);
       await print(printable(`node/${before.name} is node/${after.name}`).concat("\n"));
     });
 }
