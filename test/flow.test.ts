@@ -360,6 +360,9 @@ describe.each(databases)("one device, on $name", ({ name, empty }) => {
     await sinew(["label", "node", "n1", "rack-", ...state]);
     await sinew(["uncordon", uuid, ...state]);
     expect(await atConductor("?cordoned=true")).toEqual([]);
+    const history = await sinew(["history", "node", "n1", ...state]);
+    expect(history).toMatch(/Cordoned: by .*: RMA 4711$/m);
+    expect(history).toMatch(/: name n1 -> r7-03, by /);
   });
 
   test("it moves: the same card in another slot is the same device", async () => {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Alarm } from "./fleet/alarm.ts";
-import { Cordon } from "./fleet/given.ts";
+import { Cordon, GivenChange } from "./fleet/given.ts";
 import { Hardware, Source } from "./hardware.ts";
 import { NodeState } from "./node.ts";
 
@@ -29,6 +29,7 @@ export const Change = z
       description:
         "Where an operator did something about it: what the node (kind state) or the device (kind changed) is from now on. `hardware` says nothing of it",
     }),
+    given: GivenChange.optional().meta({ description: "Where an operator did something about it: what, and who" }),
     alarm: Alarm.nullable().optional().meta({ description: "kind alarm: the alarm as of this revision" }),
   })
   .meta({ id: "Change" });

@@ -62,12 +62,36 @@ test("an alarm is shown, acknowledged by the beginning of its id, and that is ta
   const [alarm] = JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms;
   expect(alarm.acknowledged).toMatchObject({ comment: "it is on its way" });
   expect(await run("alarms")).toMatch(/ firing, ack this node \(it is on its way\) /);
+  // Said again without a comment it keeps the one it has.
+  await run("ack", beginning);
+  expect(await run("alarms")).toContain("(it is on its way)");
   expect(await run("ack", `alarm/${beginning}`, "--undo")).toContain("not acknowledged");
   // As from a script whose variable is unset: there is but one, and it is not meant.
   for (const said of ["", beginning.slice(0, 3)])
     await expect(run("ack", said)).rejects.toThrow("expected 4 characters of an id or more");
   expect(JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms).toEqual([]);
   await expect(run("ack", "ffffffffffff")).rejects.toThrow("no alarm that fires has an id that begins with");
+});
+
+test("history says of each thing that an operator did what it was, and who did it", async () => {
+  const window = (await run("window", "add", "--node", "n1", "--for", "1h", "--comment", "disks")).trim();
+  await until(async () => (await run("alarms", "--node", "n1")).includes("silenced"));
+  await run("window", "end", window);
+  await until(async () => !(await run("alarms", "--node", "n1")).includes("silenced"));
+  await run("label", "node", "n1", "rack=8", "--overwrite");
+  await run("cordon", "n1", "--comment", "RMA 4711");
+  await run("uncordon", "n1");
+  const history = await run("history", "node", "n1");
+  for (const said of [
+    /agent\.never_seen acknowledged by this node: it is on its way$/m,
+    /agent\.never_seen acknowledged no more \(was by this node\)$/m,
+    /agent\.never_seen silenced by window [0-9a-f]{8}/m,
+    /agent\.never_seen silenced no more \(was by window /m,
+    /label rack .* -> 8, by this node$/m,
+    /Cordoned: by this node: RMA 4711$/m,
+    /in service again, by this node \(was Cordoned: by this node: RMA 4711\)$/m,
+  ])
+    expect(history).toMatch(said);
 });
 
 test("bad usage ends with status 2, and names the option and what there is", async () => {

@@ -189,6 +189,7 @@ test("durationMs() takes seconds to days, and nothing else", () => {
 test("difference() says what became different, and of equal reports nothing", () => {
   const condition = { type: "DriverBound", message: "m", action: null, since: "2026-01-01T00:00:00Z" };
   const before = {
+    node: { id: "1", name: "n1" },
     freshness: "FRESH",
     serials: [],
     attributes: { firmware_version: "1" },
@@ -197,12 +198,14 @@ test("difference() says what became different, and of equal reports nothing", ()
   } as unknown as Hardware;
   const now = {
     ...before,
+    node: { id: "1", name: "r7-03" },
     attributes: { firmware_version: "2" },
     acc_status: { ready: true, conditions: [{ ...condition, status: "true", reason: "Bound" }] },
     pci: { address: "0000:3b:00.0", kernel_driver: "vfio-pci" },
   } as unknown as Hardware;
   expect(difference(before, before)).toEqual([]);
   expect(difference(before, now)).toEqual([
+    "node n1 -> r7-03",
     "ready false -> true",
     "DriverBound is true: Bound",
     "kernel_driver none -> vfio-pci",

@@ -158,6 +158,6 @@ export const changeSection = (changes: Read["changes"], more: string, { about = 
   none: "none that is kept",
   rows: [
     ["TIME (UTC)", "KIND", "WHAT"],
-    ...changes.map((change, at) => changeLine(change, changes.slice(at + 1), { about })),
+    ...changes.map((change, at) => changeLine(change, { older: changes.slice(at + 1), about })),
   ],
 });

@@ -1,6 +1,7 @@
 import type { Change } from "../../contract/change.ts";
 import type { HistoryEntry, SetupPlan } from "../../contract/device/setup.ts";
 import type { Alarm } from "../../contract/fleet/alarm.ts";
+import type { Window } from "../../contract/fleet/window.ts";
 import type { FleetSource, Hardware } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
 import { wordsOf } from "../get/kinds/hardware.ts";
@@ -84,3 +85,9 @@ export async function holdersOf(conductor: Conductor, uuid: string): Promise<Set
 
 export const sourcesOf = (conductor: Conductor, node: string): Promise<FleetSource[]> =>
   all<FleetSource>(conductor.ask, "sources", "/sources", new URLSearchParams({ node }));
+
+/** The maintenance windows that are kept, those that are over included. */
+export async function windowsOf(conductor: Conductor): Promise<Window[]> {
+  const { windows } = (await conductor.ask("/windows")) as { windows: Window[] };
+  return windows;
+}

@@ -9,6 +9,7 @@ export function difference(before: Hardware, now: Hardware): string[] {
   const tell = (name: string, was: unknown, is: unknown) => {
     if (JSON.stringify(was) !== JSON.stringify(is)) said.push(`${name} ${shown(was)} -> ${shown(is)}`);
   };
+  tell("node", before.node.name, now.node.name);
   tell("freshness", before.freshness, now.freshness);
   tell("ready", before.acc_status.ready, now.acc_status.ready);
   const was = new Map(before.acc_status.conditions.map((one) => [one.type, one]));

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
+import type { Change } from "../../contract/change.ts";
 import type { HistoryEntry } from "../../contract/device/setup.ts";
-import { deviceCalled, newestChanges, setupHistory, tried } from "../describe/read.ts";
+
+import { deviceCalled, newestChanges, setupHistory, tried, windowsOf } from "../describe/read.ts";
 import { type Flags, textOf } from "../get/kind.ts";
 import { kindless } from "../get/kindless.ts";
 import { hardware } from "../get/kinds/hardware.ts";
@@ -80,25 +82,26 @@ async function ofDevice(conductor: Conductor, said: string, limit: number) {
     tried(() => setupHistory(conductor, uuid)),
   ]);
   if ("why" in setup) writeError(`sinew: how it was set up is not known: ${setup.why}\n`);
-  const events = [...eventsOf(changes), ...("found" in setup ? setup.found.map(written) : [])];
+  const events = [...(await eventsOf(conductor, changes)), ...("found" in setup ? setup.found.map(written) : [])];
   return { events: events.toSorted((a, b) => Date.parse(b.time) - Date.parse(a.time)), whole: all };
 }
 
 async function ofNode(conductor: Conductor, said: string, limit: number) {
   const { id } = await nodeCalled(conductor, said);
   const { changes, whole: all } = await newestChanges(conductor, { node: id }, limit + 1);
-  return { events: eventsOf(changes, { about: true }), whole: all };
+  return { events: await eventsOf(conductor, changes, { about: true }), whole: all };
 }
 
-const eventsOf = (
-  changes: Awaited<ReturnType<typeof newestChanges>>["changes"],
-  options: { about?: boolean } = {},
-): Event[] =>
-  changes.map((change, at) => {
-    const cells = changeLine(change, changes.slice(at + 1), options);
+async function eventsOf(conductor: Conductor, changes: Change[], options: { about?: boolean } = {}): Promise<Event[]> {
+  const silenced = changes.some(({ alarm }) => alarm && alarm.silenced_by !== null);
+  const read = silenced ? await tried(() => windowsOf(conductor)) : null;
+  const windows = read && "found" in read ? read.found : [];
+  return changes.map((change, at) => {
+    const cells = changeLine(change, { older: changes.slice(at + 1), windows, ...options });
     const { revision, time, kind, node, uuid } = change;
     return { time, cells, plain: { time, kind, what: cells[2], revision, node, uuid } };
   });
+}
 
 function written(entry: HistoryEntry): Event {
   const { time, kind, actor, path, from, to, outcome, message } = entry;

@@ -1,15 +1,38 @@
 import type { Change } from "../../contract/change.ts";
+import type { Window } from "../../contract/fleet/window.ts";
 import { aboutText, changeText } from "../get/kinds/changes.ts";
+import { alarmDifference, stateText } from "./became.ts";
 import { difference } from "./difference.ts";
 
-/** One change as a row: when, its kind, and what it was; `older` are those before it, the newest first. */
-export function changeLine(change: Change, older: readonly Change[], { about = false } = {}): string[] {
-  const { time, kind, hardware, uuid, source, node } = change;
-  const before = older.find(
-    (one) => one.hardware && one.uuid === uuid && one.source === source && one.node.id === node.id,
-  )?.hardware;
+interface Around {
+  /** What was before it, the newest first. */
+  older: readonly Change[];
+  /** Maintenance windows, as far as they are known: an alarm says the id of the one that silences it. */
+  windows?: readonly Window[];
+  /** Whether it is to be said of what the change is. */
+  about?: boolean;
+}
+
+/** One change as a row: when, its kind, and what became different. */
+export function changeLine(change: Change, around: Around): string[] {
+  const { time, kind } = change;
+  const text = differenceText(change, around) || changeText(change);
+  return [time.slice(0, 19).replace("T", " "), kind, around.about ? `${aboutText(change)}: ${text}` : text];
+}
+
+function differenceText(change: Change, { older, windows = [] }: Around): string {
+  const { kind, hardware, alarm, cordoned, given, uuid, source, node } = change;
   // What an operator gave is in no report.
-  const different = change.cordoned === undefined && hardware && before ? difference(before, hardware).join("; ") : "";
-  const text = different || changeText(change);
-  return [time.slice(0, 19).replace("T", " "), kind, about ? `${aboutText(change)}: ${text}` : text];
+  if (given || cordoned) return "";
+  if (alarm) {
+    const before = older.find((one) => one.alarm?.id === alarm.id)?.alarm;
+    const said = before ? alarmDifference(before, alarm, windows) : [];
+    return said.length > 0 ? `${alarm.kind} ${said.join("; ")}` : "";
+  }
+  // Of a node an older Sinew wrote no more than that.
+  if (kind === "state") return cordoned === undefined ? stateText(change, older) : "";
+  if (!hardware || cordoned !== undefined) return "";
+  const is = (one: Change) => one.hardware && one.uuid === uuid && one.source === source && one.node.id === node.id;
+  const before = older.find(is)?.hardware;
+  return before ? difference(before, hardware).join("; ") : "";
 }

@@ -15,6 +15,20 @@ export type Cordon = z.infer<typeof Cordon>;
 export const DeviceCordon = Cordon.extend({ of: z.enum(["node", "device"]) }).meta({ id: "DeviceCordon" });
 export type DeviceCordon = z.infer<typeof DeviceCordon>;
 
+/** What an operator did about a node or a device: what is shown from then on, beside what was before. */
+export const GivenChange = z
+  .object({
+    by: z.string().meta({ description: "Who, as the audit trail has it" }),
+    name: z.object({ from: z.string(), to: z.string() }).optional(),
+    labels: z
+      .record(z.string(), z.object({ from: z.string().nullable(), to: z.string().nullable() }))
+      .optional()
+      .meta({ description: "Those that are others; null: it had, or has, none of that name" }),
+    cordoned: z.object({ from: Cordon.nullable(), to: Cordon.nullable() }).optional(),
+  })
+  .meta({ id: "GivenChange" });
+export type GivenChange = z.infer<typeof GivenChange>;
+
 /** What a node says of itself. */
 export const Said = z.object({ name: z.string(), labels: z.record(z.string(), z.string()) }).meta({ id: "Said" });
 export type Said = z.infer<typeof Said>;

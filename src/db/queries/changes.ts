@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, gt, lte, or, sql } from "drizzle-orm";
 import type { Change } from "../../contract/change.ts";
-import type { Cordon } from "../../contract/fleet/given.ts";
+import type { Cordon, GivenChange } from "../../contract/fleet/given.ts";
 import { insert, upsert } from "../bulk.ts";
 import type { Reader, Writer } from "../connection.ts";
 import { rowsOf, textOf } from "../prepared.ts";
@@ -11,7 +11,7 @@ export type { ChangeRow } from "../schema/tables.ts";
 /** A row as the contract's Change JSON: the one way out. The device passes as it was written. */
 export function changeText(row: ChangeRow): string {
   // `appendChanges` is given typed changes: kind and state are of the contract's words.
-  const change: Omit<Change, "hardware" | "sources" | "alarm" | "cordoned"> = {
+  const change: Omit<Change, "hardware" | "sources" | "alarm" | "cordoned" | "given"> = {
     revision: row.revision,
     time: row.time,
     kind: row.kind as Change["kind"],
@@ -27,9 +27,9 @@ export function changeText(row: ChangeRow): string {
 /** What an operator did is told so: nothing else begins like this. */
 const CORDONED = '{"cordoned":';
 
-/** The body of a change that tells what a node, or with its Hardware JSON a device, is from now on. */
-export const cordonedBody = (cordoned: Cordon | null, hardware: string | null): string =>
-  `${CORDONED}${JSON.stringify(cordoned)},"hardware":${hardware}}`;
+/** The body of a change that tells what an operator did about a node, or with its Hardware JSON a device. */
+export const givenBody = (cordoned: Cordon | null, given: GivenChange, hardware: string | null): string =>
+  `${CORDONED}${JSON.stringify(cordoned)},"given":${JSON.stringify(given)},"hardware":${hardware}}`;
 
 function partsOf(kind: string, body: string): string {
   if (body.startsWith(CORDONED)) return `"sources":null,${body.slice(1, -1)}`;

@@ -49,7 +49,7 @@ test("a node is described: its state, what is in it, who reports it, what is wro
     /^Status: +LIVE$/m,
     /^Hardware:\n {2}ID +TYPE +NAME/m,
     /^ {2}gpu +GPU +OK /m,
-    /^ {2}.* state +node n1: LIVE/m,
+    /^ {2}.* state +node n1: EXPECTED -> LIVE/m,
     /^ {2}.* added +\S.* at 0000:5e:00.0: NotReady; NoKernelDriver/m,
   ])
     expect(out).toMatch(said);

@@ -218,7 +218,9 @@ test("what is out of service is shown as that, itself or with its node, also whe
   await until(async () => (await get("alarms", "-l", "rack=r7")).out.includes(" n2 "));
   expect((await get("alarms", "-l", "rack=r7")).out).not.toContain(" n3 ");
   expect(await statuses("--cordoned", "false")).toEqual(["NotReady", "NotReady", "Ready", "Ready"]);
-  expect((await rows("changes", "--node", "n2")).map((row) => row.at(-1))).toContain("in service again");
+  expect((await rows("changes", "--node", "n2")).map((row) => row.at(-1))).toContainEqual(
+    expect.stringMatching(/^in service again, by .*ada.* \(was Cordoned: by .*ada.*\)$/),
+  );
   await watching.stop();
 });
 

@@ -12,8 +12,12 @@ import { labelled, nodeCalled } from "./nodes.ts";
 const ackOf = ({ by, comment }: NonNullable<Alarm["acknowledged"]>): string =>
   `ack ${by}${comment ? ` (${comment})` : ""}`;
 
+/** `acknowledged by ada: on my way` */
+export const ackText = ({ by, comment }: NonNullable<Alarm["acknowledged"]>): string =>
+  `acknowledged by ${by}${comment ? `: ${comment}` : ""}`;
+
 /** `firing`, and what else is to be known: who is on it, and that nobody is told. */
-const stateOf = ({ state, acknowledged, silenced_by }: Alarm): string =>
+export const stateOf = ({ state, acknowledged, silenced_by }: Alarm): string =>
   [state, ...(acknowledged ? [ackOf(acknowledged)] : []), ...(silenced_by ? ["silenced"] : [])].join(", ");
 
 export const alarms: Kind<Alarm> = {

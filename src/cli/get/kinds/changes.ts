@@ -5,18 +5,22 @@ import { bodies } from "../../operator/pages.ts";
 import { against, told } from "../../table.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { LABEL_OPTION, whole, word } from "../words.ts";
+import { ackText, stateOf } from "./alarms.ts";
 import { cordonWhy } from "./cordon.ts";
+import { givenText } from "./given.ts";
 import { labelled, nodeCalled } from "./nodes.ts";
 
 const KINDS = ["added", "changed", "moved", "gone", "state", "alarm", "forgotten"] as const;
 
 /** What one change says, in a line. */
-export function changeText({ kind, hardware, alarm, state, sources, uuid, cordoned }: Change): string {
-  const [given] = cordonWhy(cordoned);
-  if (given) return given.text;
-  // Of a node it goes with all that an operator gave, such as a name.
-  if (cordoned === null && uuid !== null) return "in service again";
-  if (alarm) return `${alarm.kind} ${alarm.state}: ${alarm.reason}: ${alarm.message}`;
+export function changeText({ kind, time, hardware, alarm, state, sources, uuid, cordoned, given }: Change): string {
+  if (given) return givenText(given);
+  // An older Sinew wrote no more of it.
+  const [cordon] = cordonWhy(cordoned);
+  if (cordon) return cordon.text;
+  if (cordoned === null) return uuid === null ? "an operator named, labelled or uncordoned it" : "in service again";
+  if (alarm?.acknowledged?.at === time) return `${alarm.kind} ${ackText(alarm.acknowledged)}`;
+  if (alarm) return `${alarm.kind} ${stateOf(alarm)}: ${alarm.reason}: ${alarm.message}`;
   if (hardware) {
     const { freshness, acc_status } = hardware;
     const word =

@@ -52,10 +52,15 @@ export function createAlarms({ db, world }: Pick<Context, "db"> & { world: World
         const found = await getAlarm(tx, id.toLowerCase());
         if (found?.state !== "firing") throw fires(id);
         const { position: _, ...row } = found;
-        const acknowledged = said && { at: now(), ...said };
-        const next = { ...row, body: JSON.stringify({ ...bodyOf(row), acknowledged }) };
+        const before = bodyOf(row);
+        // Whoever says nothing more leaves what is known of it.
+        const comment = said?.comment ?? before.acknowledged?.comment ?? null;
+        const at = now();
+        const acknowledged = said && { at, by: said.by, comment };
+        const next = { ...row, body: JSON.stringify({ ...before, acknowledged }) };
         const drafts = { rows: [{ row: next, notify: false }], dropped: [] };
-        await commit(tx, drafts, { epoch: db.epoch, now: now(), targets: [] });
+        // At the time of its change: by that it is told from what else becomes of an alarm.
+        await commit(tx, drafts, { epoch: db.epoch, now: at, targets: [] });
         return toAlarm(next);
       }),
     windows: () => listWindows(db.read),

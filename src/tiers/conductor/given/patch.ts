@@ -4,7 +4,7 @@ import type { Hardware } from "../../../contract/hardware.ts";
 import type { Node, NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database, Writer } from "../../../db/database.ts";
-import { appendChanges, cordonedBody, reserveRevisions } from "../../../db/queries/changes.ts";
+import { appendChanges, givenBody, reserveRevisions } from "../../../db/queries/changes.ts";
 import { givenTo, NOTHING, saveGiven } from "../../../db/queries/fleet/given.ts";
 import { cordonOf, hardwareText, oneDevice } from "../../../db/queries/hardware.ts";
 import { getNode, lockNodes, type NodeRow, namedBeside, setShown, theNode, toNode } from "../../../db/queries/nodes.ts";
@@ -12,7 +12,7 @@ import { sleep, type World } from "../../../world.ts";
 import { placeholderOf, replacePlaceholder } from "../expected/unseen.ts";
 import { breathing, record } from "../inventory/record.ts";
 import { renamedDevices } from "../inventory/write.ts";
-import { cordonAfter, patched, shownOf } from "./shown.ts";
+import { cordonAfter, patched, shownOf, whatBecame } from "./shown.ts";
 
 type Parts = { db: Database; world: Pick<World, "now" | "timer"> };
 
@@ -34,7 +34,10 @@ export async function patchNode({ db, world }: Parts, idOrName: string, patch: N
     if (former !== null) refuseUnseen(row);
     const node = { id, name };
     const changes = former === null ? [] : await renamedDevices(tx, node);
-    const state = { state: row.state as NodeState, sources: [], listed: former !== null, cordoned: after.cordoned }; // written from a NodeState only
+    const was = { name: row.name, labels: JSON.parse(row.labels), cordoned: before.cordoned };
+    const change = { by, ...whatBecame(was, { name, labels, cordoned: after.cordoned }) };
+    const given = { cordoned: after.cordoned, change };
+    const state = { state: row.state as NodeState, sources: [], listed: former !== null, given }; // written from a NodeState only
     const rest = breathing(changes, () => sleep(world, 0));
     const revision = await record(tx, [{ node, now, changes, state }], rest);
     if (revision === null) throw new Error(`a change of node ${id} has no revision`);
@@ -81,7 +84,7 @@ export function patchDevice({ db, world }: Parts, uuid: string, patch: HardwareP
     if (JSON.stringify(cordoned) !== JSON.stringify(before.cordoned)) {
       const revision = await reserveRevisions(tx, 1);
       await saveGiven(tx, "device", row.uuid, { ...before, cordoned }, revision);
-      const body = cordonedBody(cordoned, hardwareText(row));
+      const body = givenBody(cordoned, { by, cordoned: { from: before.cordoned, to: cordoned } }, hardwareText(row));
       const common = { time: now, node_id: node.id, node_name: node.name, source: row.source, uuid: row.uuid };
       await appendChanges(tx, [{ ...common, revision, kind: "changed", state: null, body }]);
     }

@@ -1,4 +1,4 @@
-import type { Cordon, CordonPatch, NodePatch, Said } from "../../../contract/fleet/given.ts";
+import type { Cordon, CordonPatch, GivenChange, NodePatch, Said } from "../../../contract/fleet/given.ts";
 import type { Given } from "../../../db/queries/fleet/given.ts";
 
 /** Whether anything was given that is shown in the place of what the node says. */
@@ -46,4 +46,21 @@ export function cordonAfter(before: Cordon | null, patch: CordonPatch, { by, now
   const comment = patch === true ? undefined : patch.comment;
   if (before && (comment === undefined || comment === before.comment)) return before;
   return { at: before?.at ?? now, by, comment: comment ?? null };
+}
+
+type Shown = Said & { cordoned: Cordon | null };
+
+/** What of a node is shown otherwise than before. */
+export function whatBecame(before: Shown, after: Shown): Omit<GivenChange, "by"> {
+  const of = (labels: Said["labels"], name: string) => (Object.hasOwn(labels, name) ? (labels[name] ?? null) : null);
+  const names = new Set([...Object.keys(before.labels), ...Object.keys(after.labels)]);
+  const labels = [...names]
+    .map((name) => [name, { from: of(before.labels, name), to: of(after.labels, name) }] as const)
+    .filter(([, { from, to }]) => from !== to);
+  const sameCordon = JSON.stringify(before.cordoned) === JSON.stringify(after.cordoned);
+  return {
+    ...(before.name === after.name ? {} : { name: { from: before.name, to: after.name } }),
+    ...(labels.length === 0 ? {} : { labels: Object.fromEntries(labels) }),
+    ...(sameCordon ? {} : { cordoned: { from: before.cordoned, to: after.cordoned } }),
+  };
 }

@@ -1,11 +1,11 @@
-import type { Cordon } from "../../../contract/fleet/given.ts";
+import type { Cordon, GivenChange } from "../../../contract/fleet/given.ts";
 import type { Hardware, Source } from "../../../contract/hardware.ts";
 import type { NodeState } from "../../../contract/node.ts";
 import type { Writer } from "../../../db/database.ts";
 import {
   appendChanges,
   type ChangeRow,
-  cordonedBody,
+  givenBody,
   markSources,
   reserveRevisions,
 } from "../../../db/queries/changes.ts";
@@ -19,8 +19,8 @@ export interface NodeChange {
   sources: Source[];
   /** How they are listed differs: there are fewer, or their node has another name. */
   listed?: boolean;
-  /** Where an operator did something about it: whether it is out of service. */
-  cordoned?: Cordon | null;
+  /** Where an operator did something about it: what, and whether it is out of service now. */
+  given?: { cordoned: Cordon | null; change: GivenChange };
 }
 
 /** What has become of one node. */
@@ -82,9 +82,9 @@ export async function record(tx: Writer, all: Recorded[], breathe: Breathe = asy
   return revision - 1;
 }
 
-function stateRow({ state, sources, cordoned }: NodeChange) {
-  if (cordoned !== undefined)
-    return { kind: "state", uuid: null, state, source: null, body: cordonedBody(cordoned, null) };
+function stateRow({ state, sources, given }: NodeChange) {
+  if (given)
+    return { kind: "state", uuid: null, state, source: null, body: givenBody(given.cordoned, given.change, null) };
   const source = sources.length === 1 ? (sources[0]?.name ?? null) : null;
   return { kind: "state", uuid: null, state, source, body: sources.length > 0 ? JSON.stringify(sources) : null };
 }

@@ -124,6 +124,27 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
     expect(await shown(1)).toEqual({ name: "n1", labels: {}, said: null, state: "LIVE" });
   });
 
+  test("the feed says what was given, what was shown before, and by whom", async () => {
+    await says(1, { labels: { rack: "1" } });
+    const { revision } = await conductor.nodes({}, { limit: 1 });
+    await give(1, { name: "r7-03", labels: { rack: "7", owner: "ml" } });
+    await give(1, { labels: { rack: null }, cordoned: { comment: "RMA" } });
+    // It says that itself.
+    await give(1, { labels: { rack: "1" } });
+    const given = (await feed(revision)).flatMap((change) => change.given ?? []);
+    expect(given).toEqual([
+      {
+        ...{ by: BY, name: { from: "n1", to: "r7-03" } },
+        labels: { rack: { from: "1", to: "7" }, owner: { from: null, to: "ml" } },
+      },
+      {
+        ...{ by: BY, labels: { rack: { from: "7", to: "1" } } },
+        cordoned: { from: null, to: { at: expect.any(String), by: BY, comment: "RMA" } },
+      },
+      { by: BY },
+    ]);
+  });
+
   test("a replaced mainboard, and whatever its node goes through, keeps all that was given", async () => {
     await says(1, { boot: "a" });
     const given = await give(1, { name: "r7-03", labels: { rack: "7" }, cordoned: { comment: "RMA 4711" } });
@@ -173,6 +194,10 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
     ]);
     expect(news[1]?.hardware).toMatchObject({ uuid: CARD.uuid });
     expect(news[1]?.hardware?.cordoned).toBeUndefined();
+    expect(news.map(({ given }) => [given?.by, given?.cordoned?.from, given?.cordoned?.to?.comment])).toEqual([
+      [BY, null, null],
+      [BY, null, "fan"],
+    ]);
     await give(1, { cordoned: null });
     expect((await hardware())[0]?.cordoned?.of).toBe("device");
     await conductor.patchDevice(CARD.uuid, { cordoned: null }, BY);
