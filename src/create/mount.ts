@@ -75,6 +75,7 @@ type Fetch = Tier["fetch"];
 /** Serves tiers of this process below paths of another. Each has its own gate: the one above does not look first. */
 export function withMounts(root: Fetch, mounts: Record<string, Pick<Tier, "fetch">>): Fetch {
   const entries = Object.entries(mounts);
+  if (entries.length === 0) return root;
   return (request, env) => {
     const start = request.url.indexOf("/", request.url.indexOf("//") + 2);
     const path = start < 0 ? "/" : request.url.slice(start);

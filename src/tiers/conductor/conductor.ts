@@ -191,7 +191,7 @@ export async function createConductorTier(options: ConductorOptions): Promise<Co
   /** Leases are written in batches: memory knows better when a node was last heard. */
   function heard(node: Node): Node {
     const tracked = members.get(node.id);
-    return { ...node, last_seen: (tracked && isOwn(fleet, tracked) && tracked.row.last_seen) || node.last_seen };
+    return { ...node, last_seen: (tracked && isOwn(fleet, tracked) && roster.lastSeen(tracked)) || node.last_seen };
   }
 
   const settled = async () => {

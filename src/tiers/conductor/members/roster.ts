@@ -33,17 +33,20 @@ export interface Roster {
   refresh(tracked: Tracked): Promise<void>;
   /** Notes how a node stands. */
   learn(tracked: Tracked, row: NodeRow): void;
-  /** Those heard since the last call. */
-  heardLately(): Tracked[];
+  /** When a node was last heard, ISO 8601; null where that was never. */
+  lastSeen(tracked: Tracked): string | null;
+  /** Those heard since the last call and when, by the monotonic clock; their rows say when. */
+  heardLately(): [Tracked, number][];
   /** Puts one back that could not be written down. */
-  heardAgain(tracked: Tracked): void;
+  heardAgain(tracked: Tracked, at: number): void;
 }
 
 const nothing = () => {};
 
 export function createRoster(fleet: Fleet): Roster {
   const { db, world, links } = fleet;
-  let heardSince = new Set<Tracked>();
+  /** Since the last time that was written down, by the clock that only goes on: a date at each hello is much of what one costs. */
+  let heardSince = new Map<Tracked, number>();
   const now = () => world.now().toISOString();
 
   const track: Roster["track"] = (row, known) => ({
@@ -119,10 +122,15 @@ export function createRoster(fleet: Fleet): Roster {
     return true;
   };
 
+  function lastSeen(tracked: Tracked) {
+    const at = heardSince.get(tracked);
+    if (at === undefined) return tracked.row.last_seen;
+    return new Date(world.now().getTime() - (world.monotonic() - at)).toISOString();
+  }
+
   function heard(tracked: Tracked) {
     tracked.heard = world.monotonic();
-    tracked.row.last_seen = now();
-    heardSince.add(tracked);
+    heardSince.set(tracked, tracked.heard);
   }
 
   async function renew(tracked: Tracked) {
@@ -156,11 +164,15 @@ export function createRoster(fleet: Fleet): Roster {
     take: takes.take,
     refresh,
     learn,
+    lastSeen,
     heardLately() {
+      for (const tracked of heardSince.keys()) tracked.row.last_seen = lastSeen(tracked);
       const batch = [...heardSince];
-      heardSince = new Set();
+      heardSince = new Map();
       return batch;
     },
-    heardAgain: (tracked) => void heardSince.add(tracked),
+    heardAgain(tracked, at) {
+      if (!heardSince.has(tracked)) heardSince.set(tracked, at);
+    },
   };
 }

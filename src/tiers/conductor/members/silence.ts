@@ -151,7 +151,7 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
     const batch = roster.heardLately();
     for (let start = 0; start < batch.length; start += FLUSHED_AT_ONCE) {
       const some = batch.slice(start, start + FLUSHED_AT_ONCE);
-      const seen = some.map(({ row }) => ({ id: row.id, last_seen: row.last_seen ?? now() }));
+      const seen = some.map(([{ row }]) => ({ id: row.id, last_seen: row.last_seen ?? now() }));
       const { id: by, shared } = fleet.presence;
       try {
         const touched = await db.write((tx) => touchNodes(tx, seen, { by, tell: shared }));
@@ -171,7 +171,7 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
         }
       } catch (error) {
         unwritten = true;
-        for (const tracked of batch.slice(start)) if (tracked.stored) roster.heardAgain(tracked);
+        for (const [tracked, at] of batch.slice(start)) if (tracked.stored) roster.heardAgain(tracked, at);
         throw error;
       }
     }
