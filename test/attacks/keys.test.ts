@@ -147,6 +147,13 @@ describe.each(databases)("a node's key, on $name", ({ name, open }) => {
     const agent = falseAgent(lab, conductor, { ...attacker, ...card() });
     await agent.up;
     expect((await agent.ask("/hello", helloOf(attacker.id, "victim"))).status).toBe(403);
+    // Lists choose by ids, too: what it has would be shown as the other one's.
+    for (const name of [victim.id, victim.id.toUpperCase()]) {
+      expect((await agent.ask("/hello", helloOf(attacker.id, name))).status).toBe(403);
+      const third = { id: crypto.randomUUID(), name, key: await newKey() };
+      const refused = { status: 403, detail: expect.stringContaining("the id of another node") };
+      expect(await detail(await askToJoin(lab, other, await invite(), third))).toEqual(refused);
+    }
     expect((await agent.ask("/hello", helloOf(attacker.id, "mallory"))).status).toBe(200);
     agent.stop();
     // Nor by a token that is bound to a node, in the seed's way.

@@ -98,6 +98,7 @@ test.each([
   [{ name: "" }, "/name"],
   [{ name: "a\0b" }, "/name"],
   [{ name: "two words" }, "/name"],
+  [{ name: ".." }, "/name"],
   [{ name: "x".repeat(254) }, "/name"],
   [{ name: 7 }, "/name"],
   ['{"labels":{"__proto__":"x"}}', "/labels/__proto__"],

@@ -42,7 +42,10 @@ export type CordonPatch = z.infer<typeof cordoned>;
 /** A merge patch (RFC 7396): null takes back what was given, and what the node says itself shows again. */
 export const NodePatch = z
   .strictObject({
-    name: nodeName.nullable().optional(),
+    name: nodeName
+      .refine((name) => !/^\.{1,2}$/.test(name), "expected a name that can stand in a path, and . and .. go up in it")
+      .nullable()
+      .optional(),
     labels: withoutOwn(
       z
         .record(labelName, text(255).or(z.literal("")).nullable())

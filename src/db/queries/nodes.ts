@@ -1,4 +1,4 @@
-import { and, asc, count, eq, gt, inArray, notInArray, sql } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, notInArray, or, sql } from "drizzle-orm";
 import type { Condition } from "../../contract/condition.ts";
 import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { Node, NodeState } from "../../contract/node.ts";
@@ -229,13 +229,13 @@ export const setShown = async (
   await w.query((db, { nodes }) => db.update(nodes).set(shown).where(eq(nodes.id, id)));
 };
 
-/** A node that has this name, beside these; null: there is none. */
+/** A node that is meant by this name, or id, beside these; null: there is none. */
 export async function namedBeside(r: Reader, name: string, but: string[]): Promise<string | null> {
   const [row] = await r.query((db, { nodes }) =>
     db
       .select({ id: nodes.id })
       .from(nodes)
-      .where(and(eq(nodes.name, name), notInArray(nodes.id, but)))
+      .where(and(or(eq(nodes.name, name), eq(nodes.id, name.toLowerCase())), notInArray(nodes.id, but)))
       .limit(1),
   );
   return row?.id ?? null;

@@ -68,7 +68,10 @@ function refuseUnseen({ state, key, name }: NodeRow) {
 
 async function refuseTaken(tx: Writer, { id, name }: Hardware["node"]) {
   const other = await namedBeside(tx, name, [id, placeholderOf(name)]);
-  if (other !== null) throw new SinewError("name_taken", `/name: node ${other} is called ${name}`);
+  if (other === null) return;
+  // Lists choose by either: what is of the one would be shown as the other's.
+  const is = other === name.toLowerCase() ? `node ${other} has this id` : `node ${other} is called ${name}`;
+  throw new SinewError("name_taken", `/name: ${is}`);
 }
 
 /** Takes a device out of service, or back. Its JSON. Throws SinewError not_found, ambiguous_uuid. */

@@ -3,6 +3,7 @@ import type { Reader, Writer } from "../../../db/database.ts";
 import { expectedNodes } from "../../../db/queries/fleet/expected.ts";
 import { givenTo } from "../../../db/queries/fleet/given.ts";
 import { keyedByName, setKey } from "../../../db/queries/keys.ts";
+import { getNode } from "../../../db/queries/nodes.ts";
 
 /**
  * Whether a node is called so: as it is shown, or as it says itself while it was given another name. Of a node that is known
@@ -21,9 +22,13 @@ const refused = (name: string, detail: string) => new SinewError("forbidden", `n
 
 /**
  * A node that calls itself as another one is called would be taken for it by whoever asks by name. Throws SinewError
- * forbidden where that one has joined with a key.
+ * forbidden where that one has joined with a key, and where this name is an id.
  */
 export async function refuseOthersName(r: Reader, { id, name }: Named): Promise<void> {
+  // Lists choose by either: what is of the one would be shown as the other's.
+  const named = name.toLowerCase();
+  if (named !== id && (await getNode(r, named)))
+    throw refused(name, `the id of another node: give this one another (\`--node\`)`);
   const other = await keyedByName(r, name, id);
   if (other === null) return;
   const advice = `give this one another (\`--node\`); if it is here in that one's place, \`sinew node rekey ${other}\` first`;

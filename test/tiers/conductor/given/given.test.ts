@@ -216,6 +216,8 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
     expect(await code(give(1, { name: "n2" }))).toBe("name_taken");
     const both = await Promise.all([1, 2, 3].map((n) => code(give(n, { name: "x" }))));
     expect(both.toSorted()).toEqual(["done", "name_taken", "name_taken"]);
+    // Lists choose by names and ids: its devices would be shown as those of the other.
+    for (const id of [uuid(2), uuid(2).toUpperCase()]) expect(await code(give(1, { name: id }))).toBe("name_taken");
     expect((await conductor.nodes({}, { limit: 9 })).nodes.filter(({ name }) => name === "x")).toHaveLength(1);
     // Taken back it would be as another one is called by now.
     await give(3, { name: "y" });
