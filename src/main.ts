@@ -1,5 +1,6 @@
 #!/usr/bin/env bun
-import { Exit } from "./cli/exit.ts";
+import { bugText, Exit } from "./cli/exit.ts";
+import { printable } from "./cli/text.ts";
 import { COMMANDS } from "./commands.ts";
 
 const EXAMPLES = `
@@ -42,14 +43,15 @@ try {
   await main(process.argv.slice(2));
 } catch (error) {
   if (error instanceof Exit) {
-    console.error(`sinew: ${error.message}`);
+    // Files and peers have a part in what is said.
+    console.error(`sinew: ${error.message.split("\n").map(printable).join("\n")}`);
     process.exit(error.status);
   }
   // commander has said what is wrong; its own status for bad usage is 1.
   if (isCommanderError(error)) process.exit(error.exitCode === 0 ? 0 : 2);
   const missing = error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND";
   if (missing) console.error(`sinew: ${error.message}; \`bun install --production\` installs what it needs`);
-  else console.error("sinew: a bug:", error);
+  else console.error(bugText(error));
   process.exit(1);
 }
 

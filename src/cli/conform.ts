@@ -8,6 +8,7 @@ import { Exit, reasonOf } from "./exit.ts";
 import { withoutProxies } from "./host/proxy.ts";
 import { wayTo } from "./operator/way.ts";
 import { print } from "./output.ts";
+import { json as asJson } from "./show/json.ts";
 import { printable } from "./text.ts";
 
 export const examples = `
@@ -70,11 +71,7 @@ async function check(url: string, { tier, peer, json, ...where }: Flags): Promis
     not_offered: count("not offered"),
     unchecked: count("unchecked"),
   };
-  await print(
-    json
-      ? `${JSON.stringify({ url: formatEndpoint(endpoint), tier, summary, checks }, null, 2)}\n`
-      : sum(wanted, summary),
-  );
+  await print(json ? `${asJson({ url: formatEndpoint(endpoint), tier, summary, checks }, 2)}\n` : sum(wanted, summary));
   process.exit(summary.wrong > 0 || stopping.signal.aborted ? 1 : 0);
 }
 

@@ -1,4 +1,5 @@
 import { failureOf } from "../client/failure.ts";
+import { printable } from "./text.ts";
 
 /** Why the program ends: one line (or several) for people, and the exit status. 1 could not, 2 bad usage, 3 waited in vain. */
 export class Exit extends Error {
@@ -48,3 +49,17 @@ export function reasonOf(error: unknown): string {
 /** The errno name of a failed system call, such as `ENOENT`. */
 export const codeOf = (error: unknown): string | null =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
+
+/** Characters of a message that are shown. */
+const MOST = 1_000;
+
+/**
+ * What nobody thought of, for whoever mends it. Of a tier that is asked the program reads what its API says: what is none, or
+ * one of another version, ends here, too, and its words are in the messages of the engine.
+ */
+export function bugText(error: unknown): string {
+  const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+  const at = stack.split("\n").filter((line) => /^\s+at /.test(line));
+  const said = `sinew: a bug, unless what was asked is no Sinew, or a newer one: ${message.slice(0, MOST)}`;
+  return [said, ...at].map(printable).join("\n");
+}

@@ -89,6 +89,9 @@ function whyNot(device: Hardware): string {
   return said.join("; ") || "it does not say why";
 }
 
+/** Longer cells widen no column: one peer's text would be blanks in every row. */
+const MOST_WIDE = 128;
+
 interface Alignment {
   /** Colours a cell before it is padded. */
   paint?: (cell: string, column: number, line: number) => string;
@@ -102,13 +105,14 @@ interface Alignment {
 export function columns(rows: string[][], { paint = (cell) => cell, widths = [], width }: Alignment = {}): string {
   const shown = rows.map((row) => row.map(printable));
   const lengths = shown.map((row) => row.map((cell) => [...cell].length));
+  const widens = (length = 0) => (length > MOST_WIDE ? 0 : length);
   for (const [at] of (shown[0] ?? []).entries())
-    widths[at] = lengths.reduce((most, row) => Math.max(most, row[at] ?? 0), widths[at] ?? 0);
+    widths[at] = lengths.reduce((most, row) => Math.max(most, widens(row[at])), widths[at] ?? 0);
   const text = (row: string[], line: number) => {
     let left = width ?? Number.POSITIVE_INFINITY;
     return row
       .map((cell, at) => {
-        const gap = at === row.length - 1 ? 0 : (widths[at] ?? 0) - (lengths[line]?.[at] ?? 0) + 2;
+        const gap = at === row.length - 1 ? 0 : Math.max(0, (widths[at] ?? 0) - (lengths[line]?.[at] ?? 0)) + 2;
         const whole = (lengths[line]?.[at] ?? 0) <= left;
         const kept = whole ? cell : [...cell].slice(0, Math.max(0, left)).join("");
         const room = Math.min(gap, Math.max(0, left - (lengths[line]?.[at] ?? 0)));

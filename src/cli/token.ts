@@ -6,6 +6,7 @@ import { call } from "./operator/call.ts";
 import { WHERE_OPTIONS, type Where } from "./operator/way.ts";
 import { print } from "./output.ts";
 import { durationMs } from "./show/duration.ts";
+import { json as asJson } from "./show/json.ts";
 import { columns } from "./table.ts";
 import { printable } from "./text.ts";
 
@@ -88,7 +89,7 @@ async function create({ role, node, driver, name, ttl, uses, ...where }: CreateF
 async function list({ json, ...where }: Where & { json?: true }): Promise<void> {
   const { tokens } = ((await call(where, { path: "/tokens" })).body ?? {}) as { tokens?: TokenInfo[] };
   if (!Array.isArray(tokens)) throw new Exit(1, "expected a list of tokens, got something else");
-  if (json) return print(`${JSON.stringify({ tokens }, null, 2)}\n`);
+  if (json) return print(`${asJson({ tokens }, 2)}\n`);
   if (tokens.length === 0) return print("There are no tokens.\n");
   const rows = tokens.map((token) => [
     token.id,

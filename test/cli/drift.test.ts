@@ -27,6 +27,17 @@ describe("driftOf()", () => {
     expect(driftOf([card("n1"), card("n2"), card("n3", { device_id: "2331", kernel_driver: null })])).toEqual([]);
   });
 
+  test("takes a whole fleet of one card", () => {
+    const devices = Array.from({ length: 100_000 }, (_, at) =>
+      card("n1", { kernel_driver: at === 7 ? null : "nvidia" }),
+    );
+    const [group] = driftOf(devices);
+    expect(group?.differences[0]?.values.map((one) => [one.value, one.devices.length])).toEqual([
+      ["nvidia", 99_999],
+      [null, 1],
+    ]);
+  });
+
   test("names who differs from most, by each fact", () => {
     const version = (text: string) => ({ kernel_driver_version: text, firmware_version: "1.2" });
     const devices = [

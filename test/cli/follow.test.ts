@@ -55,6 +55,29 @@ async function heard(
 }
 const revisions = (news: News[]) => news.map((one) => (one.kind === "change" ? one.change.revision : one.kind));
 
+test("follow() reads an event of any number of parts, and looks at it once", async () => {
+  const PARTS = 4_000;
+  const part = new TextEncoder().encode("x".repeat(16_000));
+  const long = () => {
+    let sent = 0;
+    const body = new ReadableStream({
+      async pull(controller) {
+        sent += 1;
+        if (sent === 1) controller.enqueue(new TextEncoder().encode(`${EPOCH}: `));
+        else if (sent <= PARTS) controller.enqueue(part);
+        else if (sent === PARTS + 1) controller.enqueue(new TextEncoder().encode("\n"));
+        else if (sent === PARTS + 2) controller.enqueue(new TextEncoder().encode(`\n${change(6)}`));
+        else controller.close();
+        // Each is a part of its own.
+        await Bun.sleep(0);
+      },
+    });
+    return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  };
+  const { where } = feed(long);
+  expect(revisions(await heard(where, (news) => news.length === 1))).toEqual([6]);
+}, 30_000);
+
 test("follow() goes on where the stream broke off, with the epoch that it knows", async () => {
   const { where, asked } = feed(events(EPOCH + change(6) + change(8)), events(EPOCH + change(9)));
   expect(revisions(await heard(where, (news) => news.length === 3))).toEqual([6, 8, 9]);

@@ -49,6 +49,14 @@ describe("yaml()", () => {
     );
   });
 
+  test("escapes whole characters, as half of one is none to YAML, and names a long key as YAML finds it", () => {
+    const value = { a: "\u{e0041}\ufffe\uffff", ["k".repeat(2000)]: { b: ["\u{1d173}"] }, n: [1e21, 1.5e-7] };
+    const text = yaml(value);
+    expect(text).toMatch(/^a: "\\U000e0041\\ufffe\\uffff"\n\? "k{2000}"\n:\n {2}b:\n {2}- "\\U0001d173"\n/);
+    expect(text).toContain("- 1.0e+21\n- 1.5e-7\n");
+    expect(Bun.YAML.parse(text)).toEqual(value);
+  });
+
   test("quotes what a reader of YAML 1.1 takes for a number or a boolean, and shows no control character", () => {
     expect(yaml({ address: "0000:00:02.0", id: "1533", y: "no", text: "a\u009b\u202eb" })).toBe(
       'address: "0000:00:02.0"\nid: "1533"\n"y": "no"\ntext: "a\\u009b\\u202eb"\n',
@@ -57,6 +65,15 @@ describe("yaml()", () => {
 });
 
 describe("columns()", () => {
+  test("is as wide as what people read: a cell of one peer is no blanks in the rows of all others", () => {
+    const long = "x".repeat(100_000);
+    const rows = [["NAME", "WHY"], [long, "a"], ...Array.from({ length: 1_000 }, (_, at) => [`n${at}`, "b"])];
+    const text = columns(rows);
+    expect(text).toContain(`\n${long}  a\n`);
+    expect(text).toContain("\nn0    b\n");
+    expect(text.length).toBeLessThan(200_000);
+  });
+
   test("cuts lines off at a width, and only there", () => {
     fc.assert(
       fc.property(

@@ -22,7 +22,7 @@ export function define(command: Command): void {
       const lines = found
         .filter(({ word }) => word === FILES || word.startsWith(current))
         // Names come from machines: none is more than a word of the line, or does anything in a shell.
-        .filter(({ word }) => /^[\w.:@/=+,%-]+$/.test(word))
+        .filter(({ word }) => /^[\w.:@/=+,%-]+$/.test(word) && (current.startsWith("-") || !word.startsWith("-")))
         .map(({ word, about }) => (about ? `${word}\t${printable(about)}` : word));
       await print(lines.map((line) => `${line}\n`).join(""));
       // A connection that is still open keeps nobody waiting.

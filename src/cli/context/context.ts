@@ -4,6 +4,7 @@ import { formatEndpoint, parseEndpoint } from "../../client/endpoint.ts";
 import { Exit, reasonOf } from "../exit.ts";
 import { type Context, checkedName, contextNamed, readContexts, writeContexts } from "../operator/contexts.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
 
@@ -57,7 +58,7 @@ export function define(command: Command): void {
       const saved = await readContexts();
       const name = asked ?? saved.current;
       if (name === null) throw new Exit(1, "no context is the current one: `sinew context use NAME`");
-      await print(`${JSON.stringify({ name, ...contextNamed(saved, name) }, null, 2)}\n`);
+      await print(`${asJson({ name, ...contextNamed(saved, name) }, 2)}\n`);
     });
   command
     .command("remove")
@@ -104,7 +105,7 @@ function address(text: string): string {
 async function list({ json }: { json?: true }): Promise<void> {
   const { current, contexts } = await readContexts();
   const named = Object.entries(contexts).map(([name, context]) => ({ name, current: name === current, ...context }));
-  if (json) return print(`${JSON.stringify({ contexts: named }, null, 2)}\n`);
+  if (json) return print(`${asJson({ contexts: named }, 2)}\n`);
   if (named.length === 0) return print("None is saved: `sinew context set NAME --conductor URL --token FILE`\n");
   const rows = named.map(({ name, url, token, current }) => [current ? "*" : "-", name, url, token ?? "-"]);
   await print(columns([["CURRENT", "NAME", "CONDUCTOR", "TOKEN FILE"], ...rows.map((row) => row.map(printable))]));

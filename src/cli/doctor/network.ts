@@ -68,7 +68,8 @@ export async function reachFindings(where: Where, state: string): Promise<Findin
   if (joined) {
     const plain = realWorld(() => {}).fetch;
     const fetch: World["fetch"] = joined.ca === null ? plain : pinnedFetch(plain, pinOf({ ...joined, ca: joined.ca }));
-    const ask = (path: string) => fetch(`${joined.url}${path}`, { signal: AbortSignal.timeout(DEADLINE_MS) });
+    const ask = (path: string) =>
+      fetch(`${joined.url}${path}`, { signal: AbortSignal.timeout(DEADLINE_MS), redirect: "manual" });
     const mend = `curl -kv ${joined.url}/healthz from here; ask its operator whether it runs, and for a new join token where it moved`;
     findings.push(...(await answers(`the conductor that this node joined, ${joined.url}`, ask, mend)));
   }

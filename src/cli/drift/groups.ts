@@ -38,17 +38,13 @@ export const placeOf = ({ uuid, node, pci }: Hardware): Place => ({
 
 /** Groups of like devices that differ; VFs are left out, which are as their PF's host wants them. */
 export function driftOf(devices: readonly Hardware[]): Group[] {
-  const alike = new Map<string, Hardware[]>();
-  for (const device of devices) {
-    const key = keyOf(device);
-    if (key === null || device.freshness === "GONE") continue;
-    alike.set(key, [...(alike.get(key) ?? []), device]);
-  }
+  const alike = Map.groupBy(devices, (device) => (device.freshness === "GONE" ? null : keyOf(device)));
   return [...alike.entries()]
     .flatMap(([ids, group]) => {
       const [first] = group;
+      if (ids === null || !first) return [];
       const differences = Object.keys(FACTS).flatMap((fact) => differenceOf(fact as keyof typeof FACTS, group) ?? []);
-      if (!first || differences.length === 0) return [];
+      if (differences.length === 0) return [];
       return [{ name: first.name, device_type: first.acc_specs.device_type, ids, total: group.length, differences }];
     })
     .sort((a, b) => a.name.localeCompare(b.name) || a.ids.localeCompare(b.ids));
@@ -63,13 +59,8 @@ function keyOf({ pci, attributes }: Hardware): string | null {
 }
 
 function differenceOf(fact: keyof typeof FACTS, group: readonly Hardware[]): Difference | null {
-  const values = new Map<string | null, Place[]>();
-  for (const device of group) {
-    const found = FACTS[fact](device);
-    const value = found === null ? null : String(found);
-    values.set(value, [...(values.get(value) ?? []), placeOf(device)]);
-  }
+  const values = Map.groupBy(group, (device) => FACTS[fact](device)?.toString() ?? null);
   if (values.size < 2) return null;
   const sorted = [...values].sort(([a, x], [b, y]) => y.length - x.length || String(a).localeCompare(String(b)));
-  return { fact, values: sorted.map(([value, devices]) => ({ value, devices })) };
+  return { fact, values: sorted.map(([value, devices]) => ({ value, devices: devices.map(placeOf) })) };
 }

@@ -7,6 +7,7 @@ import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { deviceTier, whereOptions } from "../setup/tier.ts";
+import { json as asJson } from "../show/json.ts";
 import { printable } from "../text.ts";
 
 export const examples = `
@@ -105,7 +106,7 @@ function parseCount(text: string): SetExpected["counts"][number] {
 }
 
 async function show(expected: Expected, { json }: Flags): Promise<void> {
-  if (json) return print(`${JSON.stringify(expected)}\n`);
+  if (json) return print(`${asJson(expected)}\n`);
   const { origin, since, counts, condition } = expected;
   if (origin === null || since === null) {
     return print("nothing is expected: `sinew expect learn` on a node that is well\n");

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { call } from "../operator/call.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { printable } from "../text.ts";
 import { alarmBy } from "./alarms.ts";
 
@@ -31,7 +32,7 @@ export function define(command: Command): void {
       const path = `/alarms/${id}/acknowledge`;
       const body = comment === undefined ? {} : { comment };
       const answer = await call(where, undo ? { method: "DELETE", path } : { method: "POST", path, body });
-      if (json) return print(`${JSON.stringify(answer.body)}\n`);
+      if (json) return print(`${asJson(answer.body)}\n`);
       await print(`${printable(`${kind} of ${node?.name ?? "many nodes"}`)} is ${undo ? "not " : ""}acknowledged\n`);
     });
 }

@@ -3,6 +3,7 @@ import { Exit } from "../exit.ts";
 import { call } from "../operator/call.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
 
@@ -27,7 +28,7 @@ async function set(file: string, flags: Flags): Promise<void> {
   const answer = (await call(flags, { method: "PUT", path: PATH, body: { nodes }, refusal }))
     .body as ExpectedDiff | null;
   if (!Array.isArray(answer?.added)) throw new Exit(1, "expected what the list changed, got something else");
-  if (flags.json) return print(`${JSON.stringify(answer)}\n`);
+  if (flags.json) return print(`${asJson(answer)}\n`);
   const { added, withdrawn, changed, unchanged } = answer;
   const lines = [
     ...added.map((name) => `+ ${name}`),
@@ -41,7 +42,7 @@ async function set(file: string, flags: Flags): Promise<void> {
 async function show(flags: Flags): Promise<void> {
   const answer = (await call(flags, { path: PATH, refusal })).body as ExpectedNodes | null;
   if (!Array.isArray(answer?.nodes)) throw new Exit(1, "expected a list of nodes, got something else");
-  if (flags.json) return print(`${JSON.stringify(answer)}\n`);
+  if (flags.json) return print(`${asJson(answer)}\n`);
   if (answer.nodes.length === 0) return print("no node is expected: `sinew expect nodes FILE`\n");
   const rows = answer.nodes.map(({ name, id, node }) => [name, node ?? id ?? "-", node === null ? "never" : "yes"]);
   await print(columns([["NAME", "ID", "SEEN"], ...rows]));

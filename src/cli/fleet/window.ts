@@ -9,6 +9,7 @@ import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { durationMs } from "../show/duration.ts";
+import { json as asJson } from "../show/json.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
 import { unlessNode } from "./asked.ts";
@@ -54,7 +55,7 @@ export function define(command: Command): void {
     .option("--json", "one JSON document")
     .action(async ({ json, ...flags }: FleetFlags & { json?: true }) => {
       const windows = await all(await fleet(flags));
-      if (json) return print(`${JSON.stringify({ windows }, null, 2)}\n`);
+      if (json) return print(`${asJson({ windows }, 2)}\n`);
       if (windows.length === 0) return print("There is none.\n");
       const rows = windows.map(({ id, starts_at, ends_at, matcher, comment }) =>
         [id.slice(0, 8), starts_at, ends_at, described(matcher), comment ?? "-"].map(printable),

@@ -1,7 +1,7 @@
 import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
 import { terminal } from "../table.ts";
-import { printable } from "../text.ts";
+import { oneWord } from "../text.ts";
 import { columnsOf, tableText } from "./columns.ts";
 import type { Flags, Kind, Look } from "./kind.ts";
 import { textOf } from "./kind.ts";
@@ -44,7 +44,7 @@ export function render<T>(
     case "yaml":
       return yaml(list());
     case "name":
-      return rows.map((row) => `${printable(`${kind.one}/${kind.handle(row)}`)}\n`).join("");
+      return rows.map((row) => `${oneWord(`${kind.one}/${kind.handle(row)}`)}\n`).join("");
     default:
       // Headings alone would say that there is something.
       return tableText(columnsOf(kind, output === "wide"), rows, look, {

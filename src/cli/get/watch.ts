@@ -5,7 +5,7 @@ import { follow, sleep } from "../operator/follow.ts";
 import { print } from "../output.ts";
 import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
-import { printable } from "../text.ts";
+import { oneWord, printable } from "../text.ts";
 import { columnsOf, tableText } from "./columns.ts";
 import type { Asking, Kind, Listed } from "./kind.ts";
 import { colours, type Output, plainOf } from "./show.ts";
@@ -109,7 +109,7 @@ export function lines<T>(
       if (output === "json") return print(rows.map((row) => `${json(plainOf(kind, row))}\n`).join(""));
       if (output === "yaml") return print(rows.map((row) => `---\n${yaml(plainOf(kind, row))}`).join(""));
       if (output === "name")
-        return print(rows.map((row) => `${printable(`${kind.one}/${kind.handle(row)}`)}\n`).join(""));
+        return print(rows.map((row) => `${oneWord(`${kind.one}/${kind.handle(row)}`)}\n`).join(""));
       const columns = columnsOf(kind, output === "wide");
       const text = tableText(columns, rows, { now: conductor.now() }, { headings: first, colour: colours(), widths });
       first = false;

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { patch, TARGET, type Target, target, titleOf } from "./target.ts";
 
 export const examples = `
@@ -34,8 +35,6 @@ export async function service(all: string[], { json, ...flags }: Flags, cordoned
   for (const said of all) meant.push(await target(conductor, said));
   for (const one of meant) {
     const body = await patch(conductor, one, { cordoned });
-    await print(
-      json ? `${JSON.stringify(body)}\n` : `${titleOf(one)} ${cordoned === null ? "uncordoned" : "cordoned"}\n`,
-    );
+    await print(json ? `${asJson(body)}\n` : `${titleOf(one)} ${cordoned === null ? "uncordoned" : "cordoned"}\n`);
   }
 }

@@ -1,9 +1,11 @@
+import type { Stats } from "node:fs";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { replaceFile } from "../../disk.ts";
 import { codeOf, Exit, reasonOf } from "../exit.ts";
 import { hostFacts } from "../host/facts.ts";
+import { printable } from "../text.ts";
 
 /** A conductor that is kept by a name, and what it is shown: files, never the token itself. Paths are absolute. */
 const Context = z.strictObject({
@@ -42,9 +44,7 @@ export async function readContexts(): Promise<Contexts> {
   const path = contextsPath();
   let text: string;
   try {
-    // Whoever writes it says where tokens are sent to.
-    const { mode } = await stat(path);
-    if (mode & 0o022) throw new Exit(1, `${path}: others may write to it; chmod 600 it, and look at what it says`);
+    refuseOthers(path, await stat(path));
     text = await readFile(path, "utf8");
   } catch (error) {
     if (error instanceof Exit) throw error;
@@ -54,10 +54,24 @@ export async function readContexts(): Promise<Contexts> {
   const found = Contexts.safeParse(parsed(text));
   if (found.success) return found.data;
   const [issue] = found.error.issues;
-  throw new Exit(
-    1,
-    `${path}: ${issue?.path.join(".") || "the file"}: ${issue?.message}; \`sinew context set\` makes it`,
-  );
+  const where = printable(issue?.path.join(".") || "the file");
+  throw new Exit(1, `${path}: ${where}: ${issue?.message}; \`sinew context set\` makes it`);
+}
+
+/** Far more than anybody saves. */
+const MOST_BYTES = 1024 * 1024;
+
+/** Whoever writes it says where tokens are sent to. Throws Exit 1 where that may be somebody else. */
+function refuseOthers(path: string, found: Stats): void {
+  if (!found.isFile() || found.size > MOST_BYTES)
+    throw new Exit(1, `${path}: expected a file of at most ${MOST_BYTES} bytes; \`sinew context set\` makes it`);
+  const own = process.getuid?.();
+  if (own !== undefined && found.uid !== own && found.uid !== 0)
+    throw new Exit(
+      1,
+      `${path}: it is another user's; XDG_CONFIG_HOME names a directory of your own, --conductor does without`,
+    );
+  if (found.mode & 0o022) throw new Exit(1, `${path}: others may write to it; chmod 600 it, and look at what it says`);
 }
 
 function parsed(text: string): unknown {

@@ -99,9 +99,16 @@ async function* eventsOf(
 ): AsyncGenerator<{ event: string; data: string; id: string }> {
   const decoder = new TextDecoder();
   let text = "";
+  let broken = false;
   for await (const chunk of body) {
-    text += decoder.decode(chunk, { stream: true });
+    const part = decoder.decode(chunk, { stream: true });
+    if (part === "") continue;
+    text += part;
     if (text.length > MOST_CHARACTERS) throw new Error(`expected events of at most ${MOST_CHARACTERS} characters`);
+    // All of an event is looked at once, when it has ended, however many parts it comes in; its end may be in two of them.
+    const ended = part.includes("\n\n") || (broken && part.startsWith("\n"));
+    broken = part.endsWith("\n");
+    if (!ended) continue;
     const whole = text.split("\n\n");
     text = whole.pop() ?? "";
     for (const lines of whole) {

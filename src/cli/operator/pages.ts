@@ -1,6 +1,8 @@
 import { Exit } from "../exit.ts";
 
 const PER_PAGE = "1000";
+/** More than any fleet has: whoever answers so has no end. */
+const MOST_PAGES = 10_000;
 
 /**
  * What a tier lists as `name` at `path`, page by page, with what else each page says; `ask` gets a path and gives the body.
@@ -14,14 +16,19 @@ export async function* bodies<T>(
 ): AsyncGenerator<{ rows: T[]; body: Record<string, unknown> }> {
   const query = new URLSearchParams(filter);
   if (!query.has("limit")) query.set("limit", PER_PAGE);
-  for (;;) {
+  const seen = new Set<string>();
+  for (let page = 1; page <= MOST_PAGES; page += 1) {
     const body = (await ask(`${path}?${query}`)) as Record<string, unknown> | null;
     const rows = body?.[name];
     if (!body || !Array.isArray(rows)) throw new Exit(1, `expected a list of ${name}, got something else`);
     yield { rows, body };
-    if (typeof body.next_page_token !== "string") return;
-    query.set("page_token", body.next_page_token);
+    const { next_page_token: next } = body;
+    if (typeof next !== "string") return;
+    if (seen.has(next)) throw new Exit(1, `the list of ${name} goes round in a circle`);
+    seen.add(next);
+    query.set("page_token", next);
   }
+  throw new Exit(1, `the list of ${name} has no end: it has gone on for ${MOST_PAGES} pages`);
 }
 
 /** The rows of each page alone. */

@@ -6,6 +6,7 @@ import { pciNames } from "../../pci/names.ts";
 import { digestOf, isSpeed } from "../../tiers/generation.ts";
 import { print } from "../output.ts";
 import { type Flags, startScan } from "../scan.ts";
+import { json as asJson } from "../show/json.ts";
 import { hardwareTable, terminal } from "../table.ts";
 import { printable } from "../text.ts";
 import { type Running, readBus, readDump, readSnapshot, type Seen } from "./sources.ts";
@@ -18,7 +19,7 @@ export async function report(flags: Flags, running: Running | null): Promise<voi
   const { hardware, problems } = fromScan(seen, { node: seen.node, names, now, all: flags.all });
   for (const problem of problems) process.stderr.write(`sinew: ${describe(problem)}\n`);
 
-  if (flags.json) return print(`${JSON.stringify(await listOf(hardware, now))}\n`);
+  if (flags.json) return print(`${asJson(await listOf(hardware, now))}\n`);
   if (hardware.length > 0) return print(hardwareTable(hardware, terminal(process.stdout, process.env)));
   const more = flags.all ? "" : "; `sinew scan --all` shows them";
   return print(`None of the ${seen.looked_at} PCI functions looked at is an accelerator${more}.\n`);

@@ -4,6 +4,7 @@ import type { Operation } from "../../contract/operation.ts";
 import { Exit } from "../exit.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { allDevices, carryOut, chosen, type DeviceTier, deviceTier, onOneNode, titleOf, whereOptions } from "./tier.ts";
 
 export const examples = `
@@ -77,7 +78,7 @@ export async function forEach(
       await tell(`  ${error.message.replaceAll("\n", "\n  ")}\n`);
     }
   }
-  if (json) await print(`${JSON.stringify({ setups: done }, null, 2)}\n`);
+  if (json) await print(`${asJson({ setups: done }, 2)}\n`);
   const failed = done.filter(({ error }) => error !== null).length;
   if (failed > 0) throw new Exit(1, `${failed} of ${done.length} could not be done`);
 }

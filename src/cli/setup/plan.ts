@@ -4,6 +4,7 @@ import type { Hardware } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
+import { json as asJson } from "../show/json.ts";
 import { printable } from "../text.ts";
 import {
   allDevices,
@@ -49,7 +50,7 @@ async function plan(device: string | undefined, flags: Where & { revert?: true; 
     const text = plan ? planText(one, plan, { node }) : `${titleOf(one, { node })}\n  ${error}\n`;
     await print(`${plans.length > 1 ? "\n" : ""}${text}`);
   }
-  if (flags.json) await print(`${JSON.stringify({ plans }, null, 2)}\n`);
+  if (flags.json) await print(`${asJson({ plans }, 2)}\n`);
   else if (devices.length === 0)
     await print("No rule of this node's configuration (sinew start --config FILE) is about a device that is here.\n");
   const failed = plans.filter(({ plan }) => plan === null).length;

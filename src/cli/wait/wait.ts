@@ -40,6 +40,16 @@ export function define(command: Command): void {
   fleetOptions(command).action((what: string, flags: Flags) => wait(what, flags));
 }
 
+/** The first look is had in any case, unless it has no end. */
+const FIRST_MS = 30_000;
+
+/** What comes of some work, or null where that takes longer. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T | null> {
+  const late = Promise.withResolvers<null>();
+  const timer = setTimeout(() => late.resolve(null), ms);
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+}
+
 /** What is looked at again and again, and which part of the feed says that it may be another. */
 interface Watched {
   look(): Promise<Seen>;
@@ -58,14 +68,19 @@ async function wait(what: string, flags: Flags): Promise<void> {
   const began = performance.now();
   const conductor = await conductorOf(flags);
   const newest = async () => ((await conductor.ask("/nodes?limit=1")) as { revision: number }).revision;
-  // The feed is followed from before the first look: what comes between the two is in both.
-  let revision = await newest();
-  const { look, filter, missing } =
-    kind === "hardware"
-      ? await device(conductor, id, (found) => deviceSeen(aim, found))
-      : await node(conductor, name, (found) => nodeSeen(aim, found));
-
-  let seen = await look();
+  async function begin() {
+    // The feed is followed from before the first look: what comes between the two is in both.
+    const revision = await newest();
+    const watched =
+      kind === "hardware"
+        ? await device(conductor, id, (found) => deviceSeen(aim, found))
+        : await node(conductor, name, (found) => nodeSeen(aim, found));
+    return { revision, watched, seen: await watched.look() };
+  }
+  const begun = await within(Math.max(limit, FIRST_MS), begin());
+  if (begun === null) throw new Exit(1, printable(`${what} could not be looked at in time: its conductor is slow`));
+  let { revision, seen } = begun;
+  const { look, filter, missing } = begun.watched;
   if (missing !== null) {
     // A word that was misspelt is gone as well.
     if (aim.word === "gone") throw missing;
