@@ -1,12 +1,16 @@
 import type { Command } from "commander";
 import { Exit } from "../exit.ts";
+import { didYouMean } from "../show/near.ts";
 
 /** The value of a flag that has to be one of these, in whatever case it was typed. Throws Exit 2 naming the flag. */
 export function word<T extends string>(flag: string, found: string | undefined, values: readonly T[]): T | undefined {
   if (found === undefined) return undefined;
   const value = values.find((one) => one.toLowerCase() === found.toLowerCase());
   if (value !== undefined) return value;
-  throw new Exit(2, `${flag}: expected ${values.join(", ")}, found ${JSON.stringify(found)}`);
+  throw new Exit(
+    2,
+    `${flag}: expected ${values.join(", ")}, found ${JSON.stringify(found)}${didYouMean(found, values)}`,
+  );
 }
 
 export const truth = (flag: string, found: string | undefined): boolean | undefined => {

@@ -3,6 +3,7 @@ import type { Node } from "../../contract/node.ts";
 import { Exit } from "../exit.ts";
 import { statusOf, whyOf } from "../get/kinds/hardware.ts";
 import { nodeStatus, nodeWhy } from "../get/kinds/nodes.ts";
+import { didYouMean } from "../show/near.ts";
 
 /** What is waited for, as `--for` says it. */
 export type Aim = { word: "ready" | "gone" | "live" } | { word: "condition"; type: string; status: string };
@@ -56,7 +57,13 @@ export function nodeSeen(aim: Aim, node: Node | null): Seen {
 function ofConditions(aim: Aim, conditions: Hardware["acc_status"]["conditions"], now: string): Seen {
   if (aim.word !== "condition") return { met: false, now };
   const found = conditions.find(({ type }) => type.toLowerCase() === aim.type.toLowerCase());
-  if (!found) return { met: false, now: `it has no condition ${aim.type}; ${now}` };
+  if (!found) {
+    const near = didYouMean(
+      aim.type,
+      conditions.map(({ type }) => type),
+    );
+    return { met: false, now: `it has no condition ${aim.type}${near}; ${now}` };
+  }
   const said = `${found.type} is ${found.status}: ${found.reason}: ${found.message}`;
   return { met: found.status === aim.status, now: said };
 }

@@ -92,11 +92,24 @@ test("flags choose, in whatever case; a wrong word is bad usage and names the fl
     [["hardware", "-o", "xml"], "--output: expected table, wide, json, yaml, name"],
     [["hardware", "-l", "=x"], "-l: expected NAME=VALUE"],
     [["nodes", "--status", "up"], "--status: expected LIVE"],
+    [["nodes", "--status", "life"], 'found "life"; did you mean LIVE?'],
     [["alarms", "--kind", "x"], "--kind: expected agent.lost"],
     [["hw", "--node", "n1", "--node", "n2"], "--node: expected it once, found it again"],
     [["nodez"], "nodes"],
   ] as const)
     expect(await get(...args)).toMatchObject({ code: 2, err: expect.stringContaining(said) });
+  // A driver of one's own may say more: of these it is asked.
+  for (const [flag, found, near] of [
+    ["--type", "gppu", "GPU"],
+    ["--condition", "DriveBound", "DriverBound"],
+  ] as const)
+    expect(await get("hardware", flag, found)).toMatchObject({
+      ...{
+        code: 1,
+        out: "",
+        err: expect.stringMatching(new RegExp(`${flag}: no device has .*did you mean ${near}\\?`)),
+      },
+    });
 });
 
 test("nodes are listed with what is wrong and what to do", async () => {

@@ -10,6 +10,7 @@ import { type Asking, type Column, type Flags, type Kind, type Listed, textOf } 
 import { theOne, type Words } from "../select.ts";
 import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
 import { cordonWhy } from "./cordon.ts";
+import { conditionType, deviceType, refuseUnknown } from "./known.ts";
 import { nodeCalled } from "./nodes.ts";
 
 /** A device, and its source where that has failed: it says why a device is shown as it was known last. */
@@ -156,7 +157,6 @@ export const hardware: Kind<Device> = {
 /** Asks for devices; what a change leaves out of the choice is judged here as the conductor judges it in a list. */
 function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Device> {
   const node = textOf(flags, "node");
-  const type = textOf(flags, "type");
   const vendor = textOf(flags, "vendor")?.toLowerCase();
   if (vendor !== undefined && !/^[0-9a-f]{4}$/.test(vendor))
     throw new Exit(2, `--vendor: expected 4 hex digits, such as 10de, found ${JSON.stringify(flags.vendor)}`);
@@ -167,11 +167,10 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     .flatMap((one) => word("--status", one, STATUSES) ?? []);
   if (statuses !== undefined && (ready !== undefined || freshness !== undefined))
     throw new Exit(2, "--status: expected it without --ready and --freshness, which it says already");
-  const condition = textOf(flags, "condition");
+  const condition = conditionType(textOf(flags, "condition"));
   const cordoned = truth("--cordoned", textOf(flags, "cordoned"));
   const labels = labelsOf(textOf(flags, "label"));
-  // A driver of one's own may have a type of its own.
-  const device_type = DEVICE_TYPES.find((one) => one === type?.toUpperCase()) ?? type;
+  const device_type = deviceType(textOf(flags, "type"));
   const query = new URLSearchParams();
   const truths = { ready: ready?.toString(), cordoned: cordoned?.toString() };
   const asked = { node, device_type, vendor_id: vendor, ...truths, freshness, condition };
@@ -229,6 +228,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
       const rows = listed.filter(isStatus);
       // That it has no device is not to be said of a name that was misspelt.
       if (rows.length === 0 && node !== undefined) await nodeCalled(conductor, node);
+      if (rows.length === 0) await refuseUnknown(conductor, { type: device_type, condition });
       // The list has a hundred of the sources that failed: an outage has more.
       const unknown = ({ freshness, node, source }: Hardware) =>
         freshness === "STALE" && !sources.has(keySource(node, source));

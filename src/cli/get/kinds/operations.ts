@@ -7,6 +7,10 @@ import { ago } from "../columns.ts";
 import { type Asking, type Flags, type Kind, type Look, textOf } from "../kind.ts";
 import { theOne } from "../select.ts";
 import { whole, word } from "../words.ts";
+import { unknown } from "./known.ts";
+
+/** A conductor may know more. */
+const KINDS = ["discovery", "setup"];
 
 const took = ({ started_at, finished_at }: Operation, { now }: Look): string =>
   spanText((finished_at === null ? now : Date.parse(finished_at)) - Date.parse(started_at));
@@ -35,7 +39,7 @@ export const operations: Kind<Operation> = {
   summary: "discoveries and setups: how far they are, and what failed",
   filters: (command) => {
     command
-      .option("--kind <KIND>", "of one kind, such as discovery")
+      .option("--kind <KIND>", `of one kind, such as ${KINDS.join(" or ")}`)
       .option("--status <STATUS>", `in one status: ${OperationStatus.options.join(", ")}`)
       .option("--limit <COUNT>", "so many of the newest", "100");
   },
@@ -73,6 +77,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Opera
         revision = Number(page.body.revision);
         if (ids.length === 0 && rows.length >= limit) break;
       }
+      if (rows.length === 0 && kind !== undefined && !KINDS.includes(kind))
+        throw unknown("--kind", kind, KINDS, "operation");
       if (ids.length === 0) return { rows: rows.slice(0, limit), revision };
       return {
         rows: ids.map((id) => theOne(rows, id, "operations", ({ uuid }) => ({ id: uuid, names: [] }))),

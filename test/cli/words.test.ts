@@ -1,0 +1,57 @@
+import { expect, test } from "bun:test";
+import { hardware } from "../../src/cli/get/kinds/hardware.ts";
+import { operations } from "../../src/cli/get/kinds/operations.ts";
+import { word } from "../../src/cli/get/words.ts";
+import type { Conductor } from "../../src/cli/operator/conductor.ts";
+import { nodeSeen } from "../../src/cli/wait/aim.ts";
+import type { Node } from "../../src/contract/node.ts";
+
+/** A fleet of one device, of a driver of one's own: of a type and with a condition that only it says. */
+const own = { uuid: "u", node: { id: "1", name: "n1" }, source: "own", freshness: "FRESH" };
+const conditions = [{ type: "FanTurns", status: "true" }];
+const asked: string[] = [];
+const conductor = {
+  async ask(path: string) {
+    asked.push(path);
+    const { pathname, searchParams } = new URL(path, "http://any");
+    if (pathname === "/operations") return { operations: [], revision: 1 };
+    const type = searchParams.get("device_type");
+    const found = (type === null || type === "QUANTUM") && !searchParams.has("condition");
+    return { hardware: found ? [{ ...own, acc_status: { conditions } }] : [], revision: 1 };
+  },
+} as unknown as Conductor;
+const found = async (flags: object) => (await (await hardware.ask(conductor, { ...flags }, [])).list()).rows.length;
+
+test("a word that is none of those known names its flag, these, and the one that is like it", () => {
+  expect(() => word("--status", "LIFE", ["LIVE", "LOST"])).toThrow(
+    '--status: expected LIVE, LOST, found "LIFE"; did you mean LIVE?',
+  );
+  expect(() => word("--status", "up", ["LIVE", "LOST"])).toThrow(/found "up"$/);
+});
+
+test("no device of a type or condition is said only where that is one of ours, or some device says it", async () => {
+  expect(await found({ type: "gpu" })).toBe(0);
+  expect(await found({ condition: "linkfull" })).toBe(0);
+  expect(asked.at(-1)).toContain("condition=LinkFull");
+  expect(await found({ type: "QUANTUM" })).toBe(1);
+  // No device says that it is false, and that is good.
+  expect(await found({ condition: "FanTurns" })).toBe(0);
+  await expect(found({ type: "GPUU" })).rejects.toThrow(
+    /^--type: no device has "GPUU"; known are GPU, FPGA, .*; did you mean GPU\?$/,
+  );
+  await expect(found({ condition: "FanTurn" })).rejects.toThrow(
+    /^--condition: no device has "FanTurn"; known are Responding, .*FanTurns; did you mean FanTurns\?$/,
+  );
+  const kind = async (of: string) => (await operations.ask(conductor, { kind: of }, [])).list();
+  expect((await kind("setup")).rows).toEqual([]);
+  await expect(kind("discover")).rejects.toThrow(
+    '--kind: no operation has "discover"; known are discovery, setup; did you mean discovery?',
+  );
+});
+
+test("who waits for a condition that it has not is told which it has that is like it", () => {
+  const node = { state: "LIVE", conditions: [{ type: "ClockInSync", status: "true" }] } as unknown as Node;
+  expect(nodeSeen({ word: "condition", type: "ClockInSink", status: "true" }, node).now).toBe(
+    "it has no condition ClockInSink; did you mean ClockInSync?; it is LIVE",
+  );
+});
