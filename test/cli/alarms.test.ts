@@ -107,6 +107,8 @@ test("bad usage ends with status 2, and names the option and what there is", asy
   const none = "expected --node, --label, --kind, or --all alone, found ";
   await wrong(["window", "add", "--for", "1m"], `${none}none of them`);
   await wrong(["window", "add", "--for", "1m", "--all", "--node", "n1"], `${none}both`);
+  const two = ["window", "add", "--for", "1m", "--node", "n1", "--node", "n2"];
+  await wrong(two, "--node: expected it once, found it again");
   const past = ["--all", "--from", "2001-01-01T00:00:00Z", "--for", "1h"];
   await wrong(["window", "add", ...past], "expected a window that ends later than now, found 2001-01-01T00:00:00.000Z");
   expect(await run("window", "list")).toBe("There is none.\n");
@@ -119,7 +121,7 @@ test("of a name that no node has nothing fires, and that is said; a window may b
     out: "",
     err: expect.stringContaining('no node has the id or the name "nosuch"'),
   });
-  expect(await run("alarms", "--node", "n1", "--show", "resolved")).toBe("");
+  expect(await run("alarms", "--node", "n1", "--show", "resolved", "--kind", "agent.lost")).toBe("");
   // Others fire: that nothing does would be wrong.
   const none = await ran(["alarms", "--kind", "agent.lost", "--state", state], cleanEnv(home));
   expect(none).toEqual({ code: 0, out: "", err: "sinew: no alarm is like that\n" });
@@ -154,5 +156,8 @@ test("a node that is no longer expected is forgotten, and its alarm resolved", a
   writeFileSync(file, "");
   expect(await run("expect", "nodes", file)).toContain("- n1\n");
   await until(async () => (await run("alarms")) === "Nothing fires.\n");
-  expect(await run("alarms", "--show", "resolved")).toContain("agent.never_seen");
+  const resolved = await run("alarms", "--show", "resolved");
+  expect(resolved).toContain("Forgotten: it is in the fleet no more\n");
+  // Of what is over nothing is to be done.
+  expect(resolved).not.toContain("start its agent");
 });

@@ -159,6 +159,11 @@ test("what is waited for says its status once", () => {
   const seen = deviceSeen({ word: "ready" }, stale as unknown as Hardware);
   expect(seen).toEqual({ met: false, now: "it is Stale: source gpu gives no good answer" });
   const { said } = whyOf({ hardware: stale as unknown as Hardware, failed: null });
+  const error = { code: "timeout", message: "no answer" } as const;
+  const failed = { ...{ name: "gpu", type: null, endpoint: null, status: "STALE" as const, count: 1 }, error };
+  const at = "2026-01-01T00:00:00Z";
+  const heard = whyOf({ hardware: stale as unknown as Hardware, failed: { ...failed, observed_at: at } });
+  expect([heard.since, heard.said[0]?.text]).toEqual([at, "Stale: not heard since; source gpu is timeout: no answer"]);
   expect(said.map(({ action }) => action)).toEqual(["`sinew describe node n1` says more"]);
 });
 

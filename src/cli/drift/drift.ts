@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Hardware } from "../../contract/hardware.ts";
 import type { Node } from "../../contract/node.ts";
+import { deviceType, refuseUnknown } from "../get/kinds/known.ts";
 import { LABEL_OPTION, labelsOf } from "../get/words.ts";
 import { asking } from "../operator/call.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
@@ -39,12 +40,14 @@ export function define(command: Command): void {
     .action((flags: Flags) => drift(flags));
 }
 
-async function drift({ type, label, check, json, ...flags }: Flags): Promise<void> {
+async function drift({ type: said, label, check, json, ...flags }: Flags): Promise<void> {
+  const type = deviceType(said);
   const ask = asking(await fleet(flags));
   const filter = new URLSearchParams(labelsOf(label).map((one): [string, string] => ["label", one]));
   const nodes = await all<Node>(ask, "nodes", "/nodes", filter);
   if (type !== undefined) filter.set("device_type", type);
   const devices = await all<Hardware>(ask, "hardware", "/hardware", filter);
+  if (devices.length === 0) await refuseUnknown(ask, { type });
   const groups = driftOf(devices);
   // What a node expects without having seen it is of no kind that could be asked for.
   const missing = missingOf(devices, type === undefined ? nodes : nodesOf(devices, nodes));

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { AlarmKind } from "../../contract/fleet/alarm.ts";
 import type { NewWindow, Window, WindowList } from "../../contract/fleet/window.ts";
 import { Exit } from "../exit.ts";
-import { word } from "../get/words.ts";
+import { once, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { call } from "../operator/call.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
@@ -38,8 +38,12 @@ interface Flags extends FleetFlags {
 
 export function define(command: Command): void {
   const sub = (name: string, description: string) => fleetOptions(command.command(name).description(description));
-  sub("add", "tell nobody of some alarms for a while")
-    .option("--node <NODE>", "of one node, by its id or name")
+  const adding = command.command("add").description("tell nobody of some alarms for a while");
+  adding
+    .option(
+      "--node <NODE>",
+      "of one node, by its id or name; for more of them one window each, or a label that they have",
+    )
     .option(
       "--label <NAME=VALUE>",
       "of nodes with this label; again for one that they have as well",
@@ -49,8 +53,9 @@ export function define(command: Command): void {
     .option("--all", "of everything that fires")
     .option("--from <TIME>", "when it begins, as 2026-12-01T22:00:00Z (default: now)")
     .requiredOption("--for <TIME>", "how long, such as 30m, 2h, 1d")
-    .option("--comment <TEXT>", "what others are to know")
-    .action((flags: Flags) => add(flags));
+    .option("--comment <TEXT>", "what others are to know");
+  once(adding);
+  fleetOptions(adding).action((flags: Flags) => add(flags));
   sub("list", "show the windows there are")
     .option("--json", "one JSON document")
     .action(async ({ json, ...flags }: FleetFlags & { json?: true }) => {

@@ -243,13 +243,18 @@ test("a node that leaves is why its devices are stale, and --watch says so; a lo
   const nodes = fleet.follow(["get", "nodes", "n2", "-w", "--no-headers"]);
   await until(() => hardware.out() !== "" && log.out() !== "" && nodes.out() !== "", 20_000);
   await fleet.nodes.n2.stop("SIGTERM");
-  await until(() => / Stale .*Stale: source gpu is unreachable: node n2 is (LEFT|LOST)/.test(hardware.out()), 20_000);
+  await until(
+    () => / Stale .*Stale: not heard since; source gpu is unreachable: node n2 is (LEFT|LOST)/.test(hardware.out()),
+    20_000,
+  );
   await until(() => /\b(Stale|LEFT|LOST)\b/.test(log.out()));
   expect(log.out()).not.toContain("\u001b[H");
   await until(() => / (LEFT|LOST) /.test(lines(nodes.out()).at(-1) ?? ""));
   for (const one of [hardware, log, nodes]) await one.stop();
   const [row] = await rows("hardware", "n2/17:00.0");
-  expect(row?.at(-1)).toMatch(/^Stale: source gpu is unreachable: node n2 is (LEFT|LOST) \(`sinew describe node n2`/);
+  expect(row?.at(-1)).toMatch(
+    /^Stale: not heard since; source gpu is unreachable: node n2 is (LEFT|LOST) \(`sinew describe node n2`/,
+  );
 });
 
 test("a terminal gets colours, unless NO_COLOR or a dumb one is set; nothing is cut off there without --watch", async () => {

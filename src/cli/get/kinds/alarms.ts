@@ -12,6 +12,9 @@ import { labelled, nodeCalled } from "./nodes.ts";
 const ackOf = ({ by, comment }: NonNullable<Alarm["acknowledged"]>): string =>
   `ack ${by}${comment ? ` (${comment})` : ""}`;
 
+/** What to do; of what is over nothing is. */
+const actionOf = ({ state, action }: Alarm): string | null => (state === "resolved" ? null : action);
+
 /** `acknowledged by ada: on my way` */
 export const ackText = ({ by, comment }: NonNullable<Alarm["acknowledged"]>): string =>
   `acknowledged by ${by}${comment ? `: ${comment}` : ""}`;
@@ -49,10 +52,13 @@ export const alarms: Kind<Alarm> = {
     {
       heading: "REASON",
       narrow: true,
-      of: ({ reason, message, action }) => `${reason}: ${message}${action ? ` (${action})` : ""}`,
+      of: (alarm) => {
+        const action = actionOf(alarm);
+        return `${alarm.reason}: ${alarm.message}${action ? ` (${action})` : ""}`;
+      },
     },
     { heading: "REASON", wide: true, of: ({ reason, message }) => `${reason}: ${message}` },
-    { heading: "ACTION", wide: true, of: ({ action }) => action ?? "-" },
+    { heading: "ACTION", wide: true, of: (alarm) => actionOf(alarm) ?? "-" },
   ],
   key: ({ id }) => id,
   handle: ({ id }) => id,

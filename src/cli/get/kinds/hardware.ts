@@ -71,8 +71,10 @@ function ofHardware({ hardware, failed }: Device): Why {
     return { since: gone?.since ?? null, said: say(gone ? [gone] : []) };
   }
   if (freshness === "STALE") {
+    // What is known is when it was heard last, and not when it went wrong.
+    const heard = failed?.observed_at ? "not heard since; " : "";
     const text = failed?.error
-      ? `Stale: source ${failed.name} is ${failed.error.code}: ${failed.error.message}`
+      ? `Stale: ${heard}source ${failed.name} is ${failed.error.code}: ${failed.error.message}`
       : `Stale: source ${hardware.source} gives no good answer`;
     const last = say(against(hardware));
     const action = `\`sinew describe node ${hardware.node.name}\` says more${last.length > 0 ? "; what follows was known last" : ""}`;
@@ -228,7 +230,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
       const rows = listed.filter(isStatus);
       // That it has no device is not to be said of a name that was misspelt.
       if (rows.length === 0 && node !== undefined) await nodeCalled(conductor, node);
-      if (rows.length === 0) await refuseUnknown(conductor, { type: device_type, condition });
+      if (rows.length === 0) await refuseUnknown(conductor.ask, { type: device_type, condition });
       // The list has a hundred of the sources that failed: an outage has more.
       const unknown = ({ freshness, node, source }: Hardware) =>
         freshness === "STALE" && !sources.has(keySource(node, source));

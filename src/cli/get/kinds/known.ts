@@ -20,19 +20,19 @@ export const deviceType = (said: string | undefined): string | undefined =>
  * driver of one's own may. That there is none is not to be said of a word that was misspelt.
  */
 export async function refuseUnknown(
-  conductor: Conductor,
-  { type, condition }: { type: string | undefined; condition: string | undefined },
+  ask: Conductor["ask"],
+  { type, condition }: { type: string | undefined; condition?: string | undefined },
 ): Promise<void> {
   if (type !== undefined && !(DEVICE_TYPES as readonly string[]).includes(type)) {
     const query = new URLSearchParams({ device_type: type, limit: "1" });
-    for await (const devices of pages(conductor.ask, "hardware", "/hardware", query)) {
+    for await (const devices of pages(ask, "hardware", "/hardware", query)) {
       if (devices.length > 0) break;
       throw unknown("--type", type, DEVICE_TYPES);
     }
   }
   if (condition === undefined || CONDITIONS.includes(condition)) return;
   const types = new Set(CONDITIONS);
-  for await (const devices of pages<Hardware>(conductor.ask, "hardware", "/hardware")) {
+  for await (const devices of pages<Hardware>(ask, "hardware", "/hardware")) {
     for (const { acc_status } of devices) for (const one of acc_status.conditions) types.add(one.type);
     if (types.has(condition)) return;
   }
