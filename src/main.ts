@@ -31,6 +31,14 @@ async function main(argv: string[]): Promise<void> {
     command.addHelpText("after", examples);
     define(command);
   }
+  if (called !== undefined && !Object.hasOwn(COMMANDS, called)) {
+    const { elsewhere } = await import("./cli/show/elsewhere.ts");
+    const here = elsewhere(called);
+    if (here !== null)
+      program.on("command:*", () => {
+        throw new Exit(2, `there is no command ${JSON.stringify(called)}: ${here}`);
+      });
+  }
   await program.parseAsync(argv, { from: "user" });
 }
 

@@ -47,6 +47,7 @@ describe("sinew doctor", () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^ok +reach +\S+ answers in \d+ ms$/m);
     expect(out).toMatch(/^ok +credentials +\S+ lets this user read$/m);
+    expect(out).toMatch(/\nThis is of this host; what is wrong in the fleet: sinew get alarms\n$/);
     await running.stop("SIGKILL");
     const killed = await doctor(["--state", state]);
     expect(killed.code).toBe(1);

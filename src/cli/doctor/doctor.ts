@@ -1,10 +1,12 @@
 import type { Command } from "commander";
 import { stateDirectory } from "../../config.ts";
 import { hostFacts } from "../host/facts.ts";
+import { readAddress } from "../operator/address.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
 import { json as asJson } from "../show/json.ts";
 import { columns, terminal } from "../table.ts";
+import { printable } from "../text.ts";
 import { type Finding, look } from "./finding.ts";
 import { busFindings, nameFindings } from "./host.ts";
 import { clockFindings, portFindings, reachFindings } from "./network.ts";
@@ -53,7 +55,11 @@ async function doctor({ json, sysfs = process.env.SINEW_SYSFS || "/sys", ...flag
     mend ? `${message} -> ${mend}` : message,
   ]);
   const text = columns(rows);
-  return print(`${colour ? text.replace(/^(ok|warning|failed)/gm, painted) : text}${summary(findings)}\n`);
+  await print(`${colour ? text.replace(/^(ok|warning|failed)/gm, painted) : text}${summary(findings)}\n`);
+  const conductor = where.url !== undefined || (await readAddress(state, "conductor")) !== null;
+  if (!conductor) return;
+  const named = flags.conductor === undefined ? "" : ` --conductor ${flags.conductor}`;
+  await print(printable(`This is of this host; what is wrong in the fleet: sinew get alarms${named}`).concat("\n"));
 }
 
 const COLOURS: Record<string, number> = { ok: 32, warning: 33, failed: 31 };

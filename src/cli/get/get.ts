@@ -3,6 +3,7 @@ import { writeError } from "../host/stderr.ts";
 import { conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
 import type { Flags, Kind } from "./kind.ts";
+import { listless } from "./kindless.ts";
 import { alarms } from "./kinds/alarms.ts";
 import { changes } from "./kinds/changes.ts";
 import { hardware } from "./kinds/hardware.ts";
@@ -32,6 +33,7 @@ Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 const KINDS = [hardware, nodes, sources, alarms, operations, changes] as const;
 
 export function define(command: Command): void {
+  listless(command);
   for (const kind of KINDS) add(command, kind as Kind<unknown>);
 }
 

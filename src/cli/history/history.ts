@@ -2,11 +2,11 @@ import type { Command } from "commander";
 import type { Change } from "../../contract/change.ts";
 import type { HistoryEntry } from "../../contract/device/setup.ts";
 
-import { deviceCalled, newestChanges, setupHistory, tried, windowsOf } from "../describe/read.ts";
+import { newestChanges, setupHistory, tried, windowsOf } from "../describe/read.ts";
 import { type Flags, textOf } from "../get/kind.ts";
 import { kindless } from "../get/kindless.ts";
 import { hardware } from "../get/kinds/hardware.ts";
-import { nodeCalled, nodes } from "../get/kinds/nodes.ts";
+import { nodes } from "../get/kinds/nodes.ts";
 import { bare } from "../get/select.ts";
 import { whole, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
@@ -16,6 +16,7 @@ import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
 import { columns } from "../table.ts";
 import { printable } from "../text.ts";
+import { deviceThen, nodeThen } from "./former.ts";
 import { changeLine } from "./lines.ts";
 
 export const examples = `
@@ -24,7 +25,7 @@ Examples:
   sinew history hardware n1/0000:3b:00.0 --limit 200
   sinew history node n1                     of a node: its states, its sources, its devices, its alarms
 
-Changes are kept as long as \`sinew start --keep-changes\` says; what was set up is the node's to tell, while it answers.
+Changes are kept as long as \`sinew start --keep-changes\` says, also those of what was forgotten; what was set up is the node's to tell, while it answers.
 Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 
 /** One thing that happened; `plain`: the same for programs. */
@@ -75,11 +76,11 @@ async function history(
 }
 
 async function ofDevice(conductor: Conductor, said: string, limit: number) {
-  const { uuid, node } = await deviceCalled(conductor, said);
+  const { uuid, node, there } = await deviceThen(conductor, said);
   // One more than is shown: it says what the last one changed.
   const [{ changes, whole: all }, setup] = await Promise.all([
-    newestChanges(conductor, { uuid, node: node.id }, limit + 1),
-    tried(() => setupHistory(conductor, uuid)),
+    newestChanges(conductor, { uuid, node }, limit + 1),
+    tried(async () => (there ? setupHistory(conductor, uuid) : [])),
   ]);
   if ("why" in setup) writeError(`sinew: how it was set up is not known: ${setup.why}\n`);
   const events = [...(await eventsOf(conductor, changes)), ...("found" in setup ? setup.found.map(written) : [])];
@@ -87,8 +88,8 @@ async function ofDevice(conductor: Conductor, said: string, limit: number) {
 }
 
 async function ofNode(conductor: Conductor, said: string, limit: number) {
-  const { id } = await nodeCalled(conductor, said);
-  const { changes, whole: all } = await newestChanges(conductor, { node: id }, limit + 1);
+  const node = await nodeThen(conductor, said);
+  const { changes, whole: all } = await newestChanges(conductor, { node }, limit + 1);
   return { events: await eventsOf(conductor, changes, { about: true }), whole: all };
 }
 

@@ -3,6 +3,7 @@ import { Away } from "../exit.ts";
 import { tableText } from "../get/columns.ts";
 import type { Column, Flags } from "../get/kind.ts";
 import { textOf } from "../get/kind.ts";
+import { listless } from "../get/kindless.ts";
 import { hardware } from "../get/kinds/hardware.ts";
 import { nodes } from "../get/kinds/nodes.ts";
 import { colours, moreText, sizeOf } from "../get/show.ts";
@@ -25,6 +26,7 @@ On a terminal it is asked again every few seconds; into a pipe once. What is not
 Exit status: 0 done, 1 it could not be, 2 bad usage.`;
 
 export function define(command: Command): void {
+  listless(command);
   const sub = (name: string, aliases: string[], description: string) =>
     command
       .command(name)

@@ -66,6 +66,10 @@ test("rename names a node until that is taken back; no two have one name", async
   expect((await fleet.json("get", "hardware", `r7-03/${QAT}`)).hardware).toHaveLength(1);
   expect(await type("rename", "node", "n2", "r7-03")).toMatchObject({ code: 1, err: expect.stringContaining("r7-03") });
   expect(await done("rename", "node", "r7-03", "--undo")).toBe("node/r7-03 is node/n1\n");
+  // By a name that it had.
+  const then = await type("history", "node", "r7-03");
+  expect(then).toMatchObject({ code: 0, err: expect.stringContaining("node r7-03 is called n1 now") });
+  expect(then.out).toMatch(/ name n1 -> r7-03, by /);
   for (const args of [[], ["x", "--undo"]])
     expect(await type("rename", "node", "n1", ...args)).toMatchObject({
       code: 2,
@@ -122,6 +126,8 @@ test("forget takes what is gone out of every list, and nothing that is still the
     code: 1,
     err: expect.stringContaining("GONE"),
   });
+  const [{ uuid = "" } = {}] = (await fleet.json("get", "hardware", `n1/${QAT}`)).hardware;
+  const { id } = await node("n1");
   fleet.tree.remove(QAT);
   await until(async () => (await fleet.json("get", "hardware", "--freshness", "gone")).hardware.length === 1, 20_000);
   expect(await done("forget", "hw", `n1/${QAT}`, "--yes")).toMatch(/^hardware\/.* forgotten\n$/);
@@ -135,6 +141,25 @@ test("forget takes what is gone out of every list, and nothing that is still the
   expect(await done("forget", "node", "n1", "--yes")).toBe("node/n1 forgotten\n");
   expect((await fleet.json("get", "nodes")).nodes.map(({ name }: Node) => name).toSorted()).toEqual(["n2", "n3"]);
   expect((await fleet.json("get", "hardware")).hardware).toHaveLength(4);
+  // What became of them is kept, whatever they are called by.
+  for (const said of [uuid, uuid.slice(0, 8), `n1/${QAT}`, "n1/3b:00.0"]) {
+    const { code, out, err } = await type("history", "hardware", said);
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: `sinew: note: ${said} is in the fleet no more: what is kept of it\n`,
+    });
+    expect(out).toMatch(/ forgotten .*\n(.*\n)*.* gone .*freshness FRESH -> GONE/);
+  }
+  for (const said of ["n1", id, id.slice(0, 8)]) {
+    const { code, out, err } = await type("history", "node", said);
+    expect({ code, err }).toEqual({
+      code: 0,
+      err: `sinew: note: node ${said} is in the fleet no more: what is kept of it\n`,
+    });
+    expect(out).toContain("node n1: LIVE -> LEFT");
+  }
+  for (const said of ["n77", "ffffffff"])
+    expect(await type("history", "node", said)).toMatchObject({ code: 1, err: expect.stringContaining("no node has") });
   expect(await sinew(["expect", "nodes", "--state", fleet.state])).not.toMatch(/^n1 /m);
 }, 40_000);
 
