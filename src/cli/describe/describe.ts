@@ -12,7 +12,7 @@ import { json } from "../show/json.ts";
 import { type Section, sectionsText } from "../show/sections.ts";
 import { yaml } from "../show/yaml.ts";
 import { deviceSections, plainDevice, readDevice } from "./hardware.ts";
-import { nodeSections, readNode } from "./node.ts";
+import { nodeSections, plainNode, readNode } from "./node.ts";
 
 export const examples = `
 Examples:
@@ -43,7 +43,7 @@ export function define(command: Command): void {
   );
   sub("node", ["nodes"], "one node: its state and conditions, its hardware and sources, alarms, changes").action(
     (ids: string[], flags: Flags & FleetFlags) =>
-      describe(ids.map(bare(nodes)), flags, readNode, { plain: (read) => read, sections: nodeSections }),
+      describe(ids.map(bare(nodes)), flags, readNode, { plain: plainNode, sections: nodeSections }),
   );
 }
 

@@ -1,7 +1,8 @@
 import type { Node } from "../../contract/node.ts";
 import { alarms as alarmKind } from "../get/kinds/alarms.ts";
-import { statusOf, whyOf } from "../get/kinds/hardware.ts";
+import { type Device, hardware as hardwareKind, statusOf, whyOf } from "../get/kinds/hardware.ts";
 import { nodeStatus } from "../get/kinds/nodes.ts";
+import { plainOf } from "../get/show.ts";
 import { changeLine } from "../history/lines.ts";
 import type { Conductor } from "../operator/conductor.ts";
 import { age } from "../show/age.ts";
@@ -30,9 +31,14 @@ export async function readDevice(conductor: Conductor, said: string) {
 
 type Read = Awaited<ReturnType<typeof readDevice>>;
 
+const deviceOf = ({ hardware, source }: Pick<Read, "hardware" | "source">): Device => ({
+  ...{ hardware, failed: source && source.status !== "OK" ? source : null },
+});
+
 /** For programs: what could not be read is null. */
 export const plainDevice = ({ setup, holders, ...rest }: Read) => ({
   ...rest,
+  hardware: plainOf(hardwareKind, deviceOf(rest)),
   setup: "found" in setup ? setup.found : null,
   holders: "found" in holders ? holders.found : null,
 });
@@ -40,7 +46,7 @@ export const plainDevice = ({ setup, holders, ...rest }: Read) => ({
 export function deviceSections(read: Read, now: number): Section[] {
   const { hardware, node, source, alarms, changes, setup, holders } = read;
   const { pci, acc_specs, acc_status, serials, attributes } = hardware;
-  const device = { hardware, failed: source && source.status !== "OK" ? source : null };
+  const device = deviceOf({ hardware, source });
   const { since, said } = whyOf(device);
   const ago = (time: string | null) => (time === null ? "-" : `${age(time, now)} ago (${time.slice(0, 19)}Z)`);
   const sriov = pci?.sriov;

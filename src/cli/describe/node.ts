@@ -1,8 +1,9 @@
 import type { Hardware } from "../../contract/hardware.ts";
 import type { Column } from "../get/kind.ts";
-import { hardware as hardwareKind } from "../get/kinds/hardware.ts";
-import { nodeCalled, nodeStatus, nodeWhy } from "../get/kinds/nodes.ts";
+import { type Device, hardware as hardwareKind } from "../get/kinds/hardware.ts";
+import { nodeCalled, nodes as nodeKind, nodeStatus, nodeWhy } from "../get/kinds/nodes.ts";
 import { sources as sourceKind } from "../get/kinds/sources.ts";
+import { plainOf } from "../get/show.ts";
 import type { Conductor } from "../operator/conductor.ts";
 import { all } from "../operator/pages.ts";
 import { age } from "../show/age.ts";
@@ -27,12 +28,26 @@ export async function readNode(conductor: Conductor, said: string) {
 
 type Read = Awaited<ReturnType<typeof readNode>>;
 
-export function nodeSections({ node, hardware, sources, alarms, changes }: Read, now: number): Section[] {
-  const firing = alarms.filter(({ state }) => state === "firing").map(({ kind }) => kind);
+/** Its devices, each with its source where that has failed. */
+function devicesOf({ hardware, sources }: Read): Device[] {
+  const failed = new Map(sources.filter(({ status }) => status !== "OK").map((one) => [one.name, one]));
+  return hardware.map((one) => ({ hardware: one, failed: failed.get(one.source) ?? null }));
+}
+
+const firingOf = ({ alarms }: Read) => alarms.filter(({ state }) => state === "firing").map(({ kind }) => kind);
+
+/** For programs. */
+export const plainNode = (read: Read) => ({
+  ...read,
+  node: plainOf(nodeKind, { node: read.node, alarms: firingOf(read) }),
+  hardware: devicesOf(read).map((device) => plainOf(hardwareKind, device)),
+});
+
+export function nodeSections(read: Read, now: number): Section[] {
+  const { node, sources, alarms, changes } = read;
+  const firing = firingOf(read);
   const { since, said } = nodeWhy(node, firing);
   const ago = (time: string | null) => (time === null ? "never" : `${age(time, now)} ago (${time.slice(0, 19)}Z)`);
-  const failed = new Map(sources.filter(({ status }) => status !== "OK").map((one) => [one.name, one]));
-  const devices = hardware.map((one) => ({ hardware: one, failed: failed.get(one.source) ?? null }));
   return [
     {
       heading: "",
@@ -68,7 +83,7 @@ export function nodeSections({ node, hardware, sources, alarms, changes }: Read,
         ]),
       ],
     },
-    { heading: "Hardware", none: "none", rows: tableRows(hardwareKind.columns, devices, now) },
+    { heading: "Hardware", none: "none", rows: tableRows(hardwareKind.columns, devicesOf(read), now) },
     { heading: "Sources", none: "none", rows: tableRows(sourceKind.columns, sources, now) },
     alarmSection(alarms, now),
     changeSection(changes, `sinew history node ${node.name}`, { about: true }),

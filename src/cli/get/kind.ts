@@ -54,7 +54,7 @@ export interface Kind<T> {
   key(row: T): string;
   /** What `-o name` prints behind `one/`. */
   handle(row: T): string;
-  /** Rows as they are in the API, where `T` has more. */
+  /** A row for programs, where it is not `T`: as it is in the API, with what its columns say beside. */
   plain?(row: T): unknown;
   /** What stands where there is no row. */
   none: string;

@@ -6,7 +6,7 @@ import { textOf } from "../get/kind.ts";
 import { listless } from "../get/kindless.ts";
 import { hardware } from "../get/kinds/hardware.ts";
 import { nodes } from "../get/kinds/nodes.ts";
-import { colours, moreText, sizeOf } from "../get/show.ts";
+import { colours, moreText, plainOf, sizeOf } from "../get/show.ts";
 import { once, whole, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
@@ -62,7 +62,7 @@ async function topHardware(conductor: Conductor, flags: Flags) {
     const ordered = rows.toSorted((a, b) => Number(a.hardware.acc_status.ready) - Number(b.hardware.acc_status.ready));
     const found = await measured(conductor, ordered.slice(0, limit));
     const plain = found.map(({ device, telemetry }) => ({
-      hardware: device.hardware,
+      hardware: plainOf(hardware, device),
       telemetry: telemetry && "found" in telemetry ? telemetry.found : null,
     }));
     const more = rows.length - found.length;
@@ -78,7 +78,11 @@ async function topNodes(conductor: Conductor, flags: Flags) {
   const asking = await nodes.ask(conductor, flags, []);
   return async () => {
     const rows = await counted(conductor, (await asking.list()).rows);
-    return { rows, plain: { nodes: rows.map((row) => ({ ...row, alarms: row.alarms.length })) }, note: null };
+    return {
+      rows,
+      plain: { nodes: rows.map((row) => ({ ...row, node: plainOf(nodes, row), alarms: row.alarms.length })) },
+      note: null,
+    };
   };
 }
 

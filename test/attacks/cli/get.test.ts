@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { FleetHardwareList } from "../../../src/contract/hardware.ts";
+import { FleetHardwareList, type Hardware } from "../../../src/contract/hardware.ts";
 import { NodeList } from "../../../src/contract/node.ts";
 import { lines } from "../../cli/run.ts";
 import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
@@ -50,7 +50,24 @@ test("json, yaml and name are for programs", async () => {
   const names = lines((await get("hardware", "--node", "n1", "-o", "name")).out);
   expect(names).toEqual(hardware.map(({ uuid }) => `hardware/${uuid}`));
   // What it prints is what it takes.
-  expect((await fleet.json("get", "hardware", ...names)).hardware).toEqual(hardware);
+  expect((await fleet.json("get", "hardware", ...names)).hardware).toEqual(list.hardware);
+  // What the table says is there, too: a script works nothing out.
+  const shown = list.hardware.find(({ pci }: Hardware) => pci?.address === GPU)?.shown;
+  expect(shown).toEqual({
+    ...{ status: "NotReady", since: expect.stringMatching(/^\d{4}-.*Z$/) },
+    ...{ reason: expect.stringMatching(/^NoKernelDriver: /), action: expect.stringContaining("modprobe") },
+  });
+  const [row] = await rows("hardware", `n1/${GPU}`);
+  expect(row?.at(-1)).toBe(`${shown.reason} (${shown.action})`);
+  const described = await fleet.json("describe", "hardware", `n1/${GPU}`);
+  expect(described.hardware.shown).toEqual(shown);
+  const expected = (await fleet.json("get", "nodes", "n3")).nodes[0];
+  expect(expected.shown).toMatchObject({
+    status: "EXPECTED",
+    since: null,
+    reason: expect.stringMatching(/^NeverSeen: /),
+  });
+  expect((await fleet.json("describe", "node", "n1")).node.shown).toMatchObject({ status: "LIVE", action: null });
   expect(NodeList.shape.nodes.parse((await fleet.json("get", "nodes")).nodes)).toHaveLength(3);
 });
 

@@ -8,6 +8,7 @@ import { against, faults, linkOf, told } from "../../table.ts";
 import { ago, orNone } from "../columns.ts";
 import { type Asking, type Column, type Flags, type Kind, type Listed, textOf } from "../kind.ts";
 import { theOne, type Words } from "../select.ts";
+import { actionText, reasonText, shownOf, type Why, whyText } from "../shown.ts";
 import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
 import { cordonWhy } from "./cordon.ts";
 import { conditionType, deviceType, refuseUnknown } from "./known.ts";
@@ -50,12 +51,6 @@ const ASKED: Record<Status, Record<string, string>> = {
   Cordoned: { cordoned: "true" },
 };
 
-interface Why {
-  since: string | null;
-  /** Reason and message, and beside them what to do. */
-  said: { text: string; action: string | null }[];
-}
-
 /** Why a device is as its status says, and since when. */
 export function whyOf(device: Device): Why {
   const { since, said } = ofHardware(device);
@@ -97,8 +92,6 @@ function ofHardware({ hardware, failed }: Device): Why {
   return { since: (false_.length > 0 ? false_ : why).map((one) => one.since).toSorted()[0] ?? null, said };
 }
 
-const joined = (parts: (string | null)[]) => parts.filter((part) => part !== null).join("; ") || "-";
-
 const COLUMNS: Column<Device>[] = [
   { heading: "ID", of: ({ hardware }) => hardware.uuid.slice(0, 8) },
   { heading: "NODE", of: ({ hardware }) => hardware.node.name },
@@ -118,10 +111,10 @@ const COLUMNS: Column<Device>[] = [
   {
     heading: "REASON",
     narrow: true,
-    of: (device) => joined(whyOf(device).said.map(({ text, action }) => (action ? `${text} (${action})` : text))),
+    of: (device) => whyText(whyOf(device)) ?? "",
   },
-  { heading: "REASON", wide: true, of: (device) => joined(whyOf(device).said.map(({ text }) => text)) },
-  { heading: "ACTION", wide: true, of: (device) => joined(whyOf(device).said.map(({ action }) => action)) },
+  { heading: "REASON", wide: true, of: (device) => reasonText(whyOf(device)) ?? "" },
+  { heading: "ACTION", wide: true, of: (device) => actionText(whyOf(device)) ?? "" },
 ];
 
 export const hardware: Kind<Device> = {
@@ -151,7 +144,7 @@ export const hardware: Kind<Device> = {
   columns: COLUMNS,
   key: ({ hardware }) => keyOf(hardware),
   handle: ({ hardware }) => hardware.uuid,
-  plain: ({ hardware }) => hardware,
+  plain: (device) => ({ ...device.hardware, shown: shownOf(statusOf(device), whyOf(device)) }),
   none: "no device is like that",
   inFeed: true,
 };

@@ -9,6 +9,7 @@ import { told } from "../../table.ts";
 import { ago, orNone } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { begins, theOne } from "../select.ts";
+import { actionText, reasonText, shownOf, type Why, whyText } from "../shown.ts";
 import { hasLabels, LABEL_OPTION, labelsOf, truth, word } from "../words.ts";
 import { cordonWhy } from "./cordon.ts";
 
@@ -51,10 +52,7 @@ function alarmWhy({ node, alarms }: Machine): { text: string; action: string }[]
 }
 
 /** Why a node is as its state says, or what is said of it, and since when. */
-export function nodeWhy(
-  node: Node,
-  alarms: AlarmKind[] = [],
-): { since: string | null; said: { text: string; action: string | null }[] } {
+export function nodeWhy(node: Node, alarms: AlarmKind[] = []): Why {
   const wrong = troubles(node);
   const said = [
     ...wrong.map((one) => ({ text: told({ ...one, action: null }), action: one.action })),
@@ -100,31 +98,14 @@ export const nodes: Kind<Machine> = {
     {
       heading: "REASON",
       narrow: true,
-      of: (machine) =>
-        whyOf(machine)
-          .said.map(({ text, action }) => (action ? `${text} (${action})` : text))
-          .join("; "),
+      of: (machine) => whyText(whyOf(machine)) ?? "",
     },
-    {
-      heading: "REASON",
-      wide: true,
-      of: (machine) =>
-        whyOf(machine)
-          .said.map(({ text }) => text)
-          .join("; "),
-    },
-    {
-      heading: "ACTION",
-      wide: true,
-      of: (machine) =>
-        whyOf(machine)
-          .said.flatMap(({ action }) => action ?? [])
-          .join("; "),
-    },
+    { heading: "REASON", wide: true, of: (machine) => reasonText(whyOf(machine)) ?? "" },
+    { heading: "ACTION", wide: true, of: (machine) => actionText(whyOf(machine)) ?? "" },
   ],
   key: ({ node }) => node.id,
   handle: ({ node }) => node.name,
-  plain: ({ node }) => node,
+  plain: (machine) => ({ ...machine.node, shown: shownOf(nodeStatus(machine.node), whyOf(machine)) }),
   none: "no node is like that",
   inFeed: true,
 };
