@@ -1,35 +1,34 @@
 import type { Hardware } from "../contract/hardware.ts";
+import { hanging } from "./show/wrap.ts";
 import { printable } from "./text.ts";
 
 /** How a terminal (or a pipe, a file) takes text. */
 export interface Terminal {
   colour: boolean;
+  /** How wide it is, where that is known: what is longer is broken there. A pipe or a file has no width. */
+  wrap?: number | undefined;
 }
 
-export const terminal = (stream: { isTTY?: boolean }, env: Record<string, string | undefined>): Terminal => ({
+export const terminal = (
+  stream: { isTTY?: boolean; columns?: number },
+  env: Record<string, string | undefined>,
+): Terminal => ({
   // https://no-color.org: any value but an empty one.
   colour: stream.isTTY === true && !env.NO_COLOR && env.TERM !== "dumb",
+  wrap: stream.isTTY === true && stream.columns ? stream.columns : undefined,
 });
+
+/** As wide as stdout is, if that is a terminal. */
+export const wrapWidth = (): number | undefined => terminal(process.stdout, process.env).wrap;
 
 const HEADINGS = ["KIND", "ADDRESS", "SLOT", "NAME", "KERNEL DRIVER", "NUMA", "LINK", "READY", "WHY NOT"];
 const READY = HEADINGS.indexOf("READY");
 
 /** One line a device: what it is, where, whether it is ready and if not why. The last column is as long as it must be. */
-export function hardwareTable(devices: readonly Hardware[], { colour }: Terminal): string {
-  const rows = [HEADINGS, ...devices.map(row)];
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => [...(cells[column] ?? "")].length)));
-  return rows
-    .map((cells, line) =>
-      cells
-        .map((cell, column) => {
-          const padded = cell + " ".repeat((widths[column] ?? 0) - [...cell].length);
-          return colour && line > 0 && column === READY ? `\x1b[${cell === "yes" ? 32 : 31}m${padded}\x1b[39m` : padded;
-        })
-        .join("  ")
-        .trimEnd(),
-    )
-    .map((line) => `${line}\n`)
-    .join("");
+export function hardwareTable(devices: readonly Hardware[], { colour, wrap }: Terminal): string {
+  const paint = (cell: string, column: number, line: number) =>
+    colour && line > 0 && column === READY ? `\x1b[${cell === "yes" ? 32 : 31}m${cell}\x1b[39m` : cell;
+  return columns([HEADINGS, ...devices.map(row)], { paint, wrap }).replace(/ +$/gm, "");
 }
 
 function row(device: Hardware): string[] {
@@ -98,28 +97,40 @@ interface Alignment {
   /** What columns have been so far: rows that come later are aligned with those before. Grows. */
   widths?: number[];
   /** Lines are cut off there, as a terminal would break them. */
-  width?: number;
+  width?: number | undefined;
+  /** The last column is broken there into lines of its own, and nothing is cut off. */
+  wrap?: number | undefined;
 }
 
 /** Rows in columns, the first of them their headings; the last column is as long as it must be. */
-export function columns(rows: string[][], { paint = (cell) => cell, widths = [], width }: Alignment = {}): string {
+export function columns(
+  rows: string[][],
+  { paint = (cell) => cell, widths = [], width, wrap }: Alignment = {},
+): string {
   const shown = rows.map((row) => row.map(printable));
   const lengths = shown.map((row) => row.map((cell) => [...cell].length));
   const widens = (length = 0) => (length > MOST_WIDE ? 0 : length);
   for (const [at] of (shown[0] ?? []).entries())
     widths[at] = lengths.reduce((most, row) => Math.max(most, widens(row[at])), widths[at] ?? 0);
   const text = (row: string[], line: number) => {
-    let left = width ?? Number.POSITIVE_INFINITY;
-    return row
-      .map((cell, at) => {
-        const gap = at === row.length - 1 ? 0 : Math.max(0, (widths[at] ?? 0) - (lengths[line]?.[at] ?? 0)) + 2;
-        const whole = (lengths[line]?.[at] ?? 0) <= left;
-        const kept = whole ? cell : [...cell].slice(0, Math.max(0, left)).join("");
-        const room = Math.min(gap, Math.max(0, left - (lengths[line]?.[at] ?? 0)));
-        left -= (lengths[line]?.[at] ?? 0) + gap;
-        return `${paint(kept, at, line)}${" ".repeat(room)}`;
-      })
-      .join("");
+    const long = (at: number) => lengths[line]?.[at] ?? 0;
+    const gapAfter = (at: number) => (at === row.length - 1 ? 0 : Math.max(0, (widths[at] ?? 0) - long(at)) + 2);
+    const whole = row.reduce((sum, _, at) => sum + long(at) + gapAfter(at), 0);
+    const cut = width !== undefined && whole > width;
+    let left = cut ? width - 1 : whole;
+    let before = 0;
+    const cells = row.map((cell, at) => {
+      const last = wrap !== undefined && at === row.length - 1;
+      const kept = long(at) <= left ? cell : [...cell].slice(0, Math.max(0, left)).join("");
+      const room = Math.min(gapAfter(at), Math.max(0, left - long(at)));
+      const painted = paint(last ? hanging(kept, before, wrap) : kept, at, line);
+      left -= long(at) + gapAfter(at);
+      before += long(at) + gapAfter(at);
+      return `${painted}${" ".repeat(room)}`;
+    });
+    // Before what is below them cells need no padding.
+    const joined = wrap === undefined ? cells.join("") : cells.join("").replace(/ +$/gm, "");
+    return `${joined}${cut && width > 0 ? "…" : ""}`;
   };
   return `${shown.map(text).join("\n")}\n`;
 }

@@ -10,7 +10,8 @@ import type { Conductor } from "../../src/cli/operator/conductor.ts";
 import { age, spanText } from "../../src/cli/show/age.ts";
 import { durationMs } from "../../src/cli/show/duration.ts";
 import { didYouMean } from "../../src/cli/show/near.ts";
-import { sectionsText } from "../../src/cli/show/sections.ts";
+import { type Section, sectionsText } from "../../src/cli/show/sections.ts";
+import { wrapped } from "../../src/cli/show/wrap.ts";
 import { yaml } from "../../src/cli/show/yaml.ts";
 import { columns } from "../../src/cli/table.ts";
 import { deviceSeen } from "../../src/cli/wait/aim.ts";
@@ -82,9 +83,34 @@ describe("columns()", () => {
         (rows, width) => {
           const whole = columns(rows).split("\n");
           const cut = columns(rows, { width }).split("\n");
-          expect(cut).toEqual(whole.map((line) => [...line].slice(0, width).join("")));
+          const ended = (line: string[]) =>
+            line.length <= width ? line : [...line.slice(0, Math.max(0, width - 1)), width > 0 ? "…" : ""];
+          expect(cut).toEqual(whole.map((line) => ended([...line]).join("")));
         },
       ),
+    );
+  });
+
+  test("breaks the last column at the width of a terminal, between words, and loses none", () => {
+    const rows = [
+      ["ID", "REASON"],
+      ["8ec83353", "NoKernelDriver: no kernel driver is bound"],
+      ["b907dc7c", "-"],
+    ];
+    expect(columns(rows, { wrap: 36 })).toBe(
+      "ID        REASON\n8ec83353  NoKernelDriver: no kernel\n          driver is bound\nb907dc7c  -\n",
+    );
+    // Where it has no room beside the others it stands below them.
+    expect(columns(rows, { wrap: 24 })).toBe(
+      "ID        REASON\n8ec83353\n    NoKernelDriver: no\n    kernel driver is\n    bound\nb907dc7c  -\n",
+    );
+    const word = fc.string({ minLength: 1 }).map((text) => text.replace(/\s/g, "x"));
+    fc.assert(
+      fc.property(fc.array(word), fc.integer({ min: 1, max: 80 }), (words, most) => {
+        const lines = wrapped(words.join(" "), most);
+        expect(Math.max(...lines.map((line) => [...line].length))).toBeLessThanOrEqual(most);
+        expect(lines.join("").replaceAll(" ", "")).toBe(words.join(""));
+      }),
     );
   });
 
@@ -249,4 +275,6 @@ test("sectionsText() leaves out what is not there, and lets nothing that hardwar
     { heading: "Setup", line: "not known: \u202e" },
   ]);
   expect(text).toBe("Name:  a?[2Jb\na?:    b\n\nAlarms?:\n  none fires?\n\nSetup:\n  not known: ?\n");
+  const why = [{ heading: "", fields: [["Why", "no kernel driver is bound to it"]] }] satisfies Section[];
+  expect(sectionsText(why, 30)).toBe("Why:  no kernel driver is\n      bound to it\n");
 });

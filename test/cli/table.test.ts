@@ -32,4 +32,18 @@ describe("the end of a device's line", () => {
     expect(said).toContain("LinkNarrow: x4");
     expect(said).not.toMatch(/NotObservable|NoIommu/);
   });
+
+  test("is broken where a terminal is no wider, and READY keeps its colour", () => {
+    const { hardware } = fromScan(
+      { functions: [pciFunction("10de:2330", "0302", noIommu)], problems: [] },
+      { node, now: new Date() },
+    );
+    const out = hardwareTable(hardware, { colour: true, wrap: 60 });
+    expect(out).toContain("  \u001b[31mno\u001b[39m\n    NoKernelDriver: ");
+    for (const below of out.split("\n").filter((one) => one.startsWith("    ")))
+      expect(below.length).toBeLessThanOrEqual(60);
+    const whole = hardwareTable(hardware, { colour: false });
+    const words = (text: string) => Bun.stripANSI(text).replace(/\s+/g, " ");
+    expect(words(out)).toBe(words(whole));
+  });
 });

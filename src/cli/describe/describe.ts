@@ -11,6 +11,7 @@ import { print } from "../output.ts";
 import { json } from "../show/json.ts";
 import { type Section, sectionsText } from "../show/sections.ts";
 import { yaml } from "../show/yaml.ts";
+import { wrapWidth } from "../table.ts";
 import { deviceSections, plainDevice, readDevice } from "./hardware.ts";
 import { nodeSections, plainNode, readNode } from "./node.ts";
 
@@ -60,6 +61,6 @@ async function describe<T>(
     const found = await read(conductor, id);
     if (output === "json") await print(`${json(plain(found), 2)}\n`);
     else if (output === "yaml") await print(`${ids.length > 1 ? "---\n" : ""}${yaml(plain(found))}`);
-    else await print(`${at > 0 ? "\n\n" : ""}${sectionsText(sections(found, conductor.now()))}`);
+    else await print(`${at > 0 ? "\n\n" : ""}${sectionsText(sections(found, conductor.now()), wrapWidth())}`);
   }
 }

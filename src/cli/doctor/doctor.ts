@@ -48,13 +48,13 @@ async function doctor({ json, sysfs = process.env.SINEW_SYSFS || "/sys", ...flag
   const findings = parts.flat();
   if (findings.some(({ status }) => status === "failed")) process.exitCode = 1;
   if (json) return print(`${asJson({ findings }, 2)}\n`);
-  const { colour } = terminal(process.stdout, process.env);
+  const { colour, wrap } = terminal(process.stdout, process.env);
   const rows = findings.map(({ status, check, message, mend }) => [
     status,
     check,
     mend ? `${message} -> ${mend}` : message,
   ]);
-  const text = columns(rows);
+  const text = columns(rows, { wrap });
   await print(`${colour ? text.replace(/^(ok|warning|failed)/gm, painted) : text}${summary(findings)}\n`);
   const conductor = where.url !== undefined || (await readAddress(state, "conductor")) !== null;
   if (!conductor) return;

@@ -8,7 +8,7 @@ import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import { all } from "../operator/pages.ts";
 import { print } from "../output.ts";
 import { json as asJson } from "../show/json.ts";
-import { columns } from "../table.ts";
+import { columns, wrapWidth } from "../table.ts";
 import { driftOf, type Group, type Place } from "./groups.ts";
 import { type Missing, missingOf } from "./missing.ts";
 
@@ -83,11 +83,16 @@ function differing(groups: readonly Group[]): string {
       ),
     ),
   );
-  return columns([["NODE", "ADDRESS", "SLOT", "DIFFERS IN", "HAS", "MOST HAVE", "NAME"], ...rows]);
+  return columns([["NODE", "ADDRESS", "SLOT", "DIFFERS IN", "HAS", "MOST HAVE", "NAME"], ...rows], {
+    wrap: wrapWidth(),
+  });
 }
 
 const absent = (missing: readonly Missing[]): string =>
-  columns([
-    ["NODE", "ADDRESS", "SLOT", "MISSING", "NAME", "WHY"],
-    ...missing.map((one) => [...where(one), one.uuid ?? "never seen", one.name, one.why]),
-  ]);
+  columns(
+    [
+      ["NODE", "ADDRESS", "SLOT", "MISSING", "NAME", "WHY"],
+      ...missing.map((one) => [...where(one), one.uuid ?? "never seen", one.name, one.why]),
+    ],
+    { wrap: wrapWidth() },
+  );

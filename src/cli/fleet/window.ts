@@ -10,7 +10,7 @@ import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
 import { durationMs } from "../show/duration.ts";
 import { json as asJson } from "../show/json.ts";
-import { columns } from "../table.ts";
+import { columns, wrapWidth } from "../table.ts";
 import { printable } from "../text.ts";
 import { unlessNode } from "./asked.ts";
 import { beginningOf } from "./beginning.ts";
@@ -65,7 +65,7 @@ export function define(command: Command): void {
       const rows = windows.map(({ id, starts_at, ends_at, matcher, comment }) =>
         [id.slice(0, 8), starts_at, ends_at, described(matcher), comment ?? "-"].map(printable),
       );
-      await print(columns([["ID", "FROM", "TO", "WHAT", "COMMENT"], ...rows]));
+      await print(columns([["ID", "FROM", "TO", "WHAT", "COMMENT"], ...rows], { wrap: wrapWidth() }));
     });
   sub("end", "end a window, or take it back")
     .argument("<ID>", "its id, or 4 characters or more of its beginning")

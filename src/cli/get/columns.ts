@@ -15,12 +15,16 @@ const PAINTED: ReadonlySet<string> = new Set(["STATUS"]);
 export const columnsOf = <T>({ columns }: Pick<Kind<T>, "columns">, wide: boolean): Column<T>[] =>
   columns.filter((column) => (wide ? !column.narrow : !column.wide));
 
-/** One line a row; nothing is cut off, and an empty cell is `-`. */
+/** One line a row, but where it is to be cut off or broken at a width; an empty cell is `-`. */
 export function tableText<T>(
   columns: Column<T>[],
   rows: readonly T[],
   look: Look,
-  { headings, colour, ...alignment }: { headings: boolean; colour: boolean; widths?: number[]; width?: number },
+  {
+    headings,
+    colour,
+    ...alignment
+  }: { headings: boolean; colour: boolean; widths?: number[]; width?: number; wrap?: number | undefined },
 ): string {
   const names = columns.map(({ heading }) => heading);
   const cells = rows.map((row) => columns.map(({ of }) => of(row, look) || "-"));

@@ -1,6 +1,6 @@
 import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
-import { terminal } from "../table.ts";
+import { terminal, wrapWidth } from "../table.ts";
 import { oneWord } from "../text.ts";
 import { columnsOf, tableText } from "./columns.ts";
 import type { Flags, Kind, Look } from "./kind.ts";
@@ -50,6 +50,7 @@ export function render<T>(
       return tableText(columnsOf(kind, output === "wide"), rows, look, {
         headings: headings && rows.length > 0,
         colour: colours(),
+        wrap: wrapWidth(),
       });
   }
 }

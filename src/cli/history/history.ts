@@ -14,7 +14,7 @@ import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../o
 import { print } from "../output.ts";
 import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
-import { columns } from "../table.ts";
+import { columns, wrapWidth } from "../table.ts";
 import { printable } from "../text.ts";
 import { deviceThen, nodeThen } from "./former.ts";
 import { changeLine } from "./lines.ts";
@@ -70,7 +70,7 @@ async function history(
   if (output === "yaml") return print(yaml(plain));
   const rows = shown.map(({ cells }) => cells);
   const headings = flags.headers === false ? [] : [["TIME (UTC)", "KIND", "WHAT"]];
-  if (rows.length > 0) await print(columns([...headings, ...rows]));
+  if (rows.length > 0) await print(columns([...headings, ...rows], { wrap: wrapWidth() }));
   else writeError("sinew: nothing that is kept\n");
   if (!all && shown.length >= limit) writeError(`sinew: there may be more: --limit ${limit * 10}\n`);
 }
