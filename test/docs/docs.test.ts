@@ -10,8 +10,19 @@ import { PROBLEMS } from "../../src/contract/problem.ts";
 import { driverNames } from "../../src/drivers/discover.ts";
 import { SETTINGS } from "../../src/settings.ts";
 import { assignment, curlRequest, SHORTENED, sinewArguments, words } from "./command.ts";
-import { anchors, commandLines, inlineCode, localLinks, page, pages, root, steps, table } from "./markdown.ts";
-import { isShown, Session } from "./session.ts";
+import {
+  anchors,
+  commandLines,
+  inlineCode,
+  localLinks,
+  page,
+  pages,
+  root,
+  steps,
+  table,
+  whyNotRun,
+} from "./markdown.ts";
+import { isRun, isShown, Session } from "./session.ts";
 
 /** Options of every command, and of Deno. */
 const ELSEWHERE = new Set(["--help", "--version", "--host"]);
@@ -79,6 +90,16 @@ describe.each(pages.map((one) => [one.path, one] as const))("%s", (path, of) => 
       if (why !== null) wrong.push(`${line}: ${why}`);
     }
     expect(wrong).toEqual([]);
+  });
+
+  test("has its commands run, or says why they are not", () => {
+    const silent = steps(of).filter(
+      ({ command, output }) => !isRun(command) && (output === null || sinewArguments(command) !== null),
+    );
+    expect(silent.map(({ line, command }) => `${path}:${line} ${command}`)).toEqual([]);
+    const reasons = of.blocks.map((block) => whyNotRun(of, block) ?? "");
+    const named = reasons.flatMap((why) => why.match(/\b(test|docs)\/[\w./-]+/g) ?? []);
+    expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([]);
   });
 
   test("names only options and commands that there are", async () => {
@@ -160,12 +181,13 @@ describe("what the documents show", () => {
       try {
         for (const step of steps(of)) {
           let actual = await session.run(step);
-          if (actual === null) continue;
+          if (actual === null || step.output === null) continue;
+          const shown = step.output;
           const here = `${of.path}:${step.line} ${step.command}`;
           // What is plugged into this machine is its own: of a start without a recording only the rest is compared.
           const live = sinewArguments(step.command)?.[0] === "start" && !step.command.includes("--snapshot");
           const cut = (text: string) => (live ? text.slice(Math.max(0, text.indexOf("API  "))) : text);
-          const right = () => isShown(cut(step.output), cut(actual ?? ""));
+          const right = () => isShown(cut(shown), cut(actual ?? ""));
           // A tier above hears of a change a moment after it: who only reads may look again.
           const reads =
             curlRequest(step.command)?.init.method === "GET" || READING.has(sinewArguments(step.command)?.[0] ?? "");
@@ -174,7 +196,7 @@ describe("what the documents show", () => {
             await Bun.sleep(30);
             actual = await session.run({ ...step, before: null });
           }
-          if (!right()) expect(`${here}\n${actual}`).toBe(`${here}\n${step.output}`);
+          if (!right()) expect(`${here}\n${actual}`).toBe(`${here}\n${shown}`);
         }
       } finally {
         await session.close();

@@ -85,45 +85,65 @@ export function table({ path, prose }: Page, first: string): string[][] {
 export interface Step {
   line: number;
   command: string;
-  /** What the page shows of its output. */
-  output: string;
+  /** What the page shows of its output; null: nothing, and it only has to succeed. */
+  output: string | null;
   /** `<!-- test: SIGKILL 2 -->` before its block: what happens to the second process started on the page. */
   before: { signal: string; process: number } | null;
 }
 
-/** The commands of a page's `console` blocks, each with the output shown below it. */
+/** What a page's source says to the tests right above a block, unseen by its readers: `<!-- KIND: TEXT -->`. */
+const saidAbove = (lines: string[], { line }: Block, kind: string): string | null =>
+  new RegExp(`^<!-- ${kind}: (.+) -->$`).exec(lines[line - 3] ?? "")?.[1] ?? null;
+
+/**
+ * The commands of a page's `console` blocks, each with the output shown below it, and of its `sh` blocks. What those need that
+ * the page does not show, such as a fleet to ask, is said above them as `<!-- first: COMMAND -->`; why those of one are not run
+ * as `<!-- not run: WHY -->`.
+ */
 export function steps(of: Page): Step[] {
-  const found: Step[] = [];
   const lines = of.text.split("\n");
-  for (const block of of.blocks.filter(({ language }) => language === "console")) {
-    const marker = /<!-- test: (SIG\w+) (\d) -->/.exec(lines[block.line - 3] ?? "");
-    let before: Step["before"] = marker ? { signal: marker[1] ?? "", process: Number(marker[2]) } : null;
-    let current: Step | null = null;
-    block.lines.forEach((line, index) => {
-      if (line.startsWith("$ ")) {
-        current = { line: block.line + index, command: line.slice(2), output: "", before };
-        before = null;
-        found.push(current);
-      } else if (current?.command.endsWith("\\") && current.output === "") {
-        current.command = `${current.command.slice(0, -1)}${line.trim()}`;
-      } else if (current) {
-        current.output += `${line}\n`;
-      }
-    });
-  }
+  return of.blocks.flatMap((block) => {
+    if (whyNotRun(of, block) !== null) return [];
+    if (block.language === "console")
+      return shownSteps(block, /^(SIG\w+) (\d)$/.exec(saidAbove(lines, block, "test") ?? ""));
+    if (block.language !== "sh") return [];
+    const first = saidAbove(lines, block, "first")?.split("; ") ?? [];
+    return [...first, ...joined(block)].map((command) => ({ line: block.line, command, output: null, before: null }));
+  });
+}
+
+/** Why the commands of a block are not run; null: they are. */
+export const whyNotRun = (of: Page, block: Block): string | null => saidAbove(of.text.split("\n"), block, "not run");
+
+function shownSteps(block: Block, marker: RegExpExecArray | null): Step[] {
+  const found: Step[] = [];
+  let before: Step["before"] = marker ? { signal: marker[1] ?? "", process: Number(marker[2]) } : null;
+  let current: { line: number; command: string; output: string; before: Step["before"] } | null = null;
+  block.lines.forEach((line, index) => {
+    if (line.startsWith("$ ")) {
+      current = { line: block.line + index, command: line.slice(2), output: "", before };
+      before = null;
+      found.push(current);
+    } else if (current?.command.endsWith("\\") && current.output === "") {
+      current.command = `${current.command.slice(0, -1)}${line.trim()}`;
+    } else if (current) {
+      current.output += `${line}\n`;
+    }
+  });
   return found;
 }
 
+/** The lines of a script, those that go on joined. */
+const joined = ({ lines }: Block): string[] =>
+  lines
+    .join("\n")
+    .replace(/\\\n\s*/g, "")
+    .split("\n");
+
 /** Every command line that a page shows: of `sh` and `console` blocks, and what units run. */
 export function commandLines(of: Page): string[] {
-  const scripts = of.blocks
-    .filter(({ language }) => language === "sh")
-    .flatMap(({ lines }) =>
-      lines
-        .join("\n")
-        .replace(/\\\n\s*/g, "")
-        .split("\n"),
-    );
+  const scripts = of.blocks.filter(({ language }) => language === "sh").flatMap(joined);
   const units = of.blocks.flatMap(({ lines }) => lines.map((line) => /^ExecStart=(.*)$/.exec(line)?.[1] ?? ""));
-  return [...steps(of).map(({ command }) => command), ...scripts, ...units];
+  const shown = of.blocks.filter(({ language }) => language === "console").flatMap((block) => shownSteps(block, null));
+  return [...shown.map(({ command }) => command), ...scripts, ...units];
 }

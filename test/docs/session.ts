@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Subprocess } from "bun";
 import { cleanEnv } from "../cli/run.ts";
 import { freePort } from "../support/ports.ts";
@@ -10,10 +10,17 @@ import { root, type Step } from "./markdown.ts";
 const DEFAULT_PORTS: Record<string, number> = { all: 1336, conductor: 1336, agent: 1337, driver: 1338 };
 /** Commands that only read, or write what is the page's own. */
 const RUN = new Set(
-  "scan snapshot conform token node expect get describe history wait top alarms context cordon uncordon label rename forget".split(
-    " ",
-  ),
+  `scan snapshot conform token node expect get describe history wait top drift doctor alarms ack window context cordon uncordon
+  label rename forget backup completion --version`.split(/\s+/),
 );
+/** Whether a session runs it; what it only starts, or asks by HTTP, too. */
+export function isRun(command: string): boolean {
+  const args = sinewArguments(command);
+  if (args) return args[0] === "start" || RUN.has(args[0] ?? "");
+  return assignment(command) !== null || curlRequest(command) !== null || EXAMPLE.test(command);
+}
+
+const EXAMPLE = /^bun ((?:examples|test\/support)\/\S+)(.*)$/;
 /** What our roles, the examples, and a driver that knows nothing of us print when they listen. */
 const READY = /^((sinew \w+ )?ready on .*|localhost:\d+)\n/m;
 
@@ -29,9 +36,19 @@ export class Session {
   readonly #variables = new Map<string, string>();
   /** The credentials printed, by how they begin: pages shorten them. */
   readonly #credentials = new Map<string, string>();
+  /** The first alarm of the last list: its id is another each time. */
+  #alarm = "";
 
-  /** The output, or null for a command that is not for tests (another program, or one that takes long). */
-  async run({ command, before }: Step): Promise<string | null> {
+  constructor() {
+    // A machine has these.
+    for (const path of ["tmp", "var/lib", "var/backups"]) mkdirSync(join(this.#home, path), { recursive: true });
+  }
+
+  /**
+   * The output, or null for a command that is not for tests (another program, or one that takes long). Throws where one whose
+   * output is not shown fails.
+   */
+  async run({ command, before, output }: Step): Promise<string | null> {
     if (before) await this.#end(this.#running[before.process - 1], before.signal as NodeJS.Signals);
     const set = assignment(command);
     if (set) {
@@ -42,21 +59,32 @@ export class Session {
     const line = this.#here(command);
     const curl = curlRequest(line);
     if (curl) return this.#shown(await request(curl));
-    const example = /^bun ((?:examples|test\/support)\/\S+)(.*)$/.exec(line);
+    const example = EXAMPLE.exec(line);
     if (example) return this.#shown(await this.#started([join(root, example[1] ?? ""), ...words(example[2] ?? "")]));
     const args = sinewArguments(line);
     if (!args) return null;
     const main = join(root, "src/main.ts");
-    if (args[0] === "start") return this.#shown(await this.#started([main, ...args, ...this.#listen(args)]));
+    if (args[0] === "start")
+      return this.#shown(await this.#started([main, ...this.#files(args), ...this.#listen(args)]));
     if (!RUN.has(args[0] ?? "")) return null;
-    const child = this.#spawn([main, ...args.map((word) => (this.#made.has(word) ? join(this.#home, word) : word))]);
-    const [out, err] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
+    const child = this.#spawn([main, ...this.#files(args)]);
+    const [out, err, code] = await Promise.all([textOf(child.stdout), textOf(child.stderr), child.exited]);
+    if (output === null && code !== 0) throw new Error(`${command}: exit ${code}: ${err}`);
     const file = redirection(line);
     this.#remember(out);
     if (file === null) return this.#shown(out + err);
-    writeFileSync(join(this.#home, file), out);
+    const path = resolve(this.#home, file);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, out, { mode: 0o600 });
     this.#made.add(file);
     return this.#shown(err);
+  }
+
+  /** Files that a page has made are in its own directory. */
+  #files(args: string[]): string[] {
+    return args.map((word) =>
+      word.replace(/^@?(.+)$/, (all, file) => (this.#made.has(file) ? all.replace(file, join(this.#home, file)) : all)),
+    );
   }
 
   /** What a command of ours prints between `$(` and `)`. */
@@ -71,6 +99,7 @@ export class Session {
   }
 
   #remember(out: string): void {
+    this.#alarm = /^([0-9a-f]{8}) {2}\w+ +\w+\.\w+ /m.exec(out)?.[1] ?? this.#alarm;
     const [credential, begin] = /^(sinew-join-|[0-9a-f]{12}\.)[\w-]+$/m.exec(out) ?? [];
     if (credential !== undefined) this.#credentials.set(begin === "sinew-join-" ? begin : "token", credential);
   }
@@ -105,10 +134,11 @@ export class Session {
     return command
       .replace(/(127\.0\.0\.1|localhost):(\d+)/g, (_, host, port) => `${host}:${this.#port(Number(port))}`)
       .replace(/(?<= )133\d(?= )/g, (port) => String(this.#port(Number(port))))
-      .replace(/(?<![\w.])\/(run\/sinew|tmp)(?=\/)/g, (path) => `${this.#home}${path}`)
+      .replace(/(?<![\w.])\/(run\/sinew|tmp|var\/lib|var\/backups)(?=\/)/g, (path) => `${this.#home}${path}`)
       .replaceAll("~/.local/state/", `${this.#home}/xdg/`)
       .replace(SHORTENED, (_, begin) => this.#credentials.get(begin === "sinew-join-" ? begin : "token") ?? "")
       .replace(/(?<=token revoke )[0-9a-f]{12}/, () => this.#credentials.get("token")?.split(".")[0] ?? "")
+      .replace(/(?<=\back )[0-9a-f]{8}/, () => this.#alarm)
       .replace(/\$\(cat ([^)]+)\)/g, (_, path) => readFileSync(path, "utf8").trim())
       .replace(/\$([A-Z]+)/g, (_, name) => this.#variables.get(name) ?? "");
   }
@@ -167,6 +197,8 @@ const normal = (text: string) =>
     .replace(/\b[0-9a-f]{12}\.[\w-]+/g, "TOKEN")
     .replace(/\b[0-9a-f]{12}\b/g, "ID")
     .replace(/\b[0-9a-f]{64}\b/g, "SHA-256")
+    // Of an alarm, in a table.
+    .replace(/^[0-9a-f]{8}(?= {2}(warning|critical) )/gm, "ID")
     .replace(/"key":"[\w-]{43}"/g, '"key":"KEY"')
     .replace(/"(revision|since)":\d+/g, '"$1":N')
     .replace(/"generation":"\w+"/g, '"generation":"N"')
