@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { formatEndpoint, parseEndpoint } from "../../client/endpoint.ts";
@@ -92,6 +93,11 @@ async function set(name: string, { conductor, token, ca, clientCert, clientKey }
   await writeContexts({ current: saved.current ?? name, contexts: { ...saved.contexts, [name]: context } });
   const now = saved.current === null || saved.current === name ? "the current context" : "saved";
   await print(`${name} is ${now}\n`);
+  const { token: tokenFile, ca: caFile, client_cert, client_key } = context;
+  const missing = [tokenFile, caFile, client_cert, client_key].filter((path) => path && !existsSync(path));
+  // It may be made later; a name that was mistyped never will be.
+  if (missing.length > 0)
+    console.error(`sinew: not there yet: ${missing.map((path) => printable(path ?? "")).join(", ")}`);
 }
 
 function address(text: string): string {
