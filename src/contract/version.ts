@@ -13,7 +13,10 @@ const RANKS: readonly string[] = ["driver", "agent", "conductor"] satisfies Role
 /** Names the role of a tier that asks for hardware; a tier asked by one that is not above it says no, so no loop runs. */
 export const ASKER_HEADER = "Sinew-Asked-By";
 
-/** Who asked at the tier above, percent-encoded, as the history names them. Believed only from what is above. */
+/**
+ * Who asked, percent-encoded, as the history names them: at the tier above, or which user of this machine. Believed only from
+ * what is above, and from who proved to read the state directory.
+ */
 export const ACTOR_HEADER = "Sinew-Actor";
 
 /** Whether `asker`, a header's word, is a tier that must not ask this one. A word that is no role may. */

@@ -61,7 +61,7 @@ test("an alarm is shown, acknowledged by the beginning of its id, and that is ta
   expect(await run("ack", beginning, "--comment", "it is on its way")).toBe("agent.never_seen of n1 is acknowledged\n");
   const [alarm] = JSON.parse(await run("alarms", "--acknowledged", "true", "--json")).alarms;
   expect(alarm.acknowledged).toMatchObject({ comment: "it is on its way" });
-  expect(await run("alarms")).toMatch(/ firing, ack this node \(it is on its way\) /);
+  expect(await run("alarms")).toMatch(/ firing, ack \S+@\S+ \(it is on its way\) /);
   // Said again without a comment it keeps the one it has.
   await run("ack", beginning);
   expect(await run("alarms")).toContain("(it is on its way)");
@@ -83,13 +83,13 @@ test("history says of each thing that an operator did what it was, and who did i
   await run("uncordon", "n1");
   const history = await run("history", "node", "n1");
   for (const said of [
-    /agent\.never_seen acknowledged by this node: it is on its way$/m,
-    /agent\.never_seen acknowledged no more \(was by this node\)$/m,
+    /agent\.never_seen acknowledged by \S+@\S+: it is on its way$/m,
+    /agent\.never_seen acknowledged no more \(was by \S+@\S+\)$/m,
     /agent\.never_seen silenced by window [0-9a-f]{8}/m,
     /agent\.never_seen silenced no more \(was by window /m,
-    /label rack .* -> 8, by this node$/m,
-    /Cordoned: by this node: RMA 4711$/m,
-    /in service again, by this node \(was Cordoned: by this node: RMA 4711\)$/m,
+    /label rack .* -> 8, by \S+@\S+$/m,
+    /Cordoned: by \S+@\S+: RMA 4711$/m,
+    /in service again, by \S+@\S+ \(was Cordoned: by \S+@\S+: RMA 4711\)$/m,
   ])
     expect(history).toMatch(said);
 });

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { Subprocess } from "bun";
+import { hostName } from "../../src/cli/host/facts.ts";
 import { cleanEnv } from "../cli/run.ts";
 import { freePort } from "../support/ports.ts";
 import { assignment, type CurlRequest, curlRequest, redirection, SHORTENED, sinewArguments, words } from "./command.ts";
@@ -147,6 +148,7 @@ export class Session {
     const back = new Map([...this.#ports].map(([shown, free]) => [free, shown]));
     return text
       .replace(/(127\.0\.0\.1|localhost):(\d+)/g, (_, host, port) => `${host}:${back.get(Number(port)) ?? port}`)
+      .replaceAll(`root@${hostName()}`, "root@c1")
       .replaceAll(`${this.#home}/xdg/`, "/home/ada/.local/state/")
       .replaceAll(this.#home, "");
   }
@@ -154,7 +156,7 @@ export class Session {
   #spawn(args: string[]) {
     return Bun.spawn([process.execPath, ...args], {
       cwd: root,
-      env: cleanEnv(this.#home, { PORT: "0" }),
+      env: cleanEnv(this.#home, { PORT: "0", SUDO_USER: "root" }),
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

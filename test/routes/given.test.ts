@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
-import { IN_PROCESS } from "../../src/auth/caller.ts";
+import { type Caller, IN_PROCESS } from "../../src/auth/caller.ts";
 import { AuditList } from "../../src/contract/access/audit.ts";
 import { Hardware } from "../../src/contract/hardware.ts";
 import { Node } from "../../src/contract/node.ts";
@@ -67,6 +67,25 @@ test("PATCH /hardware/{uuid} answers the device, and 409 where two are", async (
     "ambiguous_uuid",
     undefined,
   ]);
+});
+
+test("who of this machine did it is who they say, in one line that can be stored; nobody else is", async () => {
+  const patch = async (caller: Caller, actor: string) => {
+    const request = new Request("http://localhost/nodes/lab1", {
+      method: "PATCH",
+      body: JSON.stringify({ cordoned: { comment: `of ${actor.slice(0, 9)}` } }),
+      headers: { "content-type": "application/json", "sinew-actor": actor },
+    });
+    const answer = await tiers.conductor.fetch(request, { remoteAddress: null, caller });
+    return Node.parse(await answer.json()).cordoned?.by;
+  };
+  const local: Caller = { role: "admin", name: "this node", local: true };
+  expect(await patch(local, "ada%40c1")).toBe("ada@c1");
+  expect(await patch(local, "a%00%1b%E2%80%AEb")).toBe("a???b");
+  expect(await patch(local, "100%")).toBe("100%");
+  expect(await patch(local, "x".repeat(5_000))).toBe("x".repeat(300));
+  expect(await patch(local, "")).toBe("this node");
+  expect(await patch({ role: "admin", name: "token 7 (ada)" }, "root%40c1")).toBe("token 7 (ada)");
 });
 
 test("who did it stays in the audit trail", async () => {

@@ -1,3 +1,4 @@
+import { ACTOR_HEADER } from "../../contract/version.ts";
 import { Away, codeOf, Exit, reasonOf } from "../exit.ts";
 import { withoutProxies } from "../host/proxy.ts";
 import { printable } from "../text.ts";
@@ -26,7 +27,7 @@ export async function send(
   { method = "GET", path, body, prefer, headers, signal }: Asked,
 ): Promise<{ url: string; response: Response }> {
   withoutProxies(process.env, () => {});
-  const { url, endpoint, fetch, token } = await wayTo(where);
+  const { url, endpoint, fetch, token, actor } = await wayTo(where);
   const base = endpoint.kind === "unix" ? "http://localhost" : endpoint.base;
   const authorization = `Bearer ${await token()}`;
   try {
@@ -35,6 +36,8 @@ export async function send(
       headers: {
         ...headers,
         authorization,
+        // Who reads leaves no trace.
+        ...(actor === null || method === "GET" ? {} : { [ACTOR_HEADER]: encodeURIComponent(actor.toWellFormed()) }),
         ...(prefer ? { prefer } : {}),
         ...(body === undefined ? {} : { "content-type": "application/json" }),
       },

@@ -7,7 +7,7 @@ import { isHere } from "../../config-values.ts";
 import { realWorld, type World } from "../../world.ts";
 import { readOperatorToken } from "../credentials/secrets.ts";
 import { Away, Exit, reasonOf } from "../exit.ts";
-import { hostFacts } from "../host/facts.ts";
+import { hostFacts, userName } from "../host/facts.ts";
 import { pemOf, readCertificates } from "../tls/certificate.ts";
 import { readPair } from "../tls/files.ts";
 import { readAddress, readAuthority } from "./address.ts";
@@ -45,6 +45,8 @@ export interface Way {
   hasToken: boolean;
   /** The token for the next request. Throws Exit 1 where there is none. */
   token(): Promise<string>;
+  /** Who of this machine asks, where the state directory is what it shows: that alone says no more than the machine. */
+  actor: string | null;
 }
 
 /** The way to the tier that is meant. Throws Exit. */
@@ -57,6 +59,7 @@ export async function wayTo(where: Where): Promise<Way> {
     fetch: await fetchOf(url, state, where),
     hasToken: (await isOurs(url, state)) && (await readOperatorToken(state)) !== null,
     token: () => credential(where, state, url),
+    actor: where.token === undefined ? userName() : null,
   };
 }
 

@@ -18,7 +18,9 @@ export type DeviceCordon = z.infer<typeof DeviceCordon>;
 /** What an operator did about a node or a device: what is shown from then on, beside what was before. */
 export const GivenChange = z
   .object({
-    by: z.string().meta({ description: "Who, as the audit trail has it" }),
+    by: z.string().meta({
+      description: "Who: a token by its id and name, or a user of the conductor's own machine, such as root@c1",
+    }),
     name: z.object({ from: z.string(), to: z.string() }).optional(),
     labels: z
       .record(z.string(), z.object({ from: z.string().nullable(), to: z.string().nullable() }))

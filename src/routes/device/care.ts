@@ -4,8 +4,9 @@ import { type CallerRole, IN_PROCESS, OPERATORS, READERS } from "../../auth/call
 import { HistoryList, SetupPlanned, SetupRequest } from "../../contract/device/setup.ts";
 import { Telemetry } from "../../contract/device/telemetry.ts";
 import { Operation } from "../../contract/operation.ts";
-import { ACTOR_HEADER, ASKER_HEADER } from "../../contract/version.ts";
+import { ASKER_HEADER } from "../../contract/version.ts";
 import type { Asker, Care } from "../../tiers/care/care.ts";
+import { namedActor } from "../access/actor.ts";
 import { guarded } from "../access/guard.ts";
 import { type App, type Env, json, type Mount, preferWait, problems } from "../app.ts";
 import { prefer, underWay } from "../discovery.ts";
@@ -13,7 +14,6 @@ import { jsonOnly } from "../json-only.ts";
 
 /** Longer than a tier waits for the one below it. */
 const ANSWER_SECONDS = 30;
-const LONGEST_NAME = 300;
 
 const device = z.object({ uuid: z.guid() });
 
@@ -65,19 +65,10 @@ interface Caring {
 /** Who the history names. What a tier above says of who asked there is believed of the conductor and of this process. */
 function askerOf(c: Context<Env>): Asker {
   const caller = c.get("caller");
-  const said = c.req.header(ACTOR_HEADER);
+  const name = namedActor(c);
   const above = caller.role === "above" || (caller !== IN_PROCESS && c.req.header(ASKER_HEADER) === "conductor");
-  if (said === undefined || !(above || caller.local)) return { actor: caller.name, above };
-  const name = decoded(said).slice(0, LONGEST_NAME);
+  if (name === null || !(above || caller.local)) return { actor: caller.name, above };
   return { actor: above ? `${name}, through the conductor` : name, above };
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // whoever sent it wrote it otherwise
-  }
 }
 
 /** What is done with one device, at every tier. */

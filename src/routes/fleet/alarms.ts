@@ -3,6 +3,7 @@ import { OPERATORS, READERS } from "../../auth/caller.ts";
 import { Acknowledge, Alarm, AlarmKind, AlarmList, AlarmSeverity, AlarmState } from "../../contract/fleet/alarm.ts";
 import { DeliveryList } from "../../contract/fleet/delivery.ts";
 import type { Alarms } from "../../tiers/conductor/alarms/alarms.ts";
+import { actorOf } from "../access/actor.ts";
 import { guarded } from "../access/guard.ts";
 import { type App, json, problems } from "../app.ts";
 import { paging } from "../hardware.ts";
@@ -80,7 +81,7 @@ export const alarmRoutes = <A extends App>(app: A, alarms: AlarmSource) =>
     .openapi(get, async (c) => c.json(await alarms.get(c.req.valid("param").id), 200))
     .openapi(acknowledge, async (c) => {
       const { comment = null } = c.req.valid("json");
-      return c.json(await alarms.acknowledge(c.req.valid("param").id, { by: c.get("caller").name, comment }), 200);
+      return c.json(await alarms.acknowledge(c.req.valid("param").id, { by: actorOf(c), comment }), 200);
     })
     .openapi(deliveries, async (c) => c.json({ deliveries: await alarms.targets() }, 200))
     .openapi(unacknowledge, async (c) => c.json(await alarms.acknowledge(c.req.valid("param").id, null), 200));

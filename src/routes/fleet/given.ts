@@ -4,6 +4,7 @@ import { HardwarePatch, NodePatch } from "../../contract/fleet/given.ts";
 import { Hardware } from "../../contract/hardware.ts";
 import { Node } from "../../contract/node.ts";
 import type { Conductor } from "../../tiers/conductor/conductor.ts";
+import { actorOf } from "../access/actor.ts";
 import { guarded } from "../access/guard.ts";
 import { type App, json, jsonText, problems } from "../app.ts";
 import { jsonOnly } from "../json-only.ts";
@@ -64,7 +65,7 @@ export const givenRoutes = <A extends App>(app: A, conductor: Conductor) =>
   app
     .openapi(patchNode, async (c) => {
       const { node } = c.req.valid("param");
-      return c.json(await conductor.patchNode(node, c.req.valid("json"), c.get("caller").name), 200);
+      return c.json(await conductor.patchNode(node, c.req.valid("json"), actorOf(c)), 200);
     })
     .openapi(forgetNode, async (c) => {
       await conductor.forgetNode(c.req.valid("param").node);
@@ -72,7 +73,7 @@ export const givenRoutes = <A extends App>(app: A, conductor: Conductor) =>
     })
     .openapi(patchHardware, async (c) => {
       const { uuid } = c.req.valid("param");
-      return jsonText(c, await conductor.patchDevice(uuid.toLowerCase(), c.req.valid("json"), c.get("caller").name));
+      return jsonText(c, await conductor.patchDevice(uuid.toLowerCase(), c.req.valid("json"), actorOf(c)));
     })
     .openapi(forgetHardware, async (c) => {
       await conductor.forgetDevice(c.req.valid("param").uuid.toLowerCase());

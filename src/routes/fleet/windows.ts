@@ -3,6 +3,7 @@ import { OPERATORS, READERS } from "../../auth/caller.ts";
 import { NewWindow, Window, WindowList } from "../../contract/fleet/window.ts";
 import { SinewError } from "../../contract/problem.ts";
 import type { Alarms } from "../../tiers/conductor/alarms/alarms.ts";
+import { actorOf } from "../access/actor.ts";
 import { guarded } from "../access/guard.ts";
 import { type App, json, problems } from "../app.ts";
 import { jsonOnly } from "../json-only.ts";
@@ -38,7 +39,7 @@ const remove = guarded(OPERATORS, {
 export const windowRoutes = <A extends App>(app: A, alarms: Alarms) =>
   app
     .openapi(list, async (c) => c.json({ windows: await alarms.windows() }, 200))
-    .openapi(add, async (c) => c.json(await alarms.addWindow(c.req.valid("json"), c.get("caller").name), 201))
+    .openapi(add, async (c) => c.json(await alarms.addWindow(c.req.valid("json"), actorOf(c)), 201))
     .openapi(remove, async (c) => {
       const { id } = c.req.valid("param");
       if (!(await alarms.deleteWindow(id))) throw new SinewError("not_found", `no window has id ${id}`);
