@@ -19,8 +19,9 @@ import type { World } from "../../world.ts";
 import { shown } from "../operations/summary.ts";
 import { checkPosition } from "./feed/position.ts";
 import { searchChanges } from "./feed/search.ts";
-import { pageOfHardware } from "./inventory/page.ts";
+import { isLookedFor, pageOfHardware } from "./inventory/page.ts";
 import { badToken, decode, encode, type Paging, positionOf } from "./paging.ts";
+import { createSearching } from "./searching.ts";
 
 /** The conductor lists this many of the sources that are not OK; the summary counts all. */
 const SOURCES_SHOWN = 100;
@@ -49,8 +50,9 @@ export interface Reads {
   changes(since: number, options: Paging & ChangeFilter & { epoch?: string; order?: "asc" | "desc" }): Promise<string>;
 }
 
-export function createReads(db: Database, world: Pick<World, "timer">): Reads {
+export function createReads(db: Database, world: Pick<World, "timer" | "monotonic">): Reads {
   const { read } = db;
+  const searching = createSearching(world);
 
   /** Members of the list's JSON about the sources that are not OK, and of all how many are. */
   async function sourcesText(node?: string): Promise<string> {
@@ -79,7 +81,8 @@ export function createReads(db: Database, world: Pick<World, "timer">): Reads {
 
     async hardware(filter, { limit, page_token }) {
       const after = positionOf(decode(page_token));
-      const { page, next, revision, sourcesAt } = await pageOfHardware(db, world, filter, { after, limit });
+      const look = () => pageOfHardware(db, world, filter, { after, limit });
+      const { page, next, revision, sourcesAt } = await (isLookedFor(filter) ? searching(look) : look());
       const rest = {
         generation: String(revision),
         revision,
@@ -171,7 +174,9 @@ export function createReads(db: Database, world: Pick<World, "timer">): Reads {
   };
 
   async function search(filter: ChangeFilter, range: { from: number; to: number; limit: number }) {
-    const { rows, at } = await searchChanges(db, world, filter, range);
+    const look = () => searchChanges(db, world, filter, range);
+    // Of all of it the first look finds enough.
+    const { rows, at } = await (isAll(filter) ? look() : searching(look));
     return { rows, next: at === range.to ? null : at };
   }
 

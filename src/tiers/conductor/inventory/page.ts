@@ -27,7 +27,7 @@ export interface HardwarePage {
  * Whether rows may have to be looked through of which few are wanted: what is in no index, and what is found by another row
  * where an index of the device's own is walked for it.
  */
-const isLookedFor = ({ node, condition, cordoned, labels = [], ...own }: HardwareFilter): boolean => {
+export const isLookedFor = ({ node, condition, cordoned, labels = [], ...own }: HardwareFilter): boolean => {
   const indexed = own.device_type ?? own.vendor_id ?? own.ready ?? own.freshness;
   const beside = node === undefined && (cordoned === true || labels.length > 0);
   return condition !== undefined || cordoned === false || (beside && indexed !== undefined);
