@@ -124,6 +124,27 @@ test("follow() tries again what may pass, and ends with what the conductor refus
   expect(news.map(({ kind }) => kind)).toEqual(["lost", "lost", "lost"]);
 });
 
+test("watch() sees a node go with all of its devices, a line for each", async () => {
+  const MANY = 50_000;
+  const numbers = Array.from({ length: MANY }, (_, at) => at + 1);
+  const { where } = feed(events(EPOCH + numbers.map(change).join("")), problem(401, "the end"));
+  const kind = { key: (row: number) => `row ${row}`, inFeed: true } as unknown as Kind<number>;
+  const gone: number[] = [];
+  const screen: Screen<number> = {
+    rows: async () => {},
+    forgotten: async (rows) => void gone.push(...rows),
+    left: () => {},
+    lost: async () => {},
+  };
+  const asking = {
+    list: async () => ({ rows: numbers, revision: 0 }),
+    touched: async ({ revision }: Change) => ({ rows: [], forgotten: `row ${revision}` }),
+  };
+  const watching = watch({ where } as Conductor, kind, asking, { screen, signal: new AbortController().signal });
+  await expect(watching).rejects.toThrow("the end");
+  expect(gone).toEqual(numbers);
+}, 30_000);
+
 test("watch() asks about a change until it is answered, and ends where it is refused", async () => {
   const { where } = feed(events(EPOCH + change(6) + change(7)));
   const kind = { key: (row: number) => String(row), inFeed: true } as unknown as Kind<number>;

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { hardware, whyOf } from "../../src/cli/get/kinds/hardware.ts";
 import { nodes } from "../../src/cli/get/kinds/nodes.ts";
 import { bare, theOne } from "../../src/cli/get/select.ts";
-import { sizeOf } from "../../src/cli/get/show.ts";
+import { screenful, sizeOf } from "../../src/cli/get/show.ts";
 import { hasLabels, labelsOf } from "../../src/cli/get/words.ts";
 import { difference } from "../../src/cli/history/difference.ts";
 import type { Conductor } from "../../src/cli/operator/conductor.ts";
@@ -63,6 +63,11 @@ describe("yaml()", () => {
       'address: "0000:00:02.0"\nid: "1533"\n"y": "no"\ntext: "a\\u009b\\u202eb"\n',
     );
   });
+});
+
+test("screenful() is no higher than its lines, however wide their characters are", () => {
+  // Between these a terminal wraps nothing (DECAWM).
+  expect(screenful(["電電", "b"])).toBe("\x1b[?7l\x1b[H電電\x1b[K\nb\x1b[K\x1b[J\x1b[?7h");
 });
 
 describe("columns()", () => {

@@ -26,8 +26,8 @@ export interface Listed<T> {
 /** What a change made of rows. */
 export interface Touched<T> {
   rows: { row: T; leaves: boolean }[];
-  /** Which rows are in no list any more. */
-  forgotten?: (row: T) => boolean;
+  /** Which rows are in no list any more, or the key of the one. */
+  forgotten?: string | ((row: T) => boolean);
 }
 
 /** One request for rows: what its flags mean, asked once and then kept true from the feed. */

@@ -2,7 +2,7 @@ import type { Conductor } from "../operator/conductor.ts";
 import { print } from "../output.ts";
 import { columnsOf, tableText } from "./columns.ts";
 import type { Kind } from "./kind.ts";
-import { colours, moreText, sizeOf } from "./show.ts";
+import { colours, moreText, screenful, sizeOf } from "./show.ts";
 import type { Screen } from "./watch.ts";
 
 /** Ages count on by themselves. */
@@ -32,7 +32,7 @@ export function drawn<T>(
     if (shown.size > visible.length) out.push(moreText(shown.size - visible.length).slice(0, width));
     if (away !== null) out.push(`${away}; trying again`.slice(0, width));
     if (out.length === 0) out.push(kind.none);
-    await print(`\x1b[H${out.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`);
+    await print(screenful(out));
   }
 
   function soon() {

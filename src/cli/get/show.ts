@@ -26,6 +26,13 @@ export const sizeOf = ({ rows, columns }: { rows?: number; columns?: number }) =
   width: columns || 80,
 });
 
+/**
+ * Lines in the place of what is on a terminal. It breaks none of them: characters may be wider than one column, and a line
+ * more would push the first ones off.
+ */
+export const screenful = (lines: readonly string[]): string =>
+  `\x1b[?7l\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J\x1b[?7h`;
+
 /** What stands below rows where there is no room for all. */
 export const moreText = (hidden: number): string => `... and ${hidden} more: a taller terminal, or a filter`;
 

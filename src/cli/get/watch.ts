@@ -45,6 +45,13 @@ export async function watch<T>(
     });
   }
 
+  /** A node goes with a line for each of its devices: none of these looks at all rows. */
+  function gone(forgotten: string | ((row: T) => boolean)): T[] {
+    if (typeof forgotten !== "string") return [...known.values()].map(({ row }) => row).filter(forgotten);
+    const found = known.get(forgotten);
+    return found ? [found.row] : [];
+  }
+
   async function listed(): Promise<Listed<T>> {
     const list = await asking.list();
     const keys = new Set(list.rows.map((row) => kind.key(row)));
@@ -89,9 +96,9 @@ export async function watch<T>(
     for (const row of left) known.delete(kind.key(row));
     screen.left(left);
     if (!forgotten) continue;
-    const away = [...known].filter(([, { row }]) => forgotten(row));
-    for (const [key] of away) known.delete(key);
-    if (away.length > 0) await screen.forgotten(away.map(([, { row }]) => row));
+    const away = gone(forgotten);
+    for (const row of away) known.delete(kind.key(row));
+    if (away.length > 0) await screen.forgotten(away);
   }
 }
 

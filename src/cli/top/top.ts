@@ -6,7 +6,7 @@ import { textOf } from "../get/kind.ts";
 import { listless } from "../get/kindless.ts";
 import { hardware } from "../get/kinds/hardware.ts";
 import { nodes } from "../get/kinds/nodes.ts";
-import { colours, moreText, plainOf, sizeOf } from "../get/show.ts";
+import { colours, moreText, plainOf, screenful, sizeOf } from "../get/show.ts";
 import { once, whole, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
@@ -119,7 +119,7 @@ async function top<T>(
     const hidden = rows.length - visible.length;
     const more = hidden > 0 ? [moreText(hidden).slice(0, width)] : [];
     const lines = [...text.split("\n").slice(0, -1), ...more, ...(note === null ? [] : [note.slice(0, width)])];
-    await print(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`);
+    await print(screenful(lines));
     await new Promise((resume) => setTimeout(resume, every));
   }
 }

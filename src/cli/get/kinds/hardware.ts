@@ -242,9 +242,8 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
         else sources.set(keySource(of, each.name), each);
       }
       if (kind === "forgotten") {
-        const is = ({ hardware }: Device) =>
-          hardware.node.id === of.id && (uuid === null || (hardware.uuid === uuid && hardware.source === source));
-        return { rows: [], forgotten: is };
+        const ofNode = ({ hardware }: Device) => hardware.node.id === of.id;
+        return { rows: [], forgotten: uuid === null ? ofNode : keyOf({ node: of, source: source ?? "", uuid }) };
       }
       let touched = one ? [one] : [];
       // What is new, or is in service no more or again, itself or with its node, is asked for: only lists know all of that.
