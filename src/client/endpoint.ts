@@ -8,7 +8,7 @@ export type Endpoint = { kind: "http"; base: string } | { kind: "unix"; path: st
 export function parseEndpoint(text: string, remoteAddress?: string | null): Endpoint {
   const fail = (why: string) =>
     new RangeError(
-      `expected HOST:PORT, http(s)://HOST[:PORT][/PATH] or unix:/PATH, got ${JSON.stringify(text)}: ${why}`,
+      `expected HOST:PORT, http(s)://HOST[:PORT][/PATH] or unix:/PATH, got ${JSON.stringify(withoutSecrets(text))}: ${why}`,
     );
   if (text.startsWith("unix:")) {
     const path = text.slice("unix:".length).replace(/^\/\//, "");
@@ -31,6 +31,9 @@ export function parseEndpoint(text: string, remoteAddress?: string | null): Endp
   if (url.port === "0") throw fail("port 0 answers nothing");
   return { kind: "http", base: `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, "")}` };
 }
+
+/** What stands before an @ is a credential, also where the rest is no URL. */
+const withoutSecrets = (text: string) => text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1...@");
 
 export const formatEndpoint = (endpoint: Endpoint): string =>
   endpoint.kind === "unix" ? `unix:${endpoint.path}` : endpoint.base;

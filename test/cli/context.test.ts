@@ -53,6 +53,16 @@ test("a flag wins over the environment, that over the current context; --state m
   expect((await run(["alarms", "--url", conductor.url, "--token", token], nobody)).out).toBe("Nothing fires.\n");
   expect((await run(["alarms", "--state", state], nobody)).out).toBe("Nothing fires.\n");
   expect((await run(["alarms"], { SINEW_CONDUCTOR: "ftp://x" })).err).toContain("SINEW_CONDUCTOR: expected HOST:PORT");
+  for (const secret of [
+    "http://ada:hunter2@127.0.0.1:1",
+    "ada:hunter2@127.0.0.1:1",
+    "HTTP://ada:hunter2@[",
+    "ftp://hunter2@x",
+  ]) {
+    const { code, err } = await run(["alarms"], { SINEW_CONDUCTOR: secret });
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("SINEW_CONDUCTOR: expected HOST:PORT") });
+    expect(err).not.toContain("hunter2");
+  }
   const both = await run(["alarms", "--conductor", conductor.url, "--context", "prod"]);
   expect(both).toMatchObject({ code: 2, err: expect.stringContaining("expected one of them, found both") });
 });

@@ -91,6 +91,20 @@ describe("sinew doctor", () => {
     const file = join(home, "file");
     writeFileSync(file, "");
     expect((await stateFindings(join(file, "state")))[0]?.status).toBe("failed");
+    expect((await stateFindings(file))[0]).toMatchObject({
+      message: `${file}: expected a directory, found something else`,
+    });
+  });
+
+  test("of damaged files: each is named, and what never ends is not read", async () => {
+    const state = folder("damaged");
+    writeFileSync(join(state, "conductor.url"), "http://\u001b]0;owned\u0007");
+    Bun.spawnSync(["mkfifo", "-m", "600", join(state, "operator.token")]);
+    const { out, err, code } = await doctor(["--state", state]);
+    expect([err, code]).toEqual(["", 1]);
+    expect(out).toContain(`${state}/conductor.url: expected where a tier is, found something else`);
+    expect(out).toContain(`${state}/operator.token: expected a file, found something else`);
+    expect(out).not.toContain("\u001b");
   });
 
   test("of a port that another process has, and of names that are not there", async () => {

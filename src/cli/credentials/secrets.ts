@@ -55,7 +55,9 @@ async function kept(state: string, name: string, make: () => Promise<string>): P
 async function readSecret(state: string, name: string): Promise<string | null> {
   const path = join(state, name);
   try {
-    refuseShared(path, await stat(path));
+    const found = await stat(path);
+    if (!found.isFile()) throw new Exit(1, `${path}: expected a file, found something else`);
+    refuseShared(path, found);
     return await readFile(path, "utf8");
   } catch (error) {
     if (error instanceof Exit) throw error;

@@ -56,7 +56,8 @@ async function doctor({ json, sysfs = process.env.SINEW_SYSFS || "/sys", ...flag
   ]);
   const text = columns(rows, { wrap });
   await print(`${colour ? text.replace(/^(ok|warning|failed)/gm, painted) : text}${summary(findings)}\n`);
-  const conductor = where.url !== undefined || (await readAddress(state, "conductor")) !== null;
+  // What is damaged there has been said above.
+  const conductor = where.url !== undefined || (await readAddress(state, "conductor").catch(() => null)) !== null;
   if (!conductor) return;
   const named = flags.conductor === undefined ? "" : ` --conductor ${flags.conductor}`;
   await print(printable(`This is of this host; what is wrong in the fleet: sinew get alarms${named}`).concat("\n"));

@@ -18,7 +18,10 @@ export async function stateFindings(state: string): Promise<Finding[]> {
   const check = "state";
   let mode: number;
   try {
-    ({ mode } = await stat(state));
+    const found = await stat(state);
+    if (!found.isDirectory())
+      return [failed(check, `${state}: expected a directory, found something else`, "--state names another")];
+    mode = found.mode;
   } catch (error) {
     if (codeOf(error) !== "ENOENT") return [failed(check, `${state}: ${reasonOf(error)}`, `sudo ls -ld ${state}`)];
     return [good(check, `${state} is not there yet: the first \`sinew start\` makes it`)];

@@ -1,5 +1,6 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { parseEndpoint } from "../../client/endpoint.ts";
 import { replaceFile } from "../../disk.ts";
 import type { Role } from "../../settings.ts";
 import { codeOf, Exit, reasonOf } from "../exit.ts";
@@ -28,8 +29,17 @@ export async function removeAddress({ state, role }: Started): Promise<void> {
   await rm(caPath(state, nameOf(role)), { force: true });
 }
 
-/** Null where no such tier is running, or has not said so. */
-export const readAddress = (state: string, role: string) => readText(path(state, role));
+/** Null where no such tier is running, or has not said so. Throws Exit where what is there is no address. */
+export async function readAddress(state: string, role: string): Promise<string | null> {
+  const text = await readText(path(state, role));
+  if (text === null) return null;
+  try {
+    parseEndpoint(text);
+    return text;
+  } catch {
+    throw new Exit(1, `${path(state, role)}: expected where a tier is, found something else; each start writes it`);
+  }
+}
 
 /** The CA (PEM) of the tier that runs there; null: none that is known. */
 export const readAuthority = (state: string, role: string) => readText(caPath(state, role));
