@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { READERS } from "../auth/caller.ts";
+import { beginsUuid } from "../contract/device/uuid.ts";
 import { FleetHardwareList, Freshness, Hardware, HardwareList } from "../contract/hardware.ts";
 import { SinewError } from "../contract/problem.ts";
 import { theOne } from "../tiers/care/care.ts";
@@ -59,6 +60,12 @@ const listFleet = guarded(READERS, {
         .string()
         .regex(/^[0-9a-f]{4}$/, "expected 4 lower-case hex digits")
         .optional(),
+      uuid: z
+        .string()
+        .toLowerCase()
+        .refine(beginsUuid, "expected a uuid, or 4 characters or more of its beginning")
+        .optional()
+        .meta({ description: "Its uuid, or 4 characters or more of its beginning", examples: ["8e45a2ea"] }),
       ready: z.enum(["true", "false"]).optional().meta({
         description: "true: FRESH and ready; false: all others, as nobody knows whether what is STALE is ready",
       }),

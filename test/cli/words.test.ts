@@ -7,7 +7,13 @@ import { nodeSeen } from "../../src/cli/wait/aim.ts";
 import type { Node } from "../../src/contract/node.ts";
 
 /** A fleet of one device, of a driver of one's own: of a type and with a condition that only it says. */
-const own = { uuid: "u", node: { id: "1", name: "n1" }, source: "own", freshness: "FRESH" };
+const own = {
+  uuid: "8e45beef-0000-4000-8000-000000000000",
+  pci: null,
+  node: { id: "1", name: "n1" },
+  source: "own",
+  freshness: "FRESH",
+};
 const conditions = [{ type: "FanTurns", status: "true" }];
 const asked: string[] = [];
 const conductor = {
@@ -16,7 +22,8 @@ const conductor = {
     const { pathname, searchParams } = new URL(path, "http://any");
     if (pathname === "/operations") return { operations: [], revision: 1 };
     const type = searchParams.get("device_type");
-    const found = (type === null || type === "QUANTUM") && !searchParams.has("condition");
+    const uuid = searchParams.get("uuid") ?? "";
+    const found = (type === null || type === "QUANTUM") && !searchParams.has("condition") && own.uuid.startsWith(uuid);
     return { hardware: found ? [{ ...own, acc_status: { conditions } }] : [], revision: 1 };
   },
 } as unknown as Conductor;
@@ -54,4 +61,14 @@ test("who waits for a condition that it has not is told which it has that is lik
   expect(nodeSeen({ word: "condition", type: "ClockInSink", status: "true" }, node).now).toBe(
     "it has no condition ClockInSink; did you mean ClockInSync?; it is LIVE",
   );
+});
+
+test("the beginning of an id is asked for, and all are only where nothing has it", async () => {
+  asked.length = 0;
+  const by = async (id: string) => (await hardware.ask(conductor, {}, [id])).list();
+  await expect(by("8e45a2ea")).rejects.toThrow('no device has the id or the name "8e45a2ea"');
+  expect(asked.map((path) => new URL(path, "http://any").searchParams.get("uuid"))).toEqual(["8e45a2ea", null]);
+  asked.length = 0;
+  expect((await by("8e45BEEF")).rows).toHaveLength(1);
+  expect(asked.map((path) => new URL(path, "http://any").searchParams.get("uuid"))).toEqual(["8e45beef"]);
 });

@@ -172,6 +172,39 @@ describe.each(databases)("what a conductor lists, on $name", ({ open }) => {
     expect(await status("/hardware?condition=%22")).toBe(400);
   });
 
+  test("uuid= finds the devices whose id begins so, page by page, beside each other filter", async () => {
+    const uuids = [
+      "8e45a2ea-5364-4b0d-a252-bf8becaa606e",
+      "8e45a2ea-5364-4b0d-a252-ffffffffffff",
+      "8e45a2ea-5365-4b0d-a252-000000000000",
+      "8e45ffff-0000-4b0d-a252-000000000000",
+      "8e460000-0000-4b0d-a252-000000000000",
+    ];
+    const gone = (n: number) => (n === 1 ? "GONE" : "FRESH");
+    await store(node(1), { devices: uuids.map((uuid, n) => ({ ...device(1, gone(n)), uuid })).toReversed() });
+    const found = async (query: string) =>
+      (
+        await walk(`/hardware?limit=1&uuid=${query}`, (body) => {
+          const { hardware, next_page_token } = FleetHardwareList.parse(body);
+          return { items: hardware.map(({ uuid }) => uuid), next: next_page_token };
+        })
+      ).toSorted();
+    for (const uuid of uuids)
+      for (let length = 4; length <= uuid.length; length += 1) {
+        const beginning = uuid.slice(0, length);
+        expect([beginning, await found(beginning)]).toEqual([
+          beginning,
+          uuids.filter((one) => one.startsWith(beginning)),
+        ]);
+      }
+    expect(await found("8E45A2EA-5364")).toEqual(uuids.slice(0, 2));
+    expect(await found("8e45a2ea&freshness=GONE&node=n1")).toEqual(uuids.slice(1, 2));
+    expect(await found("8e45a2ea&cordoned=false&ready=true&condition=Nothing")).toEqual([]);
+    expect(await found("8e45a2ea&cordoned=false")).toEqual(uuids.slice(0, 3));
+    for (const wrong of ["", "8e4", "8e45a2eaf", "8e45a2ea-5364-4b0d-a252-bf8becaa606e0", "8e45%25", "hello"])
+      expect([wrong, await status(`/hardware?uuid=${wrong}`)]).toEqual([wrong, 400]);
+  });
+
   test("sources are listed by node and name, page by page", async () => {
     const failed = { status: "STALE", error: { code: "crashed", message: "it did" } } as const;
     await store(node(2), { sources: [source({ name: "émile", ...failed }), source({ name: "gpu" })] });

@@ -1,10 +1,11 @@
 import type { Change } from "../../contract/change.ts";
 import type { HistoryEntry, SetupPlan } from "../../contract/device/setup.ts";
+import { beginsUuid } from "../../contract/device/uuid.ts";
 import type { Alarm } from "../../contract/fleet/alarm.ts";
 import type { Window } from "../../contract/fleet/window.ts";
 import type { FleetSource, Hardware } from "../../contract/hardware.ts";
 import { Exit } from "../exit.ts";
-import { wordsOf } from "../get/kinds/hardware.ts";
+import { beginningWith, wordsOf } from "../get/kinds/hardware.ts";
 import { nodeCalled } from "../get/kinds/nodes.ts";
 import { theOne } from "../get/select.ts";
 import { call } from "../operator/call.ts";
@@ -28,6 +29,11 @@ export async function deviceCalled(conductor: Conductor, said: string): Promise<
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(said)) {
     const one = (await conductor.find(`/hardware/${said}`)) as Hardware | null;
     if (one !== null) return one;
+  }
+  // The beginning of an id is found by it; what is like it, where there is none, among all.
+  if (beginsUuid(said.toLowerCase())) {
+    const found = await all<Hardware>(conductor.ask, "hardware", "/hardware", beginningWith(said));
+    if (found.length > 0) return theOne(found, said, "hardware", wordsOf);
   }
   const [, name] = /^(.+)\/[^/]+$/.exec(said) ?? [];
   const filter = new URLSearchParams(name === undefined ? {} : { node: name });

@@ -1,5 +1,6 @@
-import { type AnyColumn, and, asc, eq, gt, inArray, lte, max, not, or, sql } from "drizzle-orm";
+import { type AnyColumn, and, asc, between, eq, gt, inArray, lte, max, not, or, sql } from "drizzle-orm";
 import { troubleOf } from "../../contract/device/trouble.ts";
+import { uuidsFrom } from "../../contract/device/uuid.ts";
 import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { Freshness, Hardware } from "../../contract/hardware.ts";
 import { SinewError } from "../../contract/problem.ts";
@@ -88,6 +89,8 @@ export interface HardwareFilter {
   node?: string;
   device_type?: string;
   vendor_id?: string;
+  /** The beginning of its uuid, in lower case. */
+  uuid?: string;
   /** Ready as far as is known now: what is STALE is not, whatever it was. */
   ready?: boolean;
   freshness?: Freshness;
@@ -108,15 +111,16 @@ export async function listHardware(
   filter: HardwareFilter,
   { after, upTo, limit }: { after?: number | undefined; upTo?: number | undefined; limit: number },
 ): Promise<{ rows: ListedRow[]; revision: number; sourcesAt: number }> {
-  const { node, device_type, vendor_id, ready, freshness, condition, cordoned } = filter;
+  const { node, uuid, device_type, vendor_id, ready, freshness, condition, cordoned } = filter;
   // Each size is a statement that PostgreSQL keeps.
   const labels = padded(filter.labels ?? []);
   const asked = { device_type, vendor_id, ready, freshness, after, upTo };
   const used = Object.entries(asked).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
   // Few may be wanted, and they are found by their nodes, or by what was given.
-  const isBeside = node !== undefined || labels.length > 0 || cordoned === true;
+  const isBeside = node !== undefined || uuid !== undefined || labels.length > 0 || cordoned === true;
   const more = [
     node === undefined ? "" : "node",
+    uuid === undefined ? "" : "uuid",
     `${labels.length} labels`,
     condition === undefined ? "" : "condition",
     cordoned === undefined ? "" : `cordoned ${cordoned}`,
@@ -149,19 +153,20 @@ export async function listHardware(
       const notReady = db.select({ id: hardware.id }).from(hardware).where(eq(hardware.ready, wanted));
       return or(inArray(hardware.id, notReady), inArray(hardware.id, old));
     };
-    // SQLite would walk the index of such a column, for nearly all rows, and not that of a node: behind a + it has none.
+    // SQLite would walk the index of such a column, for nearly all rows, and not that of a node or a uuid: behind a + it has none.
     const own = (column: AnyColumn) =>
-      node !== undefined && r.dialect === "sqlite" ? sql`+${column}` : sql`${column}`;
+      (node ?? uuid) !== undefined && r.dialect === "sqlite" ? sql`+${column}` : sql`${column}`;
     const wanted = and(
       node === undefined ? undefined : inArray(hardware.node_id, named),
       labels.length === 0 ? undefined : inArray(hardware.node_id, labelled(r, tables, labels)),
+      uuid === undefined ? undefined : between(hardware.uuid, "", ""),
       device_type === undefined ? undefined : eq(own(hardware.device_type), device_type),
       vendor_id === undefined ? undefined : eq(own(hardware.vendor_id), vendor_id),
       ready === undefined ? undefined : isReady(ready),
       freshness === undefined ? undefined : eq(own(hardware.freshness), freshness),
       cordoned === undefined ? undefined : isOut(cordoned),
-      after === undefined ? undefined : gt(hardware.id, after),
-      upTo === undefined ? undefined : lte(hardware.id, upTo),
+      after === undefined ? undefined : gt(own(hardware.id), after),
+      upTo === undefined ? undefined : lte(own(hardware.id), upTo),
       ...(condition === undefined ? [] : falseTexts(condition)).map((text) => holds(r.dialect, hardware.body, text)),
     );
     const list = db
@@ -174,12 +179,18 @@ export async function listHardware(
       .orderBy(asc(hardware.id));
     if (!isBeside) return list.where(wanted).limit(1);
     // These are found in another order: ids alone are sorted, as rows are a kilobyte and more.
-    const ids = db.select({ id: hardware.id }).from(hardware).where(wanted).orderBy(asc(hardware.id)).limit(1);
+    const ids = db
+      .select({ id: hardware.id })
+      .from(hardware)
+      .where(wanted)
+      .orderBy(asc(own(hardware.id)))
+      .limit(1);
     return list.where(inArray(hardware.id, ids));
   });
   const values = [
     ...(node === undefined ? [] : [node, node]),
     ...labels.flatMap(labelTexts),
+    ...(uuid === undefined ? [] : uuidsFrom(uuid)),
     ...used.map(({ value }) => value),
     ...(condition === undefined ? [] : falseTexts(condition)),
     limit,

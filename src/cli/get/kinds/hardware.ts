@@ -1,4 +1,5 @@
 import type { Change } from "../../../contract/change.ts";
+import { beginsUuid } from "../../../contract/device/uuid.ts";
 import { DEVICE_TYPES, type FleetSource, Freshness, type Hardware, type Source } from "../../../contract/hardware.ts";
 import type { Node } from "../../../contract/node.ts";
 import { Exit } from "../../exit.ts";
@@ -27,6 +28,13 @@ export const keyOf = ({ node, source, uuid }: Pick<Hardware, "node" | "source" |
 export const wordsOf = ({ uuid, node, pci }: Hardware): Words => {
   const addresses = pci ? [pci.address, pci.address.replace(/^0000:/, "")] : [];
   return { id: uuid, names: addresses.flatMap((one) => [one, `${node.name}/${one}`]), node: node.name };
+};
+
+/** Asks for the devices whose id begins so. */
+export const beginningWith = (said: string, filter = new URLSearchParams()): URLSearchParams => {
+  const query = new URLSearchParams(filter);
+  query.set("uuid", said.toLowerCase());
+  return query;
 };
 
 /** What `--status` takes: the parts of a status as it is shown. */
@@ -219,7 +227,11 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
     async list() {
       sources.clear();
       cordons.clear();
-      const { rows: listed, revision } = await all();
+      const [only = ""] = ids.length === 1 ? ids : [];
+      let listing = beginsUuid(only.toLowerCase()) ? await all(beginningWith(only, query)) : null;
+      // What is like it, where there is none, is among all.
+      if (listing === null || listing.rows.length === 0) listing = await all();
+      const { rows: listed, revision } = listing;
       const rows = listed.filter(isStatus);
       // That it has no device is not to be said of a name that was misspelt.
       if (rows.length === 0 && node !== undefined) await nodeCalled(conductor, node);
@@ -245,7 +257,7 @@ function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Devic
         const ofNode = ({ hardware }: Device) => hardware.node.id === of.id;
         return { rows: [], forgotten: uuid === null ? ofNode : keyOf({ node: of, source: source ?? "", uuid }) };
       }
-      let touched = one ? [one] : [];
+      let touched = one && (ids.length === 0 || chosen.has(keyOf(one))) ? [one] : [];
       // What is new, or is in service no more or again, itself or with its node, is asked for: only lists know all of that.
       // Where a source came or went, why its devices are as they are is another.
       if (given !== undefined || said?.length || touched.some((each) => !cordons.has(keyOf(each)))) {
