@@ -8,6 +8,7 @@ import { Exit, reasonOf } from "./exit.ts";
 import { hostFacts, hostName } from "./host/facts.ts";
 import { readNodeId } from "./host/node-id.ts";
 import { print } from "./output.ts";
+import { json } from "./show/json.ts";
 import { record } from "./snapshot/record.ts";
 
 export const examples = `
@@ -44,7 +45,7 @@ async function snapshot({ sysfs = process.env.SINEW_SYSFS || "/sys", state, ...f
     for (const { address, file } of hung) {
       console.error(`sinew: ${address} is recorded in part: a read of ${file} does not return`);
     }
-    await print(`${JSON.stringify(flags.scrub ? scrub(taken) : taken, null, 1)}\n`);
+    await print(`${json(flags.scrub ? scrub(taken) : taken, 1)}\n`);
     // Deno would wait for a thread that is stuck in a read, which is for ever.
     if (hung.length > 0) process.exit(0);
   } catch (error) {

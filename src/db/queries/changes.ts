@@ -31,7 +31,12 @@ const CORDONED = '{"cordoned":';
 export const givenBody = (cordoned: Cordon | null, given: GivenChange, hardware: string | null): string =>
   `${CORDONED}${JSON.stringify(cordoned)},"given":${JSON.stringify(given)},"hardware":${hardware}}`;
 
+/** The body of a change that tells who had something forgotten. */
+export const forgottenBody = (by: string): string => `{"given":${JSON.stringify({ by })},"hardware":null}`;
+
 function partsOf(kind: string, body: string): string {
+  // An older Sinew wrote none.
+  if (kind === "forgotten" && body !== "null") return `"sources":null,${body.slice(1, -1)}`;
   if (body.startsWith(CORDONED)) return `"sources":null,${body.slice(1, -1)}`;
   if (kind === "state") return `"sources":${body},"hardware":null`;
   if (kind === "alarm") return `"sources":null,"hardware":null,"alarm":${body}`;

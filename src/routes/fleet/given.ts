@@ -68,7 +68,7 @@ export const givenRoutes = <A extends App>(app: A, conductor: Conductor) =>
       return c.json(await conductor.patchNode(node, c.req.valid("json"), actorOf(c)), 200);
     })
     .openapi(forgetNode, async (c) => {
-      await conductor.forgetNode(c.req.valid("param").node);
+      await conductor.forgetNode(c.req.valid("param").node, actorOf(c));
       return c.body(null, 204);
     })
     .openapi(patchHardware, async (c) => {
@@ -76,6 +76,6 @@ export const givenRoutes = <A extends App>(app: A, conductor: Conductor) =>
       return jsonText(c, await conductor.patchDevice(uuid.toLowerCase(), c.req.valid("json"), actorOf(c)));
     })
     .openapi(forgetHardware, async (c) => {
-      await conductor.forgetDevice(c.req.valid("param").uuid.toLowerCase());
+      await conductor.forgetDevice(c.req.valid("param").uuid.toLowerCase(), actorOf(c));
       return c.body(null, 204);
     });

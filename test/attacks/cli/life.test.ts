@@ -148,7 +148,7 @@ test("forget takes what is gone out of every list, and nothing that is still the
       code: 0,
       err: `sinew: note: ${said} is in the fleet no more: what is kept of it\n`,
     });
-    expect(out).toMatch(/ forgotten .*\n(.*\n)*.* gone .*freshness FRESH -> GONE/);
+    expect(out).toMatch(/ forgotten .* in no list any more, by \S+@\S+\n(.*\n)*.* gone .*freshness FRESH -> GONE/);
   }
   for (const said of ["n1", id, id.slice(0, 8)]) {
     const { code, out, err } = await type("history", "node", said);

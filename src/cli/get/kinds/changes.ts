@@ -14,6 +14,10 @@ const KINDS = ["added", "changed", "moved", "gone", "state", "alarm", "forgotten
 
 /** What one change says, in a line. */
 export function changeText({ kind, time, hardware, alarm, state, sources, uuid, cordoned, given }: Change): string {
+  if (kind === "forgotten") {
+    const what = uuid === null ? "the node" : "the device";
+    return `${what} is in no list any more${given ? `, by ${given.by}` : ""}`;
+  }
   if (given) return givenText(given);
   // An older Sinew wrote no more of it.
   const [cordon] = cordonWhy(cordoned);
@@ -35,7 +39,7 @@ export function changeText({ kind, time, hardware, alarm, state, sources, uuid, 
     );
     return [...(state ? [state] : []), ...said].join("; ");
   }
-  return uuid === null ? "the node is in no list any more" : "the device is in no list any more";
+  return "";
 }
 
 export const aboutText = ({ hardware, uuid, alarm, node }: Change): string => {

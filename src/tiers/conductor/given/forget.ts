@@ -1,7 +1,7 @@
 import type { NodeState } from "../../../contract/node.ts";
 import { SinewError } from "../../../contract/problem.ts";
 import type { Database, Writer } from "../../../db/database.ts";
-import { appendChanges, markSources, reserveRevisions } from "../../../db/queries/changes.ts";
+import { appendChanges, forgottenBody, markSources, reserveRevisions } from "../../../db/queries/changes.ts";
 import { expectedNodes, saveExpected } from "../../../db/queries/fleet/expected.ts";
 import {
   devicesToForget,
@@ -22,7 +22,7 @@ type Parts = { db: Database; world: Pick<World, "now"> };
  * Forgets a node and all that is stored of it: its devices, its sources, its key, what was given to it, and that it is
  * expected. Its id. Throws SinewError not_found, ambiguous_name, and busy for one that is still heard.
  */
-export async function forgetNode({ db, world }: Parts, idOrName: string): Promise<string> {
+export async function forgetNode({ db, world }: Parts, idOrName: string, by: string): Promise<string> {
   const { id } = await theNode(db.read, idOrName);
   const now = world.now().toISOString();
   return db.write(async (tx) => {
@@ -46,13 +46,13 @@ export async function forgetNode({ db, world }: Parts, idOrName: string): Promis
     // By this the other conductors learn of it, which hold its link or its row.
     await countKeys(tx);
     await markSources(tx, first);
-    await tell(tx, row, devices, { first, now });
+    await tell(tx, row, devices, { first, now, by });
     return id;
   });
 }
 
 /** Forgets a device that is GONE, wherever it was. Throws SinewError not_found, and busy where it is none of them. */
-export function forgetDevice({ db, world }: Parts, uuid: string): Promise<void> {
+export function forgetDevice({ db, world }: Parts, uuid: string, by: string): Promise<void> {
   const now = world.now().toISOString();
   return db.write(async (tx) => {
     const seen = await hardwareByUuid(tx, uuid);
@@ -67,7 +67,7 @@ export function forgetDevice({ db, world }: Parts, uuid: string): Promise<void> 
     await forgetDevices(tx, gone);
     for (const [node_id, devices] of Map.groupBy(gone, (row: HardwareRow) => row.node_id)) {
       const node = await getNode(tx, node_id);
-      if (node) await tell(tx, node, devices, { first, now, but: "node" });
+      if (node) await tell(tx, node, devices, { first, now, by, but: "node" });
       first += devices.length;
     }
   });
@@ -78,15 +78,16 @@ async function tell(
   tx: Writer,
   node: Pick<NodeRow, "id" | "name">,
   devices: ForgottenDevice[],
-  { first, now, but }: { first: number; now: string; but?: "node" },
+  { first, now, by, but }: { first: number; now: string; by: string; but?: "node" },
 ) {
-  const common = { time: now, kind: "forgotten", node_id: node.id, node_name: node.name, state: null, body: null };
+  const common = { time: now, kind: "forgotten", node_id: node.id, node_name: node.name, state: null };
+  const body = forgottenBody(by);
   const lines: { source: string | null; uuid: string | null }[] = [
     ...devices,
     ...(but === "node" ? [] : [{ source: null, uuid: null }]),
   ];
   await appendChanges(
     tx,
-    lines.map(({ source, uuid }, index) => ({ ...common, source, uuid, revision: first + index })),
+    lines.map(({ source, uuid }, index) => ({ ...common, body, source, uuid, revision: first + index })),
   );
 }

@@ -11,9 +11,9 @@ export interface Wishes {
   /** Its JSON. Throws SinewError not_found, ambiguous_uuid. */
   patchDevice(uuid: string, patch: HardwarePatch, by: string): Promise<string>;
   /** Throws SinewError not_found, ambiguous_name, and busy for one that is still heard. */
-  forgetNode(idOrName: string): Promise<void>;
+  forgetNode(idOrName: string, by: string): Promise<void>;
   /** Throws SinewError not_found, and busy for one that is not GONE. */
-  forgetDevice(uuid: string): Promise<void>;
+  forgetDevice(uuid: string, by: string): Promise<void>;
 }
 
 /** `check`: looks which nodes there are; `heard`: a node as this conductor knows it. */
@@ -28,11 +28,11 @@ export function createWishes(
       return heard(node);
     },
     patchDevice: (uuid, patch, by) => patchDevice(fleet, uuid, patch, by),
-    async forgetNode(idOrName) {
-      const id = await forgetNode(fleet, idOrName);
+    async forgetNode(idOrName, by) {
+      const id = await forgetNode(fleet, idOrName, by);
       fleet.names.learn(id, null);
       await check();
     },
-    forgetDevice: (uuid) => forgetDevice(fleet, uuid),
+    forgetDevice: (uuid, by) => forgetDevice(fleet, uuid, by),
   };
 }

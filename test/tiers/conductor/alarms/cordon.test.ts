@@ -116,8 +116,8 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
       ["agent.lost", "firing", "n1"],
       ["hardware.missing", "firing", "n2"],
     ]);
-    await forgetNode(parts(), "n1");
-    await forgetDevice(parts(), id(102));
+    await forgetNode(parts(), "n1", "ada");
+    await forgetDevice(parts(), id(102), "ada");
     await fleet.becomes([], { state: "firing" });
     expect(await reasons()).toEqual(["Forgotten", "Forgotten"]);
   });

@@ -362,17 +362,17 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
     await says(1);
     await says(2, {});
     await give(1, { labels: { rack: "7" }, cordoned: true });
-    expect(await code(conductor.forgetNode("n1"))).toBe("busy");
+    expect(await code(conductor.forgetNode("n1", BY))).toBe("busy");
     const { first_seen } = await node(1);
     await says(1, { status: "LEAVING" });
     const { revision } = await conductor.nodes({}, { limit: 1 });
-    await conductor.forgetNode("n1");
+    await conductor.forgetNode("n1", BY);
     expect(await code(conductor.node(uuid(1)))).toBe("not_found");
-    expect(await code(conductor.forgetNode(uuid(1)))).toBe("not_found");
+    expect(await code(conductor.forgetNode(uuid(1), BY))).toBe("not_found");
     expect((await hardware()).map((device) => device.node.name)).toEqual(["n2"]);
-    expect((await feed(revision)).map(({ kind, node, uuid }) => [kind, node.name, uuid])).toEqual([
-      ["forgotten", "n1", CARD.uuid],
-      ["forgotten", "n1", null],
+    expect((await feed(revision)).map(({ kind, node, uuid, given }) => [kind, node.name, uuid, given])).toEqual([
+      ["forgotten", "n1", CARD.uuid, { by: BY }],
+      ["forgotten", "n1", null, { by: BY }],
     ]);
     expect((await expectation.show()).map(({ name }) => name)).toEqual(["n2"]);
     // The same words once more are those of a new one.
@@ -389,7 +389,7 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
     more.push(second);
     await says(1, {}, second);
     await says(1, { status: "LEAVING" }, second);
-    await conductor.forgetNode(uuid(1));
+    await conductor.forgetNode(uuid(1), BY);
     // Before it has heard of that.
     await says(1, {}, second);
     await until("its hardware", async () => (await hardware({ freshness: "FRESH" })).length === 1);
@@ -412,7 +412,7 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
     await until("LOST", async () => (await node(9, polling)).state === "LOST");
     answers = "hangs";
     await until("a poll that hangs", async () => asked.length > 0);
-    await polling.forgetNode("n9");
+    await polling.forgetNode("n9", BY);
     answers = "good";
     for (const resume of asked) resume();
     await polling.settled();
@@ -425,13 +425,13 @@ describe.each(databases)("what operators give, on $name", ({ open }) => {
   test("a device that is GONE is forgotten with what was given to it; any other is not", async () => {
     await says(1);
     await conductor.patchDevice(CARD.uuid, { cordoned: true }, BY);
-    expect(await code(conductor.forgetDevice(CARD.uuid))).toBe("busy");
+    expect(await code(conductor.forgetDevice(CARD.uuid, BY))).toBe("busy");
     generation = "g2";
     devices = [];
     await says(1);
     expect((await hardware()).map(({ freshness }) => freshness)).toEqual(["GONE"]);
-    await conductor.forgetDevice(CARD.uuid);
-    expect(await code(conductor.forgetDevice(CARD.uuid))).toBe("not_found");
+    await conductor.forgetDevice(CARD.uuid, BY);
+    expect(await code(conductor.forgetDevice(CARD.uuid, BY))).toBe("not_found");
     expect(await hardware()).toEqual([]);
     expect((await feed(0)).at(-1)).toMatchObject({ kind: "forgotten", uuid: CARD.uuid, source: "crypto" });
     generation = "g3";

@@ -76,7 +76,7 @@ describe.each(databases)("what becomes of names, and of who is forgotten, on $na
       return waiting;
     });
     const [{ id } = { id: "" }] = (await conductor.nodes({}, { limit: 9 })).nodes;
-    await conductor.forgetNode(id);
+    await conductor.forgetNode(id, "ada");
     const before = asked;
     late.resolve(answer());
     for (let passed = 0; passed < 100; passed += 5) {
@@ -100,9 +100,9 @@ describe.each(databases)("what becomes of names, and of who is forgotten, on $na
     // It knows the name, and has heard neither of them.
     const second = await start("second");
     for (const n of [1, 2]) await says(first, n, { status: "LEAVING" });
-    await first.forgetNode(uuid(1));
+    await first.forgetNode(uuid(1), "ada");
     // By which it looks who else was.
-    await second.forgetNode(uuid(2));
+    await second.forgetNode(uuid(2), "ada");
     await says(first, 3, { name: "r7-03" });
     await db.write((tx) => setKey(tx, uuid(3), null, "a-key"));
     await says(second, 1);
