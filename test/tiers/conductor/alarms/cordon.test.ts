@@ -28,6 +28,7 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
       ["hardware.unhealthy", "firing", "n2"],
       ["source.failed", "firing", "n2"],
     ];
+    await fleet.pass(HOLD_MS);
     await fleet.becomes(all);
     await cordon(1, true);
     await cordon(2, true);
@@ -40,6 +41,7 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
     await cordon(1, null);
     await cordon(2, null);
     await fleet.becomes([["agent.lost", "firing", "n1"]], { state: "firing" });
+    await fleet.pass(HOLD_MS);
     await fleet.becomes(all, { state: "firing" });
   });
 
@@ -48,6 +50,7 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
     const missed = node(1, { conditions: [missing] });
     await fleet.say({ node: node(1), devices: [ill(1), ill(1, id(201))] });
     const two: [string, string, string] = ["hardware.unhealthy", "firing", "n1"];
+    await fleet.pass(HOLD_MS);
     await fleet.becomes([two, two]);
     await patchDevice(parts(), id(101), { cordoned: true }, "ada");
     const [left] = await fleet.becomes([two], { state: "firing" });
@@ -55,10 +58,12 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
     expect(await reasons()).toEqual(["Cordoned"]);
     // It is pulled, and the other one is well.
     await fleet.say({ node: missed, devices: [gone(1), { ...device(1, "FRESH"), uuid: id(201) }] });
+    await fleet.pass(HOLD_MS);
     await fleet.becomes([], { state: "firing" });
     await fleet.pass(2 * HOLD_MS);
     expect(await fleet.list({ state: "firing" })).toEqual([]);
     await patchDevice(parts(), id(101), { cordoned: null }, "ada");
+    await fleet.pass(HOLD_MS);
     await fleet.becomes([["hardware.missing", "firing", "n1"]], { state: "firing" });
   });
 
@@ -93,6 +98,7 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
     const by = async (name: string) => (await fleet.alarms.addWindow({ ends_at, matcher: { node: name } }, "ops")).id;
     const windows = { n1: await by("n1"), n2: await by("shown") };
     await fleet.say({ node: node(1), devices: [ill(1)] });
+    await fleet.pass(HOLD_MS);
     const alarm = async (name: string) => (await fleet.becomes([["hardware.unhealthy", "firing", name]]))[0];
     expect((await alarm("n1"))?.silenced_by).toBe(windows.n1);
     await patchNode(parts(), id(1), { name: "r7-03" }, "ada");
@@ -103,6 +109,7 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
     expect(await fleet.events()).toEqual([]);
     await fleet.say({ node: node(2), devices: [ill(2)] });
     await patchNode(parts(), id(2), { name: "shown" }, "ada");
+    await fleet.pass(HOLD_MS);
     await fleet.becomes([
       ["hardware.unhealthy", "firing", "r7-03"],
       ["hardware.unhealthy", "firing", "shown"],
@@ -112,6 +119,7 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
 
   test("what is forgotten is no trouble any more, and its alarm says so", async () => {
     await fleet.say({ node: node(1, { state: "LOST" }) }, { node: node(2), devices: [gone(2)] });
+    await fleet.pass(HOLD_MS);
     await fleet.becomes([
       ["agent.lost", "firing", "n1"],
       ["hardware.missing", "firing", "n2"],
@@ -124,6 +132,7 @@ describe.each(databases)("out of service, on $name", ({ open }) => {
 
   test("an alarm is shown under the name that its node has now", async () => {
     await fleet.say({ node: node(1), devices: [ill(1)] });
+    await fleet.pass(HOLD_MS);
     await fleet.becomes([["hardware.unhealthy", "firing", "n1"]]);
     await patchNode(parts(), id(1), { name: "r7-03" }, "ada");
     const [alarm] = await fleet.becomes([["hardware.unhealthy", "firing", "r7-03"]]);
