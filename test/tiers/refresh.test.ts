@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { HardwareList } from "../../src/contract/hardware.ts";
 import { createAgent } from "../../src/create/agent.ts";
 import { createDriver } from "../../src/create/driver.ts";
 import { createDriverTier, type DriverDevice } from "../../src/tiers/driver.ts";
@@ -138,5 +139,31 @@ test("An agent that starts takes in what changes while another driver has yet to
   gate.resolve();
   await started;
   while ((await shown())[0] !== "after") await Bun.sleep(1);
+  await agent.stop();
+});
+
+test("a driver that was given up for a discovery without end is shown as well once that has ended, though all is as it was (found by simulation)", async () => {
+  const { world, advance, settle } = virtualWorld();
+  const ends: (() => void)[] = [];
+  const driver = await createDriver({
+    ...{ auth: "open", name: "a", type: "CRYPTO", world },
+    discover: () => new Promise((resolve) => ends.push(() => resolve([device("as ever")]))),
+  });
+  const agent = await createAgent({ auth: "open", node, drivers: [driver], world });
+  const ask = async (path: string, init?: RequestInit) =>
+    (await agent.fetch(new Request(`http://localhost${path}`, init), { remoteAddress: "127.0.0.1" })).json();
+  const source = async () => ((await ask("/hardware")) as HardwareList).sources[0];
+  const started = agent.start();
+  while (ends.length < 1) await settle();
+  ends[0]?.();
+  await started;
+  expect(await source()).toMatchObject({ status: "OK" });
+  await ask("/discovery", { method: "POST" });
+  while (ends.length < 2) await settle();
+  for (let second = 0; (await source())?.status === "OK" && second < 120; second++) await advance(1_000);
+  expect(await source()).toMatchObject({ status: "STALE", error: { code: "timeout" } });
+  ends[1]?.();
+  for (let turn = 0; (await source())?.status !== "OK" && turn < 100; turn++) await settle();
+  expect(await source()).toMatchObject({ status: "OK", error: null });
   await agent.stop();
 });

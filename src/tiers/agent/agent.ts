@@ -262,7 +262,9 @@ export async function createAgentTier(options: AgentOptions): Promise<Agent> {
     },
     seen(name) {
       const child = children.get(name);
-      if (child?.seen) child.seen = world.now().toISOString();
+      // Given up for a discovery that took too long: it is asked again now, as nothing has changed that would tell of it.
+      if (child?.source.error && asked) void pull(child);
+      else if (child?.seen) child.seen = world.now().toISOString();
     },
     startDiscovery,
     operation: (uuid, waitMs) => operations.wait(uuid, waitMs),
