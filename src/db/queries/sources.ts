@@ -1,4 +1,4 @@
-import { and, asc, count, eq, gt, inArray, or } from "drizzle-orm";
+import { and, asc, count, eq, gt, inArray, or, sql } from "drizzle-orm";
 import type { WantedLabel } from "../../contract/fleet/labels.ts";
 import type { FleetSource, Source, SourceErrorCode } from "../../contract/hardware.ts";
 import { upsert } from "../bulk.ts";
@@ -8,6 +8,9 @@ import type { SourceRow, Tables } from "../schema/tables.ts";
 import { labelled } from "./fleet/labels.ts";
 
 export type { SourceRow } from "../schema/tables.ts";
+
+/** The name of the source that stands for the node's agent itself: where its answer as a whole was at fault. */
+export const AGENT_SOURCE = "agent";
 
 export const toSource = (row: SourceRow): Source => ({
   name: row.name,
@@ -49,6 +52,15 @@ export const toFleetSource = (row: SourceRow & { node_name: string }): FleetSour
   ...toSource(row),
   node: { id: row.node_id, name: row.node_name },
 });
+
+/**
+ * When a source was good last, by a node that was heard at `last_seen`. What a report says is written when the report is
+ * another one: a node that says hello without news says that its sources are as they were, and no row is written for that.
+ */
+export const lastGood = <S extends Pick<SourceRow, "status" | "observed_at">>(
+  source: S,
+  last_seen: string | null,
+): S => (source.status === "OK" && last_seen !== null ? { ...source, observed_at: last_seen } : source);
 
 export const sourcesOfNode = (r: Reader, nodeId: string): Promise<SourceRow[]> =>
   r.query((db, { sources }) => db.select().from(sources).where(eq(sources.node_id, nodeId)).orderBy(asc(sources.name)));
@@ -125,7 +137,10 @@ export const failedSources = (
     )
     .then((rows) => rows.map(({ source, node_name }) => ({ ...source, node_name })));
 
-/** One page of the fleet's sources by node and name; both of the last one are `after` for the next. */
+/**
+ * One page of the fleet's sources by node and name; both of the last one are `after` for the next. Those of a node that is
+ * heard, and answers, were good when it was heard last.
+ */
 export const listSources = (
   r: Reader,
   { node, status, labels, after }: SourceFilter & { after?: SourcePlace | undefined },
@@ -134,7 +149,11 @@ export const listSources = (
   r
     .query((db, { sources: s, nodes }) =>
       db
-        .select({ source: s, node_name: nodes.name })
+        .select({
+          ...{ source: s, node_name: nodes.name, last_seen: nodes.last_seen },
+          vouched: sql<unknown>`${nodes.state} IN ('LIVE', 'LATE') AND NOT EXISTS (SELECT 1 FROM ${s} AS own
+            WHERE own.node_id = ${s.node_id} AND own.name = ${AGENT_SOURCE} AND own.status <> 'OK')`,
+        })
         .from(s)
         .innerJoin(nodes, eq(nodes.id, s.node_id))
         .where(
@@ -148,7 +167,12 @@ export const listSources = (
         .orderBy(asc(s.node_id), asc(s.name))
         .limit(limit),
     )
-    .then((rows) => rows.map(({ source, node_name }) => ({ ...source, node_name })));
+    .then((rows) =>
+      rows.map(({ source, node_name, last_seen, vouched }) => ({
+        ...lastGood(source, vouched ? last_seen : null),
+        node_name,
+      })),
+    );
 
 export async function sourcesSummary(
   r: Reader,

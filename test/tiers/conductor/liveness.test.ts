@@ -129,6 +129,48 @@ describe.each(databases)("liveness on $name", ({ open }) => {
     expect(await state()).toBe("LEFT");
   });
 
+  test("a source was good last when its node was heard last, unless the node does not answer: also once that is gone", async () => {
+    const good = async () => {
+      const [node] = (await conductor.nodes({}, { limit: 10 })).nodes;
+      const { sources } = await conductor.sources({ node: "n1" }, { limit: 10 });
+      const { status, observed_at = null } = sources.find(({ name }) => name === "crypto") ?? {};
+      return { status, observed_at, last_seen: node?.last_seen ?? null };
+    };
+    const renew = async (more: Partial<Hello> = {}) => {
+      await pass(TTL / 3);
+      await conductor.hello(hello(more), VISITOR);
+      await pass(2);
+    };
+    await conductor.hello(hello(), VISITOR);
+    await becomes(freshness, "FRESH");
+    const first = clock.world.now().toISOString();
+    for (let third = 0; third < 12; third += 1) await renew();
+    const before = await good();
+    expect(before).toEqual({ status: "OK", observed_at: before.last_seen, last_seen: expect.any(String) });
+    expect(before.last_seen?.localeCompare(first)).toBe(1);
+
+    // Now it says hello, and does not answer: that it is heard says nothing of its sources.
+    answers = false;
+    await renew({ generation: "g2" });
+    await becomes(freshness, "STALE");
+    const failed = (await good()).observed_at;
+    for (let third = 0; third < 3; third += 1) await renew({ generation: "g2" });
+    expect(await good()).toMatchObject({ status: "OK", observed_at: failed });
+    await conductor.hello(hello({ status: "LEAVING" }), VISITOR);
+    expect(await good()).toMatchObject({ status: "STALE", observed_at: failed });
+
+    answers = true;
+    await conductor.hello(hello(), VISITOR);
+    await becomes(freshness, "FRESH");
+    await renew();
+    await conductor.hello(hello({ status: "LEAVING" }), VISITOR);
+    const left = await good();
+    expect(left).toEqual({ status: "STALE", observed_at: left.last_seen, last_seen: expect.any(String) });
+    expect(left.observed_at?.localeCompare(failed ?? "")).toBe(1);
+    await pass(TTL);
+    expect(await good()).toEqual(left);
+  });
+
   test("a seed agent says hello once: polled each third of a lease, its good answers renew it", async () => {
     await conductor.hello({ status: "READY", endpoint: "127.0.0.1:9" }, VISITOR);
     await becomes(freshness, "FRESH");

@@ -2,13 +2,13 @@ import { PeerError } from "../../../client/peer.ts";
 import { pullReport } from "../../../client/wrangle.ts";
 import type { Report } from "../../../contract/peer.ts";
 import { getNode } from "../../../db/queries/nodes.ts";
+import { AGENT_SOURCE } from "../../../db/queries/sources.ts";
 import { generationOf } from "../../generation.ts";
 import { measured } from "../../operations/measured.ts";
 import { type Fleet, isCurrent, isOwn, isSeed, nodeRef, stateOf, type Tracked } from "../fleet.ts";
 import type { Roster } from "../members/roster.ts";
 import { createIntake } from "./intake.ts";
 import { createPlaces } from "./places.ts";
-import { AGENT_SOURCE } from "./reconcile.ts";
 import { writeFailure } from "./write.ts";
 
 /** Reports that wait to be written while more are asked for: a few transactions' worth. */

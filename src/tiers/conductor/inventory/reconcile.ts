@@ -4,6 +4,7 @@ import { troubleOf } from "../../../contract/device/trouble.ts";
 import type { Freshness, Hardware, Source } from "../../../contract/hardware.ts";
 import type { Report } from "../../../contract/peer.ts";
 import { bodyOf } from "../../../db/queries/hardware.ts";
+import { AGENT_SOURCE } from "../../../db/queries/sources.ts";
 import { adopt, keepKnown } from "../../adopt.ts";
 
 /** A device as the database holds it. */
@@ -32,9 +33,6 @@ export const MOST_DEVICES = 50_000;
  * kept, and each follower is sent it.
  */
 const MOST_BODY = 64 * 1024;
-
-/** The name of the source that stands for the node's agent itself: where its answer as a whole was at fault. */
-export const AGENT_SOURCE = "agent";
 
 const parse = (body: string): Hardware => JSON.parse(body); // written by bodyOf, from a Hardware
 
@@ -121,7 +119,8 @@ function departed(device: Hardware, now: string): Hardware {
 
 /**
  * Whether what a source does not list is not there: its last attempt was good, or one was after the answer that is
- * stored (it failed only later, or said LEAVING) and all of that answer is here.
+ * stored (it failed only later, or said LEAVING) and all of that answer is here. An answer of another time is a later one:
+ * what is stored may have been dated by a conductor's clock, which says nothing of the node's.
  */
 function isWhole(source: Source, report: Report, stored: Source[]): boolean {
   if (report.refused.length > 0) return false;
@@ -129,7 +128,7 @@ function isWhole(source: Source, report: Report, stored: Source[]): boolean {
   const before = stored.find(({ name }) => name === source.name)?.observed_at ?? null;
   if (before === null || source.observed_at === null) return false;
   const listed = report.items.filter(({ value }) => value.source === source.name).length;
-  return Date.parse(source.observed_at) > Date.parse(before) && listed === source.count;
+  return Date.parse(source.observed_at) !== Date.parse(before) && listed === source.count;
 }
 
 /** A seed peer has no sources: its one good answer is one. Refused devices make the agent itself a failed source. */

@@ -7,7 +7,14 @@ import { type Given, givenTo, moveGiven, saveGiven } from "../../../db/queries/f
 import { holdNode, takeNode } from "../../../db/queries/fleet/owners.ts";
 import { bodyOf, type HardwareRow, hardwareOfNode } from "../../../db/queries/hardware.ts";
 import { addNode, lockNodes, type NodeFacts, saveNode } from "../../../db/queries/nodes.ts";
-import { replaceSources, sourceRow, sourcesOfNode, toSource } from "../../../db/queries/sources.ts";
+import {
+  AGENT_SOURCE,
+  lastGood,
+  replaceSources,
+  sourceRow,
+  sourcesOfNode,
+  toSource,
+} from "../../../db/queries/sources.ts";
 import type { NodeRow } from "../../../db/schema/tables.ts";
 import { placeholderOf, replacePlaceholder } from "../expected/unseen.ts";
 import { hasWords, saysSame, shownOf } from "../given/shown.ts";
@@ -44,11 +51,17 @@ const writeSources = (tx: Writer, nodeId: string, sources: Source[]) =>
     sources.map((source) => sourceRow(nodeId, source)),
   );
 
-/** Of a node that no longer answers no source is OK; the changed ones. */
-async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "state">): Promise<Source[]> {
+/** Sources of a node, each good until then; where its agent gives no good answer, that it is heard says nothing of them. */
+const datedSources = (sources: Source[], last_seen: string | null): Source[] => {
+  const answers = sources.every(({ name, status }) => name !== AGENT_SOURCE || status === "OK");
+  return answers ? sources.map((source) => lastGood(source, last_seen)) : sources;
+};
+
+/** Of a node that no longer answers no source is OK; the changed ones, which were good until it was heard last. */
+async function staleSources(tx: Writer, row: Pick<NodeRow, "id" | "name" | "state" | "last_seen">): Promise<Source[]> {
   const before = await readSources(tx, row.id);
   const error = { code: "unreachable", message: `node ${row.name} is ${row.state}` } as const;
-  const after = before.map(
+  const after = datedSources(before, row.last_seen).map(
     (source): Source => (source.status === "OK" ? { ...source, status: "STALE", error } : source),
   );
   await writeSources(tx, row.id, after);
@@ -167,7 +180,8 @@ export function writeFailure(
     if (!row) return false;
     const node = { id: row.id, name: row.name };
     const before = await readSources(tx, node.id);
-    const others = before.filter(({ name }) => name !== source.name);
+    // From now on nothing says that they are good: until now its hellos did.
+    const others = datedSources(before, row.last_seen).filter(({ name }) => name !== source.name);
     const changes = await staleDevices(tx, node.id);
     const sources = [...others, source];
     await writeSources(tx, node.id, sources);
