@@ -1,5 +1,5 @@
 import type { Hardware } from "../contract/hardware.ts";
-import { hanging } from "./show/wrap.ts";
+import { hanging, LEAST } from "./show/wrap.ts";
 import { printable } from "./text.ts";
 
 /** How a terminal (or a pipe, a file) takes text. */
@@ -88,8 +88,30 @@ function whyNot(device: Hardware): string {
   return said.join("; ") || "it does not say why";
 }
 
+/** On a narrow terminal the widest column gives way to what is behind it, down to this. */
+const SHORTEST = 16;
+
+/** How wide each column is where lines have room for so much: the last one has what the others leave. */
+function fitted(widths: readonly number[], room: number | undefined): number[] {
+  const others = widths.slice(0, -1);
+  const whole = others.reduce((sum, one) => sum + one + GAP, 0);
+  const widest = others.indexOf(Math.max(...others));
+  const spare = (others[widest] ?? 0) - SHORTEST;
+  // Where that is not enough, lines are broken anyway.
+  if (room === undefined || spare <= 0 || whole - spare > room) return [...widths];
+  const over = Math.max(0, whole + LEAST - room);
+  return widths.map((one, at) => (at === widest ? one - Math.min(over, spare) : one));
+}
+
+/** Between two columns. */
+const GAP = 2;
 /** Longer cells widen no column: one peer's text would be blanks in every row. */
 const MOST_WIDE = 128;
+
+const shortened = (cell: string, most: number): string => {
+  const all = [...cell];
+  return all.length <= most ? cell : `${all.slice(0, most - 1).join("")}…`;
+};
 
 interface Alignment {
   /** Colours a cell before it is padded. */
@@ -107,17 +129,23 @@ export function columns(
   rows: string[][],
   { paint = (cell) => cell, widths = [], width, wrap }: Alignment = {},
 ): string {
-  const shown = rows.map((row) => row.map(printable));
-  const lengths = shown.map((row) => row.map((cell) => [...cell].length));
+  const whole = rows.map((row) => row.map(printable));
+  const lengthsOf = (all: string[][]) => all.map((row) => row.map((cell) => [...cell].length));
+  const natural = lengthsOf(whole);
   const widens = (length = 0) => (length > MOST_WIDE ? 0 : length);
-  for (const [at] of (shown[0] ?? []).entries())
-    widths[at] = lengths.reduce((most, row) => Math.max(most, widens(row[at])), widths[at] ?? 0);
+  for (const [at] of (whole[0] ?? []).entries())
+    widths[at] = natural.reduce((most, row) => Math.max(most, widens(row[at])), widths[at] ?? 0);
+  const fit = fitted(widths, width ?? wrap);
+  const shown = whole.map((row) =>
+    row.map((cell, at) => (fit[at] === widths[at] ? cell : shortened(cell, fit[at] ?? 0))),
+  );
+  const lengths = lengthsOf(shown);
   const text = (row: string[], line: number) => {
     const long = (at: number) => lengths[line]?.[at] ?? 0;
-    const gapAfter = (at: number) => (at === row.length - 1 ? 0 : Math.max(0, (widths[at] ?? 0) - long(at)) + 2);
-    const whole = row.reduce((sum, _, at) => sum + long(at) + gapAfter(at), 0);
-    const cut = width !== undefined && whole > width;
-    let left = cut ? width - 1 : whole;
+    const gapAfter = (at: number) => (at === row.length - 1 ? 0 : Math.max(0, (fit[at] ?? 0) - long(at)) + GAP);
+    const all = row.reduce((sum, _, at) => sum + long(at) + gapAfter(at), 0);
+    const cut = width !== undefined && all > width;
+    let left = cut ? width - 1 : all;
     let before = 0;
     const cells = row.map((cell, at) => {
       const last = wrap !== undefined && at === row.length - 1;

@@ -119,6 +119,30 @@ describe("columns()", () => {
     );
   });
 
+  test("shortens what is widest where a terminal would break every line, and gives nothing to say no line", () => {
+    const rows = [
+      ["ID", "NAME", "STATUS", "REASON"],
+      ["8ec83353", "NVMe SSD Controller PM9A1/PM9A3/980PRO", "Ready", "-"],
+      ["b907dc7c", "4xxx Series QAT", "NotReady", "AllOnes"],
+    ];
+    expect(columns(rows, { wrap: 60 })).toBe(
+      [
+        "ID        NAME              STATUS    REASON",
+        "8ec83353  NVMe SSD Contro…  Ready     -",
+        "b907dc7c  4xxx Series QAT   NotReady  AllOnes",
+        "",
+      ].join("\n"),
+    );
+    expect(
+      columns(rows, { wrap: 38 })
+        .split("\n")
+        .filter((line) => /^ *-$/.test(line)),
+    ).toEqual([]);
+    // A file has all of it, and so has a terminal that even that is no help to.
+    expect(columns(rows)).toContain("980PRO");
+    expect(columns(rows, { wrap: 30 })).toContain("980PRO");
+  });
+
   test("aligns rows that come later with those before", () => {
     const widths: number[] = [];
     expect(

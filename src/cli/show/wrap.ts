@@ -1,5 +1,5 @@
 /** A column narrower than that is no reading: what is to stand in it stands below its row, so far from the left. */
-const LEAST = 24;
+export const LEAST = 24;
 const BELOW = 4;
 
 /** The lines of a text of so many characters at most, broken between words; a longer word is broken itself. */
@@ -27,6 +27,8 @@ export function wrapped(text: string, most: number): string[] {
  */
 export function hanging(text: string, before: number, width: number): string {
   const room = width - before;
+  // Nothing to say takes no line of its own.
+  if (room < 1 && text === "-") return "";
   if ([...text].length <= room) return text;
   const beside = room >= LEAST;
   const indent = " ".repeat(beside ? before : BELOW);

@@ -113,7 +113,7 @@ const COLUMNS: Column<Device>[] = [
   { heading: "KERNEL DRIVER", wide: true, of: ({ hardware }) => orNone(hardware.pci?.kernel_driver) },
   { heading: "LINK", wide: true, of: ({ hardware }) => linkOf(hardware) },
   { heading: "SLOT", wide: true, of: ({ hardware }) => orNone(hardware.pci?.slot) },
-  { heading: "LABEL", wide: true, of: ({ hardware }) => orNone(hardware.pci?.label) },
+  { heading: "SLOT LABEL", wide: true, of: ({ hardware }) => orNone(hardware.pci?.label) },
   { heading: "SERIAL", wide: true, of: ({ hardware }) => hardware.serials.map(({ value }) => value).join(",") },
   { heading: "FIRMWARE", wide: true, of: ({ hardware }) => orNone(hardware.attributes.firmware_version?.toString()) },
   {
