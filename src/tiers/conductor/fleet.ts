@@ -30,8 +30,11 @@ export interface Tracked {
   again: boolean;
   /** It is not asked again before, on this conductor's monotonic clock: what it changed took others' time. */
   restsUntil: number;
-  /** Two claim to be this node. `until`: when that is over unless it is seen again. `blocks`: neither can be trusted. `before`: its state. */
-  conflict: { until: number; blocks: boolean; before: NodeState } | null;
+  /**
+   * Two claim to be this node. `until`: when that is over unless it is seen again. `blocks`: neither can be trusted. `apart`: its
+   * state apart from that, as it was last heard. `conditions`: what is shown of it, as a row has it.
+   */
+  conflict: { until: number; blocks: boolean; apart: NodeState; conditions: string | null } | null;
   /** Takes back the next poll or retry. */
   cancel: () => void;
 }

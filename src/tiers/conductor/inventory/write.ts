@@ -133,7 +133,7 @@ export function writeState(
     const node = { id: row.id, name: next.name };
     // These belong to writeReports, the key to admission: a hello that began before must not set them back.
     const { generation, reported, key, first_seen } = stored;
-    const wasSeen = stored.state !== "EXPECTED";
+    const wasSeen = stored.last_seen !== null;
     const kept = { generation, reported, key, first_seen: wasSeen ? first_seen : row.first_seen };
     const stale = options.devices === "stale";
     const isRenamed = !first && stored.name !== next.name;

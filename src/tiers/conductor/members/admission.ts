@@ -109,7 +109,10 @@ export function createAdmission(
     if (caller.usedUp) throw usedUp();
     if (known?.key && !(await mayReplace(known, caller.node ?? null, token))) {
       const condition = twoKeys(known, { key: thumbprint, from: remoteAddress ?? "this host" }, now());
-      await roster.contest(trackedOf(known), condition, { forMs: TWO_KEYS_MS, blocks: false });
+      const tracked = trackedOf(known);
+      // Another conductor may have heard it since this one did.
+      if (!isOwn(fleet, tracked)) await roster.refresh(tracked);
+      await roster.contest(tracked, condition, { forMs: TWO_KEYS_MS, blocks: false });
       throw new SinewError("node_conflict", `${condition.message}; ${condition.action}`);
     }
     if (!known?.key) await refuseOthersName(db.read, { id, name: node.name });

@@ -111,7 +111,7 @@ export function createMembership(
       generation: stored?.generation ?? null,
       boot_id: body.boot_id ?? null,
       // One that was only expected is seen for the first time.
-      first_seen: stored === null || stored.state === "EXPECTED" ? now() : stored.first_seen,
+      first_seen: stored === null || stored.last_seen === null ? now() : stored.first_seen,
       key: stored?.key ?? null,
       conditions: null,
     };
@@ -140,11 +140,14 @@ export function createMembership(
       lookAtClock();
     }
     await refuseSecond(tracked, body, from);
-    if (tracked.conflict && row.state === "LIVE")
-      Object.assign(row, { state: "CONFLICT", conditions: tracked.row.conditions });
+    // Who leaves ends it: nothing is in conflict with a node that is not there, and what comes back proves its key anew.
+    if (row.state === "LEFT") tracked.conflict = null;
+    if (tracked.conflict) Object.assign(row, { state: "CONFLICT", conditions: tracked.conflict.conditions });
     // A write that failed is made up for by the next hello, which says the same again.
     const other = given !== undefined && !saysSame(given.said, says);
     if (!tracked.stored || differs(tracked.row, row) || other) await roster.setState(tracked, row, { says });
+    // It was heard, whatever it was before; and somebody may have wanted to be it meanwhile.
+    if (tracked.conflict) tracked.conflict.apart = row.state === "LEFT" ? "LEFT" : "LIVE";
     // What has to be acted upon is for the one that heard it; the rest is only passed on, by the node's counter.
     if (!isOwn(fleet, tracked) && (isNews() || !fleet.presence.isThere(tracked.owner ?? "") || links.has(id)))
       await roster.take(tracked);

@@ -82,8 +82,11 @@ export function createRoster(fleet: Fleet): Roster {
     const own = isOwn(fleet, tracked);
     if (own && (!before || unseen)) gained(tracked, renewals);
     // Who was in conflict has to be seen there again.
-    if (row.state === "CONFLICT" && !tracked.conflict)
-      tracked.conflict = { until: world.monotonic() + 2 * fleet.ttlMs(tracked), blocks: false, before: "LIVE" };
+    if (row.state === "CONFLICT" && !tracked.conflict) {
+      const until = world.monotonic() + 2 * fleet.ttlMs(tracked);
+      const apart = row.last_seen === null ? "EXPECTED" : "LIVE";
+      tracked.conflict = { until, blocks: false, apart, conditions: row.conditions };
+    }
     if (own || !before) return;
     Object.assign(tracked, { etag: null, failures: 0 });
     tracked.cancel();
@@ -146,12 +149,13 @@ export function createRoster(fleet: Fleet): Roster {
     if (blocks) heard(tracked);
     const before: Condition[] = JSON.parse(tracked.row.conditions ?? "[]");
     const told = tracked.conflict !== null && before.some(({ reason }) => reason === condition.reason);
-    const state = tracked.conflict?.before ?? stateOf(tracked);
-    tracked.conflict = { until: world.monotonic() + forMs, blocks, before: state };
+    const apart = blocks ? "LIVE" : (tracked.conflict?.apart ?? stateOf(tracked));
+    const conditions = JSON.stringify([condition]);
+    tracked.conflict = { until: world.monotonic() + forMs, blocks, apart, conditions };
     if (blocks) tracked.etag = null;
     if (told) return;
     world.log("warn", condition.message, { node: tracked.row.id });
-    const row = { ...tracked.row, state: "CONFLICT", conditions: JSON.stringify([condition]) };
+    const row = { ...tracked.row, state: "CONFLICT", conditions };
     await setState(tracked, row, { distrust: blocks });
   };
 

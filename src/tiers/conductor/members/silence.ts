@@ -121,11 +121,11 @@ export function createSilence(fleet: Fleet, roster: Roster, pull: (tracked: Trac
     const { conflict } = tracked;
     if (conflict && conflict.until < time) {
       tracked.conflict = null;
-      const state = isCurrent(conflict.before) ? silenceOf(tracked, time) : conflict.before;
+      const state = isCurrent(conflict.apart) ? silenceOf(tracked, time) : conflict.apart;
       await roster.setState(tracked, { ...tracked.row, state, conditions: null }, { held: true });
     }
     // One that was silent before somebody else claimed to be it has not fallen silent now.
-    if (tracked.conflict && !isCurrent(tracked.conflict.before)) return;
+    if (tracked.conflict && !isCurrent(tracked.conflict.apart)) return;
     const state = silenceOf(tracked, time);
     if (!isCurrent(stateOf(tracked)) || state === "LIVE" || state === stateOf(tracked)) return;
     const linked = links.has(tracked.row.id);
