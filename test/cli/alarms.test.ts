@@ -129,13 +129,16 @@ test("of a name that no node has nothing fires, and that is said; a window may b
   expect(added).toMatchObject({
     code: 0,
     err: expect.stringMatching(
-      /silenced until \S+Z: n11\n.*no node has the id or the name "n11" now.*did you mean n1\?/,
+      /silenced until \S+ \S+ UTC: n11\n.*no node has the id or the name "n11" now.*did you mean n1\?/,
     ),
   });
   await run("window", "end", added.out.trim());
   const known = await ran(["window", "add", "--node", "n1", "--for", "1h", "--state", state], cleanEnv(home));
-  expect(known).toMatchObject({ code: 0, err: expect.stringMatching(/^sinew: silenced until \S+Z: n1\n$/) });
+  expect(known).toMatchObject({ code: 0, err: expect.stringMatching(/^sinew: silenced until \S+ \S+ UTC: n1\n$/) });
   await run("window", "end", known.out.trim());
+  const label = await ran(["window", "add", "--label", "rack=none", "--for", "1h", "--state", state], cleanEnv(home));
+  expect(label).toMatchObject({ code: 0, err: expect.stringContaining("no node has the label rack=none now") });
+  await run("window", "end", label.out.trim());
 });
 
 test("a window is added, listed and ended; what it matches is silenced meanwhile", async () => {

@@ -12,7 +12,7 @@ import { durationMs } from "../show/duration.ts";
 import { json as asJson } from "../show/json.ts";
 import { columns, wrapWidth } from "../table.ts";
 import { printable } from "../text.ts";
-import { unlessNode } from "./asked.ts";
+import { hasLabelled, unlessNode } from "./asked.ts";
 import { beginningOf } from "./beginning.ts";
 
 export const examples = `
@@ -63,9 +63,9 @@ export function define(command: Command): void {
       if (json) return print(`${asJson({ windows }, 2)}\n`);
       if (windows.length === 0) return print("There is none.\n");
       const rows = windows.map(({ id, starts_at, ends_at, matcher, comment }) =>
-        [id.slice(0, 8), starts_at, ends_at, described(matcher), comment ?? "-"].map(printable),
+        [id.slice(0, 8), second(starts_at), second(ends_at), described(matcher), comment ?? "-"].map(printable),
       );
-      await print(columns([["ID", "FROM", "TO", "WHAT", "COMMENT"], ...rows], { wrap: wrapWidth() }));
+      await print(columns([["ID", "FROM (UTC)", "TO (UTC)", "WHAT", "COMMENT"], ...rows], { wrap: wrapWidth() }));
     });
   sub("end", "end a window, or take it back")
     .argument("<ID>", "its id, or 4 characters or more of its beginning")
@@ -80,6 +80,9 @@ export function define(command: Command): void {
       await print(`ended ${one.id}\n`);
     });
 }
+
+/** As all lists show a time. */
+const second = (time: string) => time.slice(0, 19).replace("T", " ");
 
 const described = ({ node, kind, labels = {} }: Window["matcher"]) =>
   [node, kind, ...Object.entries(labels).map((one) => one.join("="))].filter(Boolean).join(" ") || "everything";
@@ -128,12 +131,14 @@ async function add({ node, label = [], kind, all, from, for: length, comment, ..
   const made = (await call(where, { method: "POST", path: "/windows", body })).body as Window | null;
   if (typeof made?.id !== "string") throw new Exit(1, "expected a window, got something else");
   await print(`${printable(made.id)}\n`);
-  const when = `${from === undefined ? "" : `from ${body.starts_at} `}until ${body.ends_at}`;
+  const when = `${from === undefined ? "" : `from ${second(made.starts_at)} `}until ${second(made.ends_at)} UTC`;
   writeError(`sinew: silenced ${when}: ${printable(described(body.matcher))}\n`);
-  if (node === undefined) return;
-  const near = await unlessNode(where, node);
-  if (near !== null)
+  const note = (what: string, near = "") =>
     writeError(
-      `sinew: note: no node has the id or the name ${JSON.stringify(printable(node))} now, and the window is for one to come${printable(near)}\n`,
+      `sinew: note: no node has ${printable(what)} now, and the window is for one to come${printable(near)}\n`,
     );
+  const near = node === undefined ? null : await unlessNode(where, node);
+  if (near !== null) note(`the id or the name ${JSON.stringify(node)}`, near);
+  if (labels.length > 0 && !(await hasLabelled(where, labels)))
+    note(`the label ${labels.map((one) => one.join("=")).join(" ")}`);
 }
