@@ -1,5 +1,5 @@
 /** Parsers of the values settings have: null (or what is wrong) for text that is none. No host is asked anything. */
-import { parseJoinToken } from "./auth/join-token.ts";
+import { JOIN_PREFIX, parseJoinToken } from "./auth/join-token.ts";
 import { formatEndpoint, parseEndpoint } from "./client/endpoint.ts";
 
 export type Listen = { host: string; port: number } | { unix: string };
@@ -47,14 +47,16 @@ export function peerUrl(text: string): string | null {
   }
 }
 
-/** A join token, or `@PATH` of a file that holds one. */
-export function joinText(text: string): string | null {
-  if (text.startsWith("@")) return text.length > 1 && !text.includes("\0") ? text : null;
+/** A join token, or `@PATH` of a file that holds one; else what it is, in words that repeat nothing of it: it may hold a secret. */
+export function joinText(text: string): { join: string } | { problem: string } {
+  const other = { problem: "something else" };
+  if (text.startsWith("@")) return text.length > 1 && !text.includes("\0") ? { join: text } : other;
   try {
     parseJoinToken(text);
-    return text;
+    return { join: text };
   } catch {
-    return null;
+    if (!text.startsWith(JOIN_PREFIX)) return other;
+    return { problem: "what begins as one and is damaged, perhaps cut off while it was copied" };
   }
 }
 

@@ -156,10 +156,10 @@ export function parseConfig({ flags, env, host, kinds }: ConfigInput): Config {
   if (ownKey && !ownCert) bad("--client-cert", "the certificate of --client-key", "nothing");
   const join = when("join", () => {
     const from = given("join");
-    const value = from && joinText(from.text);
-    // Not what was found: a damaged token still has its secret in it.
-    if (from && !value) bad(from.name, "a join token as `sinew token create` prints it, or @FILE", "something else");
-    return value;
+    const said = from && joinText(from.text);
+    if (!said || "join" in said) return said?.join ?? null;
+    bad(from.name, "a join token as `sinew token create` prints it, or @FILE", said.problem);
+    return null;
   });
   const dial = when("dial", () => parsed("dial", "networks such as 10.0.0.0/8,fd00:1::/32", parseCidrs));
   const url = (flag: string) =>

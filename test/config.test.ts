@@ -177,6 +177,11 @@ describe("parseConfig()", () => {
     const said = problems({ role: "agent", join: "sinew-join-hunter2" });
     expect(said).toHaveLength(1);
     expect(said.join()).not.toContain("hunter2");
+    // Of a line that was cut off it says so.
+    expect(said.join()).toContain("perhaps cut off while it was copied");
+    const other = problems({ role: "agent", join: "hunter2" }).join();
+    expect(other).toContain("something else");
+    expect(other).not.toContain("hunter2");
   });
 
   test("never repeats the password of a URL", () => {

@@ -10,21 +10,21 @@ export interface JoinToken {
   credential: string;
 }
 
-const PREFIX = "sinew-join-";
+export const JOIN_PREFIX = "sinew-join-";
 
 export function formatJoinToken({ url, ca, name, credential }: JoinToken): string {
   const text = JSON.stringify([1, url, ca, name, credential]);
   const bytes = String.fromCharCode(...new TextEncoder().encode(text));
-  return PREFIX + btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return JOIN_PREFIX + btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** Throws RangeError, which repeats nothing of the text: it may hold a secret. */
 export function parseJoinToken(text: string): JoinToken {
   const fail = (why: string) => new RangeError(`expected a join token as \`sinew token create\` prints it: ${why}`);
-  if (!text.startsWith(PREFIX)) throw fail(`it begins with ${PREFIX}, this does not`);
+  if (!text.startsWith(JOIN_PREFIX)) throw fail(`it begins with ${JOIN_PREFIX}, this does not`);
   let fields: unknown;
   try {
-    const bytes = atob(text.slice(PREFIX.length).replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = atob(text.slice(JOIN_PREFIX.length).replaceAll("-", "+").replaceAll("_", "/"));
     fields = JSON.parse(
       new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0))),
     );

@@ -99,6 +99,8 @@ describe.each(databases)("a node's key, on $name", ({ name, open }) => {
       for (let turn = 0; turn < 2; turn += 1) {
         const asked = await detail(await askToJoin(lab, at, await invite(node.id, null), thief));
         expect(asked.status).toBe(409);
+        // A copy is told to be another node, before it is told how to become this one.
+        expect(asked.detail).toMatch(/`--node-id` and a `--node` of its own.*sinew node rekey/);
         for (const { thumbprint } of [node.key, thief.key]) expect(asked.detail).toContain(thumbprint);
       }
     }

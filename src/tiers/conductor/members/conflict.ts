@@ -46,6 +46,6 @@ export const twoKeys = (known: NodeRow, second: { key: string; from: string }, s
   status: "false",
   reason: "TwoKeys",
   message: `two keys claim to be node ${known.id} (${known.name}): ${known.key}, which it joined with, and ${second.key}, from ${second.from}`,
-  action: `if the machine was replaced or its state lost: \`sinew node rekey ${known.id}\`, then join again; else find out who has its node id`,
+  action: `if the second one is a copy, or replays the same \`--snapshot\`: start it with a \`--node-id\` and a \`--node\` of its own; if the machine was replaced or its state lost: \`sinew node rekey ${known.id}\`, then join again; else find out who has its node id`,
   since,
 });
