@@ -31,6 +31,14 @@ async function main(argv: string[]): Promise<void> {
     command.addHelpText("after", examples);
     define(command);
   }
+  const [asked] = called === "help" ? argv.slice(argv.indexOf(called) + 1).filter((one) => !one.startsWith("-")) : [];
+  if (asked !== undefined && !Object.hasOwn(COMMANDS, asked) && asked !== "help") {
+    const { elsewhere } = await import("./cli/show/elsewhere.ts");
+    const { didYouMean } = await import("./cli/show/near.ts");
+    const here = elsewhere(asked);
+    const mend = here === null ? didYouMean(asked, Object.keys(COMMANDS)) : `: ${here}`;
+    throw new Exit(2, `there is no command ${JSON.stringify(asked)}${mend || "; `sinew --help` shows what there is"}`);
+  }
   if (called !== undefined && !Object.hasOwn(COMMANDS, called)) {
     const { elsewhere } = await import("./cli/show/elsewhere.ts");
     const here = elsewhere(called);

@@ -1,6 +1,9 @@
-import { codeOf } from "./exit.ts";
+import { codeOf, Exit, reasonOf } from "./exit.ts";
 
-/** Writes all of `text` to stdout. A reader that has gone (`| head`) is the end of the work, not a failure of it. */
+/**
+ * Writes all of `text` to stdout. A reader that has gone (`| head`) is the end of the work, not a failure of it. Throws Exit
+ * where it cannot be written.
+ */
 export async function print(text: string): Promise<void> {
   // Bun empties a file that is written "" to, and what was there before is lost.
   if (text === "") return;
@@ -9,7 +12,8 @@ export async function print(text: string): Promise<void> {
     else await written(text);
   } catch (error) {
     if (codeOf(error) === "EPIPE") process.exit(0);
-    throw error;
+    const why = codeOf(error) === "ENOSPC" ? "no space left on device (ENOSPC)" : reasonOf(error);
+    throw new Exit(1, `cannot write the output: ${why}`);
   }
 }
 

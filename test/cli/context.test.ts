@@ -38,7 +38,7 @@ test("without a conductor the flag, the context and the directory that mend it a
 test("a saved conductor is asked from then on, with its token; only its owner reads where that is", async () => {
   expect((await run(["context", "list"])).out).toContain("None is saved");
   const set = ["context", "set", "prod", "--conductor", conductor.url, "--token", token];
-  expect(await run(set)).toEqual({ code: 0, out: "prod is the current context\n", err: "" });
+  expect(await run(set)).toEqual({ code: 0, out: `prod is the current context: ${conductor.url}\n`, err: "" });
   expect(await run(["alarms"])).toEqual({ code: 0, out: "Nothing fires.\n", err: "" });
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect(readFileSync(file, "utf8")).not.toContain(readFileSync(token, "utf8").trim());

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 
-const main = join(import.meta.dir, "../../src/main.ts");
+export const main = join(import.meta.dir, "../../src/main.ts");
 
 export interface Ran {
   code: number;

@@ -1,10 +1,16 @@
 import { expect, test } from "bun:test";
+import { diskFinding } from "../../src/cli/doctor/state.ts";
 import { hardware } from "../../src/cli/get/kinds/hardware.ts";
 import { operations } from "../../src/cli/get/kinds/operations.ts";
+import { sources } from "../../src/cli/get/kinds/sources.ts";
 import { word } from "../../src/cli/get/words.ts";
+import { labelsPatch } from "../../src/cli/life/label.ts";
 import type { Conductor } from "../../src/cli/operator/conductor.ts";
 import { nodeSeen } from "../../src/cli/wait/aim.ts";
+import { NodePatch } from "../../src/contract/fleet/given.ts";
+import type { FleetSource } from "../../src/contract/hardware.ts";
 import type { Node } from "../../src/contract/node.ts";
+import { cleanEnv, main, run } from "./run.ts";
 
 /** A fleet of one device, of a driver of one's own: of a type and with a condition that only it says. */
 const own = {
@@ -71,4 +77,56 @@ test("the beginning of an id is asked for, and all are only where nothing has it
   asked.length = 0;
   expect((await by("8e45BEEF")).rows).toHaveLength(1);
   expect(asked.map((path) => new URL(path, "http://any").searchParams.get("uuid"))).toEqual(["8e45beef"]);
+});
+
+test("a label's name that nobody could type again is refused, and can be taken back", () => {
+  expect(() => labelsPatch(["bad label=x"])).toThrow("without white space and control characters");
+  expect(labelsPatch(["rack=r 7", "bad label-"])).toEqual({ rack: "r 7", "bad label": null });
+  const parses = (labels: object) => NodePatch.safeParse({ labels }).success;
+  expect([parses({ "bad label": "x" }), parses({ "a\tb": "x" }), parses({ "a\u202eb": "x" })]).toEqual([
+    ...[false, false, false],
+  ]);
+  expect([parses({ rack: "r 7" }), parses({ "bad label": null })]).toEqual([true, true]);
+});
+
+test("a disk without room for a write is a failure, and one with little a warning", () => {
+  expect([0, 15, 16, 255, 256].map((free) => diskFinding("/s", free).status).join(" ")).toBe(
+    "failed failed warning warning ok",
+  );
+});
+
+test("a vendor may be said as lspci and sysfs say it", async () => {
+  await found({ vendor: "0x10DE" });
+  expect(asked.at(-1)).toContain("vendor_id=10de");
+});
+
+test("help of a command that is none says so, with the one that is like it", async () => {
+  const { code, err } = await run(["help", "gett"], cleanEnv("/nonexistent"));
+  expect({ code, err }).toEqual({ code: 2, err: 'sinew: there is no command "gett"; did you mean get?\n' });
+});
+
+test.skipIf(process.platform !== "linux")(
+  "output that cannot be written is said in a line, and is no bug",
+  async () => {
+    const child = Bun.spawn(["sh", "-c", '"$0" "$1" context list > /dev/full', process.execPath, main], {
+      env: cleanEnv("/nonexistent"),
+      stderr: "pipe",
+    });
+    const err = await new Response(child.stderr).text();
+    expect({ code: await child.exited, err }).toEqual({
+      ...{ code: 1, err: "sinew: cannot write the output: no space left on device (ENOSPC)\n" },
+    });
+  },
+);
+
+test("what is to be done about a source of a node that is away is what its node says", () => {
+  const reason = (message: string) =>
+    sources.columns
+      .find(({ heading }) => heading === "REASON")
+      ?.of({ name: "gpu", node: { id: "1", name: "n1" }, error: { code: "unreachable", message } } as FleetSource, {
+        now: 0,
+      });
+  expect(reason("node n1 is LEFT")).toBe("unreachable: node n1 is LEFT (start its agent again, if it is to be here)");
+  expect(reason("node n1 is LOST")).toContain("whether the machine runs");
+  expect(reason("connection refused")).toContain("read the log of gpu on n1");
 });

@@ -92,7 +92,8 @@ async function set(name: string, { conductor, token, ca, clientCert, clientKey }
   };
   await writeContexts({ current: saved.current ?? name, contexts: { ...saved.contexts, [name]: context } });
   const now = saved.current === null || saved.current === name ? "the current context" : "saved";
-  await print(`${name} is ${now}\n`);
+  // What was left out of it, such as the scheme, is so seen.
+  await print(`${name} is ${now}: ${url}\n`);
   const { token: tokenFile, ca: caFile, client_cert, client_key } = context;
   const missing = [tokenFile, caFile, client_cert, client_key].filter((path) => path && !existsSync(path));
   // It may be made later; a name that was mistyped never will be.

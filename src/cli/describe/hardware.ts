@@ -8,7 +8,7 @@ import type { Conductor } from "../operator/conductor.ts";
 import { age } from "../show/age.ts";
 import type { Section } from "../show/sections.ts";
 import { linkOf } from "../table.ts";
-import { alarmsOf, deviceCalled, holdersOf, newestChanges, setupHistory, sourcesOf, tried } from "./read.ts";
+import { alarmsOf, deviceCalled, holdersOf, NOT_SHOWN, newestChanges, setupHistory, sourcesOf, tried } from "./read.ts";
 
 const CHANGES = 10;
 const WRITES = 5;
@@ -121,7 +121,7 @@ export function deviceSections(read: Read, now: number): Section[] {
       ],
     },
     "why" in holders
-      ? { heading: "Held by", line: `not known: ${holders.why}` }
+      ? { heading: "Held by", line: holders.why.startsWith(NOT_SHOWN) ? holders.why : `not known: ${holders.why}` }
       : {
           heading: "Held by",
           none: `nobody that can be seen, but for its kernel driver (${pci?.kernel_driver ?? "none"})`,

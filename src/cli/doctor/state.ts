@@ -10,6 +10,8 @@ import { type Finding, failed, good, warning } from "./finding.ts";
 const MIB = 2 ** 20;
 /** A conductor's database of a small fleet grows by as much in a day of trouble. */
 const LITTLE_MIB = 256;
+/** With less a write may not have the room that the database takes at once, for its journal. */
+const NONE_MIB = 16;
 const SOON_DAYS = 14;
 const DAY_MS = 86_400_000;
 
@@ -40,10 +42,17 @@ export async function stateFindings(state: string): Promise<Finding[]> {
     mode & 0o077
       ? warning(check, `others may enter ${state} (mode ${(mode & 0o777).toString(8)})`, `chmod 700 ${state}`)
       : null,
-    free < LITTLE_MIB
-      ? warning("disk", `${free} MiB are free at ${state}: a full disk stops what is stored`, `df -h ${state}`)
-      : good("disk", `${free} MiB are free`),
+    diskFinding(state, free),
   ].filter((one) => one !== null);
+}
+
+/** Whether there is room for what a tier writes down; `free` in MiB. */
+export function diskFinding(state: string, free: number): Finding {
+  const check = "disk";
+  const mend = `make room there: df -h ${state}, du -xh ${state} | sort -h`;
+  if (free < NONE_MIB) return failed(check, `${free} MiB are free at ${state}: nothing more can be stored`, mend);
+  if (free >= LITTLE_MIB) return good(check, `${free} MiB are free`);
+  return warning(check, `${free} MiB are free at ${state}: a full disk stops what is stored`, mend);
 }
 
 /** What this node is known by, and how long that holds. */

@@ -41,15 +41,24 @@ function add<T>(command: Command, kind: Kind<T>): void {
   const sub = command.command(kind.name).aliases(kind.aliases).description(kind.summary);
   sub.argument("[ID...]", "some of them alone, by name, id or the beginning of an id");
   kind.filters(sub);
+  const filters = sub.options.map((option) => option.attributeName());
+  const isFiltered = () => filters.some((name) => sub.getOptionValueSource(name) === "cli");
   once(sub);
   sub
     .option(...OUTPUT_OPTION)
     .option("--no-headers", "rows alone")
     .option("-w, --watch", "go on with each that changes: in its place on a terminal, else a line each");
-  fleetOptions(sub).action((ids: string[], flags: Flags & FleetFlags) => get(kind, ids, flags));
+  fleetOptions(sub).action((ids: string[], flags: Flags & FleetFlags) =>
+    get(kind, ids, { flags, all: ids.length === 0 && !isFiltered() }),
+  );
 }
 
-async function get<T>(kind: Kind<T>, said: string[], flags: Flags & FleetFlags): Promise<void> {
+/** `all`: nothing was said of which rows are meant. */
+async function get<T>(
+  kind: Kind<T>,
+  said: string[],
+  { flags, all }: { flags: Flags & FleetFlags; all: boolean },
+): Promise<void> {
   const output = outputOf(flags);
   const headings = flags.headers !== false;
   const conductor = await conductorOf(flags);
@@ -59,11 +68,12 @@ async function get<T>(kind: Kind<T>, said: string[], flags: Flags & FleetFlags):
     const table = output === "table" || output === "wide";
     const screen =
       table && !kind.log && process.stdout.isTTY && process.env.TERM !== "dumb"
-        ? drawn(conductor, kind, { wide: output === "wide", headings })
+        ? drawn(conductor, kind, { wide: output === "wide", headings, none: all ? kind.nothing : kind.none })
         : lines(conductor, kind, { output, headings });
     return watch(conductor, kind, asking, { screen, signal: new AbortController().signal });
   }
   const { rows } = await asking.list();
   await print(render(kind, rows, { output, look: { now: conductor.now() }, headings }));
-  if (rows.length === 0 && (output === "table" || output === "wide")) writeError(`sinew: ${kind.none}\n`);
+  if (rows.length === 0 && (output === "table" || output === "wide"))
+    writeError(`sinew: ${all ? kind.nothing : kind.none}\n`);
 }

@@ -56,8 +56,12 @@ export interface Kind<T> {
   handle(row: T): string;
   /** A row for programs, where it is not `T`: as it is in the API, with what its columns say beside. */
   plain?(row: T): unknown;
-  /** What stands where there is no row. */
+  /** What stands where no row is among those that are asked for. */
   none: string;
+  /** The same where all are asked for. */
+  nothing: string;
+  /** Says when each was heard last, of which there is no change: a table that is watched asks for it again and again. */
+  heard?: true;
   /** False: the feed says nothing of it, so that it is asked again and again. */
   inFeed: boolean;
   /** True: rows never change, and come one after the other. */

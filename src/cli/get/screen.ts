@@ -12,7 +12,7 @@ const EVERY_MS = 1_000;
 export function drawn<T>(
   conductor: Conductor,
   kind: Kind<T>,
-  { wide, headings }: { wide: boolean; headings: boolean },
+  { wide, headings, none }: { wide: boolean; headings: boolean; none: string },
 ): Screen<T> {
   const shown = new Map<string, T>();
   let changed = new Set<string>();
@@ -31,7 +31,7 @@ export function drawn<T>(
     const out = lines.map((line, at) => (colours() && bold[at - (headings ? 1 : 0)] ? `\x1b[1m${line}\x1b[22m` : line));
     if (shown.size > visible.length) out.push(moreText(shown.size - visible.length).slice(0, width));
     if (away !== null) out.push(`${away}; trying again`.slice(0, width));
-    if (out.length === 0) out.push(kind.none);
+    if (out.length === 0) out.push(none);
     await print(screenful(out));
   }
 
@@ -57,6 +57,10 @@ export function drawn<T>(
     },
     async forgotten(rows) {
       for (const row of rows) shown.delete(kind.key(row));
+      soon();
+    },
+    heard(rows) {
+      for (const row of rows) shown.set(kind.key(row), row);
       soon();
     },
     async lost(why) {

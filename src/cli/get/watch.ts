@@ -12,6 +12,8 @@ import { colours, type Output, plainOf } from "./show.ts";
 
 /** What the feed says nothing of is asked so often. */
 const ASK_MS = 2_000;
+/** When each was heard last is asked for so often, or when the feed says something next: that is every 15 s. */
+const HEARD_MS = 10_000;
 
 /** How rows are shown that change: each is told as it is then, and those that are in no list any more. */
 export interface Screen<T> {
@@ -19,6 +21,8 @@ export interface Screen<T> {
   forgotten(rows: T[]): Promise<void>;
   /** They have been told once more, and are not among those asked for any more. */
   left(rows: T[]): void;
+  /** Nothing has become of these but that they were heard again; a screen that cannot take a line back does without. */
+  heard?(rows: T[]): void;
   /** The conductor is away: what is shown may be old. */
   lost(why: string): Promise<void>;
 }
@@ -62,6 +66,18 @@ export async function watch<T>(
     return list;
   }
 
+  let heardAt = performance.now();
+
+  /** Between two changes: what was listed then is older than none that has been shown. */
+  async function hear(): Promise<void> {
+    if (!kind.heard || !screen.heard || performance.now() - heardAt < HEARD_MS) return;
+    const { rows } = await answered(() => asking.list());
+    heardAt = performance.now();
+    const own = rows.filter((row) => known.has(kind.key(row)));
+    for (const row of own) known.set(kind.key(row), { row, text: JSON.stringify(row) });
+    screen.heard(own);
+  }
+
   /** The conductor may go away in the middle: what is asked about a change is asked until it is answered. */
   async function answered<R>(work: () => Promise<R>): Promise<R> {
     for (;;) {
@@ -86,6 +102,7 @@ export async function watch<T>(
   for await (const news of follow(conductor.where, { from: () => revision, signal })) {
     if (news.kind === "lost") await screen.lost(news.why);
     else if (news.kind === "listAgain") revision = (await answered(listed)).revision;
+    if (news.kind !== "lost") await hear();
     if (news.kind !== "change") continue;
     const { rows, forgotten } = await answered(() => asking.touched(news.change));
     // One that was not asked for before and is not now is none of these; one that leaves is told once more, as it is now.

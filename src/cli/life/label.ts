@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { isPlainName, PLAIN_NAME } from "../../contract/fleet/labels.ts";
 import type { Node } from "../../contract/node.ts";
 import { Exit } from "../exit.ts";
 import { kindless } from "../get/kindless.ts";
@@ -41,7 +42,10 @@ export function define(command: Command): void {
 export function labelsPatch(words: readonly string[]): Record<string, string | null> {
   const patch: [string, string | null][] = words.map((word) => {
     const [, name, value] = /^([^=]+)=(.*)$/s.exec(word) ?? [];
-    if (name !== undefined && value !== undefined) return [name, value];
+    if (name !== undefined && value !== undefined) {
+      if (!isPlainName(name)) throw new Exit(2, `<LABEL>: ${PLAIN_NAME}, found ${JSON.stringify(name)}`);
+      return [name, value];
+    }
     const [, taken] = /^([^=]+)-$/s.exec(word) ?? [];
     if (taken !== undefined) return [taken, null];
     throw new Exit(2, `<LABEL>: expected NAME=VALUE or NAME-, found ${JSON.stringify(word)}`);

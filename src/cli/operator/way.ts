@@ -92,9 +92,12 @@ async function addressOf(where: Where, state: string): Promise<string> {
 
 /** Whether this is on this node: a pass that another host is shown is good for the same port here. */
 async function isOurs(url: string, state: string): Promise<boolean> {
-  if (isHere(url)) return true;
-  return url === (await readAddress(state, "conductor")) || url === (await readAddress(state, "agent"));
+  return isHere(url) || (await runsIn(state, url));
 }
+
+/** Whether this is where a tier of the state directory says that it is. */
+const runsIn = async (state: string, url: string): Promise<boolean> =>
+  url === (await readAddress(state, "conductor")) || url === (await readAddress(state, "agent"));
 
 /** The operator token itself is never sent: whoever took the port of a tier that died would have it. */
 async function credential({ token }: Where, state: string, url: string): Promise<string> {
@@ -127,7 +130,7 @@ async function fetchOf(url: string, state: string, where: Where): Promise<World[
     throw new Exit(2, "--client-cert and --client-key: expected both or neither, found one");
   }
   if (!url.startsWith("https:")) return fetch;
-  const ca = await authorityOf(where, state);
+  const ca = await authorityOf(url, state, where);
   if ("Deno" in globalThis && (ca !== null || clientCert)) {
     throw new Exit(1, `cannot call ${url} on Deno, whose fetch cannot be held to one CA: run this command on Bun`);
   }
@@ -135,9 +138,9 @@ async function fetchOf(url: string, state: string, where: Where): Promise<World[
   return ca === null ? verifiedFetch(fetch, own) : pinnedFetch(fetch, { ca, ...own });
 }
 
-async function authorityOf({ ca, token }: Where, state: string): Promise<string | null> {
+async function authorityOf(url: string, state: string, { ca, token }: Where): Promise<string | null> {
   if (ca !== undefined) return pemOf(await readCertificates(ca));
-  // A token of one's own is for another node's tier.
-  if (token !== undefined) return null;
+  // A token of one's own is for another node's tier, unless it is for the one that runs there.
+  if (token !== undefined && !(await runsIn(state, url))) return null;
   return (await readAuthority(state, "conductor")) ?? (await readAuthority(state, "agent"));
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { text } from "../text.ts";
 import { nodeName } from "./expected.ts";
-import { labelName, MOST_LABELS, withoutOwn } from "./labels.ts";
+import { isPlainName, labelName, MOST_LABELS, PLAIN_NAME, withoutOwn } from "./labels.ts";
 
 const comment = text(1024);
 
@@ -52,6 +52,12 @@ export const NodePatch = z
       z
         .record(labelName, text(255).or(z.literal("")).nullable())
         .refine((labels) => Object.keys(labels).length <= MOST_LABELS, `expected at most ${MOST_LABELS} labels`)
+        .superRefine((labels, context) => {
+          // One that was given when that was not refused can be taken back.
+          for (const [name, value] of Object.entries(labels))
+            if (value !== null && !isPlainName(name))
+              context.addIssue({ code: "custom", path: [name], message: PLAIN_NAME });
+        })
         .meta({ maxProperties: MOST_LABELS })
         .nullable(),
     ).optional(),

@@ -16,6 +16,10 @@ export const withoutOwn = <T extends z.ZodType>(schema: T) =>
 
 export const labelName = text(63);
 
+/** Whether a label's name, as an operator gives it, can be typed and read: what nodes say themselves is left as it is. */
+export const isPlainName = (name: string): boolean => !/[\s\p{Cc}\p{Cf}]/u.test(name);
+export const PLAIN_NAME = "expected a label's name without white space and control characters";
+
 /** Words by which nodes are told apart, and chosen. */
 export const Labels = withoutOwn(
   z

@@ -63,6 +63,7 @@ export const alarms: Kind<Alarm> = {
   key: ({ id }) => id,
   handle: ({ id }) => id,
   none: "no alarm is like that",
+  nothing: "nothing fires",
   inFeed: true,
 };
 

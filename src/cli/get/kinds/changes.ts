@@ -75,6 +75,7 @@ export const changes: Kind<Change> = {
   key: ({ revision, node, uuid, alarm }) => `${revision} ${node.id} ${uuid} ${alarm?.id}`,
   handle: ({ revision }) => String(revision),
   none: "nothing changed",
+  nothing: "there is no change",
   inFeed: true,
   log: true,
 };

@@ -154,13 +154,14 @@ export const hardware: Kind<Device> = {
   handle: ({ hardware }) => hardware.uuid,
   plain: (device) => ({ ...device.hardware, shown: shownOf(statusOf(device), whyOf(device)) }),
   none: "no device is like that",
+  nothing: "there is no device",
   inFeed: true,
 };
 
 /** Asks for devices; what a change leaves out of the choice is judged here as the conductor judges it in a list. */
 function asking(conductor: Conductor, flags: Flags, ids: string[]): Asking<Device> {
   const node = textOf(flags, "node");
-  const vendor = textOf(flags, "vendor")?.toLowerCase();
+  const vendor = textOf(flags, "vendor")?.toLowerCase().replace(/^0x/, "");
   if (vendor !== undefined && !/^[0-9a-f]{4}$/.test(vendor))
     throw new Exit(2, `--vendor: expected 4 hex digits, such as 10de, found ${JSON.stringify(flags.vendor)}`);
   const ready = truth("--ready", textOf(flags, "ready"));

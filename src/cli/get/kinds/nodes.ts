@@ -39,6 +39,10 @@ const MEANING: Partial<Record<Node["state"], { text: string; action: string }>> 
   },
 };
 
+/** What is to be done about a node in a state; null: nothing that the state alone says. */
+export const stateAction = (state: string, name: string): string | null =>
+  (Object.hasOwn(MEANING, state) && MEANING[state as Node["state"]]?.action.replace("NAME", name)) || null;
+
 export const troubles = ({ conditions = [] }: Pick<Node, "conditions">): Condition[] =>
   conditions.filter(({ status }) => status === "false");
 
@@ -107,6 +111,8 @@ export const nodes: Kind<Machine> = {
   handle: ({ node }) => node.name,
   plain: (machine) => ({ ...machine.node, shown: shownOf(nodeStatus(machine.node), whyOf(machine)) }),
   none: "no node is like that",
+  nothing: "there is no node yet",
+  heard: true,
   inFeed: true,
 };
 

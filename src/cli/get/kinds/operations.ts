@@ -56,6 +56,7 @@ export const operations: Kind<Operation> = {
   key: ({ uuid }) => uuid,
   handle: ({ uuid }) => uuid,
   none: "no operation is like that",
+  nothing: "there is no operation",
   inFeed: false,
 };
 

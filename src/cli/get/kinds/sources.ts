@@ -7,9 +7,16 @@ import { ago, orNone } from "../columns.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { theOne } from "../select.ts";
 import { hasLabels, LABEL_OPTION, labelsOf, word } from "../words.ts";
-import { nodeCalled } from "./nodes.ts";
+import { nodeCalled, stateAction } from "./nodes.ts";
 
 const STATUSES = ["OK", "STALE", "NEVER"] as const;
+
+/** Where its node is away, that is to be mended; its own log says nothing. */
+const actionOf = ({ name, node, error }: FleetSource): string => {
+  // As a conductor says it of each source of a node that it has written down as away.
+  const [, state = ""] = /^node .* is ([A-Z]+)$/.exec(error?.message ?? "") ?? [];
+  return stateAction(state, node.name) ?? `read the log of ${name} on ${node.name}, and \`sinew scan\` there`;
+};
 
 const why = ({ error }: Source): string => (error ? `${error.code}: ${error.message}` : "-");
 
@@ -35,15 +42,14 @@ export const sources: Kind<FleetSource> = {
     { heading: "ENDPOINT", wide: true, of: ({ endpoint }) => orNone(endpoint) },
     {
       heading: "REASON",
-      of: (source) =>
-        source.error
-          ? `${why(source)} (read the log of ${source.name} on ${source.node.name}, and \`sinew scan\` there)`
-          : "-",
+      of: (source) => (source.error ? `${why(source)} (${actionOf(source)})` : "-"),
     },
   ],
   key: ({ node, name }) => `${node.id} ${name}`,
   handle: ({ node, name }) => `${node.name}/${name}`,
   none: "no source is like that",
+  nothing: "there is no source yet",
+  heard: true,
   inFeed: true,
 };
 
