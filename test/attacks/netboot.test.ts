@@ -36,6 +36,17 @@ describe("a netbooted machine, with its id and a reusable token that is bound to
     expect(keys.size).toBe(2);
   });
 
+  test("joins again although another machine has just tried to be it", async () => {
+    const other = (await lab.makeToken(conductor, { role: "agent" })).join ?? "";
+    const own = ["--snapshot", HOST, "--drivers", "gpu", "--node", "net1", "--node-id", id, "--join", other];
+    await expect(lab.start("agent", "other", own)).rejects.toThrow(/two keys claim to be node/);
+    expect(await state()).toBe("CONFLICT");
+    machine = await boot();
+    await until(async () => (await state()) === "LIVE");
+    expect(await machine.stop("SIGTERM")).toBe(0);
+    await until(async () => (await state()) === "LEFT");
+  });
+
   test("joins again after its power was cut, once it has been silent long enough, and is in no conflict", async () => {
     machine = await boot();
     await until(async () => (await state()) === "LIVE");

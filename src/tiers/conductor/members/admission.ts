@@ -132,8 +132,10 @@ export function createAdmission(
   async function mayReplace(known: NodeRow, boundTo: string | null, tokenId: string): Promise<boolean> {
     if (boundTo === null || links.has(known.id)) return false;
     const token = await tokens.find(tokenId);
-    // A link at another conductor is not seen from here; its node is heard, though. What is in conflict is heard, too.
-    return token?.uses_left === null && !isCurrent(known.state as NodeState); // written from a NodeState only
+    // A link at another conductor is not seen from here; its node is heard, though.
+    const states = [known.state as NodeState, members.get(known.id)?.conflict?.apart]; // written from a NodeState only
+    // Apart from a conflict, too: who only claims to be it must not keep it out.
+    return token?.uses_left === null && states.some((state) => state !== undefined && !isCurrent(state));
   }
 
   async function admit({ id, name, key }: { id: string; name: string; key: string }, known: NodeRow | null) {

@@ -93,6 +93,12 @@ describe.each(databases)("a node that a second key has wanted to be, on $name", 
     const found = await node();
     return [found?.state, ...(found?.conditions ?? []).map(({ reason }) => reason)];
   };
+  /** What is due is written by a database that knows nothing of the virtual clock. */
+  async function becomes(...wanted: string[]) {
+    const end = performance.now() + 10_000;
+    while (!Bun.deepEquals(await shown(), wanted) && performance.now() < end) await pass(STEP);
+    expect(await shown()).toEqual(wanted);
+  }
   async function changes(kind: Change["kind"]): Promise<Change[]> {
     const page: { changes: Change[] } = JSON.parse(await conductor.changes(0, { limit: 1000 }));
     return page.changes.filter((change) => change.kind === kind);
@@ -109,7 +115,7 @@ describe.each(databases)("a node that a second key has wanted to be, on $name", 
     const first = clock.world.now().toISOString();
     expect(await shown()).toEqual(["CONFLICT", "TwoKeys"]);
     await pass(TEN_MINUTES, () => right.hello());
-    expect(await shown()).toEqual(["LIVE"]);
+    await becomes("LIVE");
     expect((await states()).filter((state, at, all) => state !== all[at - 1])).toEqual([
       "EXPECTED",
       "CONFLICT",
@@ -123,13 +129,13 @@ describe.each(databases)("a node that a second key has wanted to be, on $name", 
   test("and that was never heard is EXPECTED again, also where its conductor was restarted meanwhile", async () => {
     await refused();
     await pass(TEN_MINUTES);
-    expect(await shown()).toEqual(["EXPECTED"]);
+    await becomes("EXPECTED");
     await refused();
     await conductor.stop();
     conductor = await started();
     expect(await shown()).toEqual(["CONFLICT", "TwoKeys"]);
     await pass(3 * LEASE);
-    expect(await shown()).toEqual(["EXPECTED"]);
+    await becomes("EXPECTED");
   });
 
   test("and that leaves has left, for good; what comes back is LIVE, in no conflict", async () => {
@@ -153,7 +159,7 @@ describe.each(databases)("a node that a second key has wanted to be, on $name", 
     await right.hello();
     expect(await shown()).toEqual(["CONFLICT", "TwoKeys"]);
     await pass(TEN_MINUTES, () => right.hello());
-    expect(await shown()).toEqual(["LIVE"]);
+    await becomes("LIVE");
     expect(await states()).not.toContain("LOST");
   });
 
@@ -161,10 +167,10 @@ describe.each(databases)("a node that a second key has wanted to be, on $name", 
     await right.hello();
     await refused();
     await pass(3 * LEASE);
-    expect(await shown()).toEqual(["LOST", "TwoKeys"]);
+    await becomes("LOST", "TwoKeys");
     await right.hello();
     expect(await shown()).toEqual(["CONFLICT", "TwoKeys"]);
     await pass(TEN_MINUTES, () => right.hello());
-    expect(await shown()).toEqual(["LIVE"]);
+    await becomes("LIVE");
   });
 });
