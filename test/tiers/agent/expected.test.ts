@@ -262,10 +262,15 @@ describe("a conductor", () => {
     await until("the next number", async () => (await shown())[0]?.message.startsWith("7 of 30") ?? false);
     await own.ask("DELETE", "");
     await until("nothing", async () => (await shown()).length === 0);
-    // Nothing happens: nothing is written.
-    const before = (await feed(0)).revision;
-    await own.now(without(4));
-    expect((await feed(0)).revision).toBe(before);
+    // Nothing happens: nothing is written, once all of what did happen is.
+    const unchanged = async () => {
+      const before = (await feed(0)).revision;
+      await own.now(without(4));
+      return (await feed(0)).revision === before;
+    };
+    let quiet = await unchanged();
+    for (let again = 0; !quiet && again < 5; again += 1) quiet = await unchanged();
+    expect(quiet).toBe(true);
   });
 
   test("takes what a node says of itself by its word, and refuses what is no such thing alone", async () => {
