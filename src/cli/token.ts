@@ -5,6 +5,7 @@ import { Exit } from "./exit.ts";
 import { call } from "./operator/call.ts";
 import { WHERE_OPTIONS, type Where } from "./operator/way.ts";
 import { print } from "./output.ts";
+import { secondText } from "./show/age.ts";
 import { durationMs } from "./show/duration.ts";
 import { json as asJson } from "./show/json.ts";
 import { columns } from "./table.ts";
@@ -95,7 +96,7 @@ async function list({ json, ...where }: Where & { json?: true }): Promise<void> 
     token.id,
     token.role,
     token.bound_to ?? "-",
-    token.expires_at?.slice(0, 19).replace("T", " ") ?? "never",
+    token.expires_at ? secondText(token.expires_at) : "never",
     token.role === "agent" ? String(token.uses_left ?? "any") : "-",
     token.name ?? "-",
   ]);

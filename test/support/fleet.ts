@@ -1,9 +1,10 @@
+import { afterAll, beforeAll } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { cleanEnv, type Ran, run } from "../cli/run.ts";
-import { type RunningSinew, sinew, startSinew, until } from "./process.ts";
+import { endAll, type RunningSinew, sinew, startSinew, until } from "./process.ts";
 import { makeTree } from "./tree.ts";
 
 export const QAT = "0000:3b:00.0";
@@ -13,7 +14,7 @@ export const GPU = "0000:5e:00.0";
  * A conductor and two nodes as processes: n1 has a bus that the test changes, with a crypto card that works and a
  * GPU without its kernel driver; n2 replays docs/example-host.json; n3 (rack=r9) is expected and never comes.
  */
-export async function startFleet() {
+async function startFleet() {
   const home = mkdtempSync(join(tmpdir(), "sinew-fleet-"));
   const state = join(home, "c");
   const tree = makeTree();
@@ -117,3 +118,16 @@ export async function startFleet() {
   };
 }
 export type Fleet = Awaited<ReturnType<typeof startFleet>>;
+
+/** One for all tests of a file: `begun` has it once it is there, and it ends with them. */
+export function useFleet(begun: (fleet: Fleet) => void | Promise<void>): void {
+  let fleet: Fleet;
+  beforeAll(async () => {
+    fleet = await startFleet();
+    await begun(fleet);
+  }, 60_000);
+  afterAll(async () => {
+    await endAll();
+    fleet.remove();
+  });
+}

@@ -5,7 +5,7 @@ import { nodeStatus } from "../get/kinds/nodes.ts";
 import { plainOf } from "../get/show.ts";
 import { changeLine } from "../history/lines.ts";
 import type { Conductor } from "../operator/conductor.ts";
-import { age } from "../show/age.ts";
+import { age, secondText } from "../show/age.ts";
 import type { Section } from "../show/sections.ts";
 import { linkOf } from "../table.ts";
 import { alarmsOf, deviceCalled, holdersOf, NOT_SHOWN, newestChanges, setupHistory, sourcesOf, tried } from "./read.ts";
@@ -141,7 +141,7 @@ export function deviceSections(read: Read, now: number): Section[] {
             ...setup.found
               .slice(0, WRITES)
               .map(({ time, kind, actor, outcome, path, from, to }) => [
-                ...[time.slice(0, 19).replace("T", " "), kind, actor, outcome, `${path}: ${from ?? "-"} -> ${to}`],
+                ...[secondText(time), kind, actor, outcome, `${path}: ${from ?? "-"} -> ${to}`],
               ]),
           ],
         },

@@ -8,6 +8,7 @@ import { call } from "../operator/call.ts";
 import { type FleetFlags, fleet, fleetOptions } from "../operator/conductor.ts";
 import type { Where } from "../operator/way.ts";
 import { print } from "../output.ts";
+import { secondText } from "../show/age.ts";
 import { durationMs } from "../show/duration.ts";
 import { json as asJson } from "../show/json.ts";
 import { columns, wrapWidth } from "../table.ts";
@@ -63,7 +64,7 @@ export function define(command: Command): void {
       if (json) return print(`${asJson({ windows }, 2)}\n`);
       if (windows.length === 0) return print("There is none.\n");
       const rows = windows.map(({ id, starts_at, ends_at, matcher, comment }) =>
-        [id.slice(0, 8), second(starts_at), second(ends_at), described(matcher), comment ?? "-"].map(printable),
+        [id.slice(0, 8), secondText(starts_at), secondText(ends_at), described(matcher), comment ?? "-"].map(printable),
       );
       await print(columns([["ID", "FROM (UTC)", "TO (UTC)", "WHAT", "COMMENT"], ...rows], { wrap: wrapWidth() }));
     });
@@ -80,9 +81,6 @@ export function define(command: Command): void {
       await print(`ended ${one.id}\n`);
     });
 }
-
-/** As all lists show a time. */
-const second = (time: string) => time.slice(0, 19).replace("T", " ");
 
 const described = ({ node, kind, labels = {} }: Window["matcher"]) =>
   [node, kind, ...Object.entries(labels).map((one) => one.join("="))].filter(Boolean).join(" ") || "everything";
@@ -131,7 +129,7 @@ async function add({ node, label = [], kind, all, from, for: length, comment, ..
   const made = (await call(where, { method: "POST", path: "/windows", body })).body as Window | null;
   if (typeof made?.id !== "string") throw new Exit(1, "expected a window, got something else");
   await print(`${printable(made.id)}\n`);
-  const when = `${from === undefined ? "" : `from ${second(made.starts_at)} `}until ${second(made.ends_at)} UTC`;
+  const when = `${from === undefined ? "" : `from ${secondText(made.starts_at)} `}until ${secondText(made.ends_at)} UTC`;
   writeError(`sinew: silenced ${when}: ${printable(described(body.matcher))}\n`);
   const note = (what: string, near = "") =>
     writeError(

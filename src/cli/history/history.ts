@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import type { Change } from "../../contract/change.ts";
 import type { HistoryEntry } from "../../contract/device/setup.ts";
-
 import { newestChanges, setupHistory, tried, windowsOf } from "../describe/read.ts";
 import { type Flags, textOf } from "../get/kind.ts";
 import { kindless } from "../get/kindless.ts";
@@ -12,6 +11,7 @@ import { whole, word } from "../get/words.ts";
 import { writeError } from "../host/stderr.ts";
 import { type Conductor, conductorOf, type FleetFlags, fleetOptions } from "../operator/conductor.ts";
 import { print } from "../output.ts";
+import { secondText } from "../show/age.ts";
 import { json } from "../show/json.ts";
 import { yaml } from "../show/yaml.ts";
 import { columns, wrapWidth } from "../table.ts";
@@ -107,5 +107,5 @@ async function eventsOf(conductor: Conductor, changes: Change[], options: { abou
 function written(entry: HistoryEntry): Event {
   const { time, kind, actor, path, from, to, outcome, message } = entry;
   const text = `${path}: ${from ?? "-"} -> ${to || '""'}, ${outcome}${message ? `: ${message}` : ""}, by ${actor}`;
-  return { time, cells: [time.slice(0, 19).replace("T", " "), kind, printable(text)], plain: { what: text, ...entry } };
+  return { time, cells: [secondText(time), kind, printable(text)], plain: { what: text, ...entry } };
 }

@@ -1,6 +1,7 @@
 import type { Change } from "../../contract/change.ts";
 import type { Window } from "../../contract/fleet/window.ts";
 import { aboutText, changeText } from "../get/kinds/changes.ts";
+import { secondText } from "../show/age.ts";
 import { alarmDifference, stateText } from "./became.ts";
 import { difference } from "./difference.ts";
 
@@ -17,7 +18,7 @@ interface Around {
 export function changeLine(change: Change, around: Around): string[] {
   const { time, kind } = change;
   const text = differenceText(change, around) || changeText(change);
-  return [time.slice(0, 19).replace("T", " "), kind, around.about ? `${aboutText(change)}: ${text}` : text];
+  return [secondText(time), kind, around.about ? `${aboutText(change)}: ${text}` : text];
 }
 
 function differenceText(change: Change, { older, windows = [] }: Around): string {

@@ -25,6 +25,9 @@ export function spanText(ms: number): string {
   return `${whole}${name}${rest > 0 && small !== null ? `${rest}${small[1]}` : ""}`;
 }
 
+/** A time as lists show it, of their columns in UTC: to the second. */
+export const secondText = (time: string): string => time.slice(0, 19).replace("T", " ");
+
 /** How long ago that is; `-` for what never was, or is no time. */
 export function age(time: string | null | undefined, now: number): string {
   const at = time === null || time === undefined ? Number.NaN : Date.parse(time);

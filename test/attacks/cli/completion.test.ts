@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { COMMANDS } from "../../../src/commands.ts";
 import { lines, run } from "../../cli/run.ts";
-import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
-import { endAll } from "../../support/process.ts";
+import { type Fleet, GPU, QAT, useFleet } from "../../support/fleet.ts";
 
 let fleet: Fleet;
 /** What may be typed in the place of the last word, without what it is. */
@@ -14,15 +13,11 @@ async function complete(...words: string[]): Promise<string[]> {
   return lines(out).map((line) => line.split("\t")[0] ?? "");
 }
 
-beforeAll(async () => {
-  fleet = await startFleet();
+useFleet(async (begun) => {
+  fleet = begun;
   const token = join(fleet.home, "viewer.token");
   writeFileSync(token, (await fleet.type("token", "create", "--role", "viewer")).out, { mode: 0o600 });
   await run(["context", "set", "prod", "--conductor", fleet.conductor().url, "--token", token], fleet.env);
-}, 60_000);
-afterAll(async () => {
-  await endAll();
-  fleet.remove();
 });
 
 test("commands are those of the program, each with what it does", async () => {

@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { lines } from "../../cli/run.ts";
-import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
-import { endAll, until } from "../../support/process.ts";
+import { type Fleet, GPU, QAT, useFleet } from "../../support/fleet.ts";
+import { until } from "../../support/process.ts";
 
 let fleet: Fleet;
 let uuid = "";
 
-beforeAll(async () => {
-  fleet = await startFleet();
+useFleet(async (begun) => {
+  fleet = begun;
   uuid = (await fleet.json("get", "hardware", `n1/${GPU}`)).hardware[0].uuid;
-}, 60_000);
-afterAll(async () => {
-  await endAll();
-  fleet.remove();
 });
 
 test("a device is described: what and where it is, why it is not ready, since when, what to do, who holds it", async () => {

@@ -1,21 +1,17 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { FleetHardwareList, type Hardware } from "../../../src/contract/hardware.ts";
 import { NodeList } from "../../../src/contract/node.ts";
 import { lines } from "../../cli/run.ts";
-import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
-import { endAll, until } from "../../support/process.ts";
+import { type Fleet, GPU, QAT, useFleet } from "../../support/fleet.ts";
+import { until } from "../../support/process.ts";
 
 let fleet: Fleet;
 const get = (...args: string[]) => fleet.type("get", ...args);
 const rows = async (...args: string[]) =>
   lines((await get(...args, "--no-headers")).out).map((row) => row.split(/ {2,}/));
 
-beforeAll(async () => {
-  fleet = await startFleet();
-}, 60_000);
-afterAll(async () => {
-  await endAll();
-  fleet.remove();
+useFleet((begun) => {
+  fleet = begun;
 });
 
 test("hardware is listed with where it is, whether it is ready, since when, why not and what to do", async () => {

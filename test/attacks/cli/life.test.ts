@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { labelsPatch } from "../../../src/cli/life/label.ts";
 import { Hardware } from "../../../src/contract/hardware.ts";
 import { Node } from "../../../src/contract/node.ts";
 import { lines } from "../../cli/run.ts";
-import { type Fleet, GPU, QAT, startFleet } from "../../support/fleet.ts";
-import { endAll, sinew, until } from "../../support/process.ts";
+import { type Fleet, GPU, QAT, useFleet } from "../../support/fleet.ts";
+import { sinew, until } from "../../support/process.ts";
 
 let fleet: Fleet;
 const type = (...args: string[]) => fleet.type(...args);
@@ -16,12 +16,8 @@ async function done(...args: string[]): Promise<string> {
 }
 const node = async (name: string) => Node.parse((await fleet.json("get", "nodes", name)).nodes[0]);
 
-beforeAll(async () => {
-  fleet = await startFleet();
-}, 60_000);
-afterAll(async () => {
-  await endAll();
-  fleet.remove();
+useFleet((begun) => {
+  fleet = begun;
 });
 
 test("label gives labels by which every list chooses, and takes them back", async () => {

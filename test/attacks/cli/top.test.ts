@@ -1,20 +1,16 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { Exit } from "../../../src/cli/exit.ts";
 import type { Conductor } from "../../../src/cli/operator/conductor.ts";
 import { measured } from "../../../src/cli/top/hardware.ts";
 import { lines } from "../../cli/run.ts";
-import { type Fleet, QAT, startFleet } from "../../support/fleet.ts";
-import { endAll, until } from "../../support/process.ts";
+import { type Fleet, QAT, useFleet } from "../../support/fleet.ts";
+import { until } from "../../support/process.ts";
 
 let fleet: Fleet;
 const cells = (row: string) => row.split(/ {2,}/);
 
-beforeAll(async () => {
-  fleet = await startFleet();
-}, 60_000);
-afterAll(async () => {
-  await endAll();
-  fleet.remove();
+useFleet((begun) => {
+  fleet = begun;
 });
 
 test("devices are shown with what is measured of them, what is not well first, and - for what is not measured", async () => {

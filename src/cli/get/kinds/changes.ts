@@ -2,6 +2,7 @@ import type { Change } from "../../../contract/change.ts";
 import { Exit } from "../../exit.ts";
 import type { Conductor } from "../../operator/conductor.ts";
 import { bodies } from "../../operator/pages.ts";
+import { secondText } from "../../show/age.ts";
 import { against, told } from "../../table.ts";
 import { type Asking, type Flags, type Kind, textOf } from "../kind.ts";
 import { LABEL_OPTION, whole, word } from "../words.ts";
@@ -64,7 +65,7 @@ export const changes: Kind<Change> = {
   ask: (conductor, flags, ids) => asking(conductor, flags, ids),
   columns: [
     { heading: "REVISION", of: ({ revision }) => String(revision) },
-    { heading: "TIME (UTC)", of: ({ time }) => time.slice(0, 19).replace("T", " ") },
+    { heading: "TIME (UTC)", of: ({ time }) => secondText(time) },
     { heading: "KIND", of: ({ kind }) => kind },
     { heading: "NODE", of: ({ node }) => node.name },
     { heading: "ID", of: ({ uuid }) => uuid?.slice(0, 8) ?? "-" },
